@@ -1,0 +1,69 @@
+"""The errors of the library, and the one way their messages are worded.
+
+Every message names the argument, what it was expected to be, and what came instead:
+
+>>> import torch
+>>> raise expected("edge_index", "int64 of shape [2, E]", torch.zeros(2, 5))
+Traceback (most recent call last):
+    ...
+graphseq.errors.GraphError: `edge_index`: expected int64 of shape [2, E], got float32 of shape [2, 5]
+"""
+
+from __future__ import annotations
+
+import reprlib
+
+__all__ = ["GraphError", "Words", "describe", "expected"]
+
+_LONGEST = 80  # characters of a value that a message quotes
+
+_repr = reprlib.Repr()  # never prints a whole long list, and survives a `__repr__` that raises
+_repr.maxlist = _repr.maxtuple = _repr.maxset = _repr.maxfrozenset = _repr.maxdict = 6
+_repr.maxstring = _repr.maxlong = _repr.maxother = _LONGEST
+
+
+class GraphError(ValueError):
+    """An argument does not describe what the function needs: a graph, a state, an index, a size."""
+
+
+class Words(str):
+    """What came, in the caller's own words: stands in a message as written; any other string is quoted.
+
+    >>> print(expected("topology", "a graph without cycles", Words("the cycle 0 → 1 → 0")))
+    `topology`: expected a graph without cycles, got the cycle 0 → 1 → 0
+    """
+
+    __slots__ = ()
+
+
+def describe(value: object) -> str:
+    """Return `value` in the few words that an error message needs.
+
+    Tensors and arrays are told by dtype, shape and, off the CPU, device, never by their elements; classes
+    by their name; numbers, strings and None as Python writes them; all else by its type and a cut `repr`.
+    """
+    if isinstance(value, Words):
+        return str(value)
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
+    if dtype is not None and isinstance(shape, tuple):  # torch.Size is a tuple
+        device = str(getattr(value, "device", "cpu"))
+        where = "" if device == "cpu" else f" on {device}"
+        return f"{str(dtype).removeprefix('torch.')} of shape [{', '.join(map(str, shape))}]{where}"
+    text = " ".join(_repr.repr(value).split())
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
+        return text
+    name = type(value).__name__
+    return text if text.startswith((name, "<", "torch.")) else f"{name} {text}"
+
+
+def expected(argument: str, expected: str, got: object) -> GraphError:
+    """Build the error for an `argument` that should have been `expected` and was `got`; the caller raises it.
+
+    Args:
+        argument: the name in the public function's signature, with an index where it helps: `topologies[3]`.
+        expected: a noun phrase, to stand after the word "expected".
+        got: the value that came, told as :func:`describe` tells it; or :class:`Words` that say what is wrong.
+    """
+    return GraphError(f"`{argument}`: expected {expected}, got {describe(got)}")
