@@ -15,8 +15,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "graphseq"
 
 # Room → floor; a room is a file, or a folder with all that is in it. Rooms on one floor do not know each
-# other; files in one room may. A package that holds rooms (`graphseq`, `graphseq.nn`) stands as high as the highest
-# thing that it re-exports.
+# other; files in one room may. A package that holds rooms (`graphseq`, `graphseq.nn`) stands as high as the
+# highest thing that it re-exports.
 FLOORS = {
     "errors": 0,
     "ops": 1,
