@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -237,7 +238,7 @@ def _to_data(parsed: _Parser) -> list[Data]:
         y = np.fromiter((code[label] for label in parsed.labels), np.int64, len(parent))
 
     trees = []
-    for start, end in zip(starts, [*starts[1:], len(parent)], strict=True):
+    for start, end in pairwise([*starts, len(parent)]):
         edges = np.empty((2, end - start - 1), np.int64)
         edges[0] = np.arange(1, end - start)
         np.subtract(parent[start + 1 : end], start, out=edges[1])

@@ -31,7 +31,7 @@ def digits(*, seed: int = 0, val: float = 0.15, test: float = 0.15) -> Data:
         ``train_mask``, ``val_mask`` and ``test_mask`` bool [1797].
 
     Raises:
-        GraphError: a share is not positive, or nothing is left for training.
+        GraphError: the seed is negative, a share is not positive, or nothing is left for training.
 
     >>> data = digits()
     >>> data.x.shape, int(data.train_mask.sum()), int(data.val_mask.sum()), int(data.test_mask.sum())
@@ -41,6 +41,8 @@ def digits(*, seed: int = 0, val: float = 0.15, test: float = 0.15) -> Data:
     from sklearn.model_selection import train_test_split
     from torch_geometric.data import Data
 
+    if not 0 <= seed < 2**32:
+        raise expected("seed", "an integer from 0 to 2**32 - 1", seed)
     for name, share in (("val", val), ("test", test)):
         if not 0 < share < 1:
             raise expected(name, "a share between 0 and 1", share)

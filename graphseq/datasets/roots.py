@@ -14,11 +14,15 @@ import shutil
 import tempfile
 import urllib.request
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from graphseq.errors import GraphError, Words, expected
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
 
 __all__ = [
     "build_once",
@@ -147,7 +151,7 @@ def cache_key(paths: Sequence[Path]) -> str:
 def process_once(
     name: str,
     paths: Sequence[Path],
-    process: Callable[[str], object],
+    process: Callable[[str], Iterable[Data]],
     *,
     check: Callable[[Path], None] | None = None,
 ) -> Path:
@@ -168,14 +172,15 @@ def process_once(
         raw.mkdir(parents=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # old pickles, and PyG's way to read them
-            for path in paths:
-                copy = shutil.copyfile(path, raw / path.name)
-                if check is not None:
-                    check(copy)
             try:
-                process(str(into))
+                for path in paths:
+                    copy = shutil.copyfile(path, raw / path.name)
+                    if check is not None:
+                        check(copy)
+                for graph in process(str(into)):
+                    graph.validate(raise_on_error=True)  # PyG makes graphs of edges to nowhere too
             except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-                raise GraphError(f"{paths[0].parent}: PyG cannot read these files: {error}") from error
+                raise GraphError(f"{paths[0].parent}: these files cannot be read: {error}") from error
 
     return build_once(cache_folder() / "processed" / f"{name}-{cache_key(paths)}", build)
 

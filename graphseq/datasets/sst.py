@@ -26,7 +26,7 @@ _HOW = (
 
 
 class SST(torch.utils.data.Dataset["Data"]):
-    """One split of the Stanford Sentiment Treebank, a list of trees.
+    """One split of the Stanford Sentiment Treebank; its attribute ``trees`` is the plain list.
 
     Source: R. Socher et al., "Recursive Deep Models for Semantic Compositionality Over a Sentiment Treebank",
     EMNLP 2013. Free for research.

@@ -71,7 +71,7 @@ def stdlib_functions(
         seed: decides which module is in which split.
         min_nodes: the size of the smallest tree that is kept.
         max_nodes: the size of the largest tree that is kept.
-        min_count: how often a token must be in the training split for an index of its own.
+        min_count: how often a token must be in the training modules for an index of its own.
         folder: other Python source to read instead; files that this Python cannot parse are skipped.
 
     Returns:
@@ -97,9 +97,7 @@ def stdlib_functions(
         came = Words(f"{top}, which has none with {min_nodes} to {max_nodes} nodes")
         raise expected("folder", f"Python source with functions named {', '.join(VERBS)}", came)
     splits = _split(modules, seed)
-    vocabulary = Vocabulary.build(
-        (token for tree in splits[0] for token in tree.tokens if token), min_count=min_count
-    )
+    vocabulary = Vocabulary.build((token for tree in splits[0] for token in tree.tokens if token), min_count=min_count)
     train, val, test = _unique(splits, vocabulary)
     return FunctionTrees(train, val, test, vocabulary)
 
