@@ -97,7 +97,9 @@ def stdlib_functions(
         came = Words(f"{top}, which has none with {min_nodes} to {max_nodes} nodes")
         raise expected("folder", f"Python source with functions named {', '.join(VERBS)}", came)
     splits = _split(modules, seed)
-    vocabulary = Vocabulary.build((token for tree in splits[0] for token in tree.tokens if token), min_count=min_count)
+    vocabulary = Vocabulary.build(
+        (token for tree in splits[0] for token in tree.tokens if token), min_count=min_count
+    )
     train, val, test = _unique(splits, vocabulary)
     return FunctionTrees(train, val, test, vocabulary)
 

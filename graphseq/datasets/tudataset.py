@@ -72,7 +72,9 @@ def tudataset(
     )
     paths = sorted(raw.glob(f"{name}_*.txt"))
     home = process_once(name, paths, lambda into: TUDataset(into, name))
-    return TUDataset(str(home), name, transform=transform, use_node_attr=use_node_attr, use_edge_attr=use_edge_attr)
+    return TUDataset(
+        str(home), name, transform=transform, use_node_attr=use_node_attr, use_edge_attr=use_edge_attr
+    )
 
 
 def _unpack(archive: Path, into: Path) -> None:

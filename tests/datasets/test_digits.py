@@ -31,7 +31,12 @@ def test_splits():
 
 @pytest.mark.parametrize(
     ("options", "argument"),
-    [({"val": 0}, "val"), ({"seed": -1}, "seed"), ({"test": 1.5}, "test"), ({"val": 0.5, "test": 0.5}, "val")],
+    [
+        ({"val": 0}, "val"),
+        ({"seed": -1}, "seed"),
+        ({"test": 1.5}, "test"),
+        ({"val": 0.5, "test": 0.5}, "val"),
+    ],
 )
 def test_bad_arguments(options, argument):
     with pytest.raises(GraphError, match=f"`{argument}`: expected"):

@@ -119,7 +119,9 @@ def test_a_pickle_that_runs_code_is_not_run(root, cache, tmp_path, part):
     trace = tmp_path / "trace"
     poison = pickle.dumps({0: [Evil(trace)]}, protocol=2)
     (root / f"planetoid/Cora/raw/ind.cora.{part}").write_bytes(poison)
-    with pytest.raises(GraphError, match=rf"planetoid/Cora/raw: .*ind\.cora\.{part} .*\.open, which is not data"):
+    with pytest.raises(
+        GraphError, match=rf"planetoid/Cora/raw: .*ind\.cora\.{part} .*\.open, which is not data"
+    ):
         planetoid("Cora", root)
     assert not trace.exists()
     assert not os.listdir(cache / "processed")
@@ -157,13 +159,17 @@ def test_download(root, cache, monkeypatch):
         planetoid("PubMed")
 
 
-@pytest.mark.parametrize(("name", "split", "argument"), [("cora", "public", "name"), ("Cora", "random", "split")])
+@pytest.mark.parametrize(
+    ("name", "split", "argument"), [("cora", "public", "name"), ("Cora", "random", "split")]
+)
 def test_bad_arguments(root, name, split, argument):
     with pytest.raises(GraphError, match=f"`{argument}`: expected"):
         planetoid(name, root, split=split)
 
 
-@pytest.mark.skipif(not (DATA / "planetoid").is_dir(), reason="needs planetoid in the data root GRAPHSEQ_DATA")
+@pytest.mark.skipif(
+    not (DATA / "planetoid").is_dir(), reason="needs planetoid in the data root GRAPHSEQ_DATA"
+)
 def test_cora_as_published():
     graphs = planetoid("Cora", DATA)
     graph = graphs[0]

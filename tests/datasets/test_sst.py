@@ -36,7 +36,9 @@ def test_a_small_treebank(root):
 
 
 def test_options(root):
-    assert SST("train", root, check=False, min_count=2, lower=True).vocabulary == Vocabulary((".", "it"), True)
+    assert SST("train", root, check=False, min_count=2, lower=True).vocabulary == Vocabulary(
+        (".", "it"), True
+    )
     vocabulary = Vocabulary(("fails",))
     dev = SST("dev", root, vocabulary=vocabulary, transform=lambda tree: tree.word[2:], check=False)
     assert torch.equal(dev[0], torch.tensor([1])) and dev.vocabulary is vocabulary

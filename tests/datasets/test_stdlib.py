@@ -60,7 +60,9 @@ def test_trees_of_the_library(library):
 
 def test_which_functions_are_read(tmp_path):
     names = ["get", "get_a", "_get_b", "getC", "__getD", "getter", "__get__", "forget", "Get_e", "get2"]
-    text = "".join(f"def {name}" + BODY.format("abcdefghij"[i], i * "x" + "y") for i, name in enumerate(names))
+    text = "".join(
+        f"def {name}" + BODY.format("abcdefghij"[i], i * "x" + "y") for i, name in enumerate(names)
+    )
     text += "if True:\n  class A:\n    async def set_z(self):\n      def get_inner(a, b): return a.b(a, b)\n"
     text += "f = lambda get: get(get, get, get)\n"
     functions = stdlib_functions(folder=write(tmp_path, {"m.py": text}))
@@ -71,7 +73,9 @@ def test_which_functions_are_read(tmp_path):
 
 
 def test_the_name_is_hidden(tmp_path):
-    text = "def get_x(self):\n    if self: return self._get_x() + get_x() + super().get_x()\n    return get_y\n"
+    text = (
+        "def get_x(self):\n    if self: return self._get_x() + get_x() + super().get_x()\n    return get_y\n"
+    )
     [tree] = stdlib_functions(folder=write(tmp_path, {"m.py": text}), min_count=1).train
     assert tree.tokens.count(NAME) == 4 and "get_y" in tree.tokens
     assert not [token for token in tree.tokens if "get_x" in token]
@@ -93,7 +97,9 @@ def test_which_files_are_read(tmp_path):
 
 
 def many(folder):
-    return write(folder, {f"m{i:02}.py": f"def get_{i}" + BODY.format(f"a{i}", f"b{i % 4}") for i in range(20)})
+    return write(
+        folder, {f"m{i:02}.py": f"def get_{i}" + BODY.format(f"a{i}", f"b{i % 4}") for i in range(20)}
+    )
 
 
 def test_modules_are_dealt_by_seed(tmp_path):

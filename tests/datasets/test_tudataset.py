@@ -100,8 +100,12 @@ def test_bad_names(root, name):
         tudataset(name, root)
 
 
-@pytest.mark.skipif(not (DATA / "tudataset").is_dir(), reason="needs tudataset in the data root GRAPHSEQ_DATA")
-@pytest.mark.parametrize(("name", "count", "features", "first"), [("MUTAG", 188, 7, 17), ("PROTEINS", 1113, 3, 42)])
+@pytest.mark.skipif(
+    not (DATA / "tudataset").is_dir(), reason="needs tudataset in the data root GRAPHSEQ_DATA"
+)
+@pytest.mark.parametrize(
+    ("name", "count", "features", "first"), [("MUTAG", 188, 7, 17), ("PROTEINS", 1113, 3, 42)]
+)
 def test_sets_as_published(name, count, features, first):
     graphs = tudataset(name, DATA)
     assert (len(graphs), graphs.num_classes, graphs.num_features) == (count, 2, features)
