@@ -1,0 +1,143 @@
+"""The two Tree-LSTM cells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...core import Cell, State
+from ...ops._scan import Structure
+from ...ops.childsum import childsum_sweep
+from ...ops.lstm import lstm_equations, lstm_sweep
+from ._gated import check_sizes, uniform
+
+
+class TreeLSTMCell(Cell):
+    """What both have: weight_ih `[4H, F]` and bias `[4H]` in the order i, f, g, o; weight_hh of the kind's shape."""
+
+    bias: nn.Parameter | None
+
+    def __init__(
+        self, input_size: int, hidden_size: int, recurrent: tuple[int, int], bias: bool, device: Any,
+        dtype: torch.dtype | None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        check_sizes(input_size=input_size, hidden_size=hidden_size)
+        self.input_size: int = input_size
+        self.hidden_size = hidden_size
+        self.state_sizes = (hidden_size, hidden_size)
+        self.weight_ih = uniform((4 * hidden_size, input_size), hidden_size, device, dtype)
+        self.weight_hh = uniform(recurrent, hidden_size, device, dtype)
+        self.register_parameter("bias", uniform((4 * hidden_size,), hidden_size, device, dtype) if bias else None)
+
+    def project(self, x: Tensor) -> Tensor:
+        """Return ``W x + b``."""
+        return nn.functional.linear(x, self.weight_ih, self.bias)
+
+    def extra_repr(self) -> str:
+        """Return the sizes."""
+        return f"{self.input_size}, {self.hidden_size}"
+
+
+class ChildSumTreeLSTMCell(TreeLSTMCell):
+    """Child-sum Tree-LSTM: any number of children, in no order.
+
+        h~ = Σ_k h_k
+        i = σ(W_i x + U_i h~ + b_i),  f_k = σ(W_f x + U_f h_k + b_f)
+        g = tanh(W_g x + U_g h~ + b_g),  o = σ(W_o x + U_o h~ + b_o)
+        c = i ∘ g + Σ_k f_k ∘ c_k,  h = o ∘ tanh(c)
+
+    Tai, Socher & Manning (2015), Improved semantic representations from tree-structured LSTM networks, eqs 2 to 8.
+    Parameters: weight_ih `[4H, F]`, weight_hh `[4H, H]`, bias `[4H]`, in the order i, f, g, o.
+
+    Args:
+        input_size: F.
+        hidden_size: H.
+        bias: whether there is b.
+        device: of the parameters.
+        dtype: of the parameters.
+
+    Raises:
+        GraphError: a size below 1.
+
+    >>> h, c = ChildSumTreeLSTMCell(3, 4)(torch.zeros(2, 3))
+    >>> h.shape
+    torch.Size([2, 4])
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: torch.dtype | None = None
+    ) -> None:
+        super().__init__(input_size, hidden_size, (4 * hidden_size, hidden_size), bias, device, dtype)
+
+    def message(self, sent: State, received: Tensor, edge: Tensor | None) -> State:
+        """Return h_k, and ``f_k ∘ c_k``, whose gate reads the parent's input and the child's state."""
+        h, c = sent
+        p_f, u_f = received.chunk(4, 1)[1], self.weight_hh.chunk(4)[1]
+        return h, torch.sigmoid(p_f + nn.functional.linear(h, u_f)) * c
+
+    def update(self, p: Tensor, state: State) -> State:
+        """Return h and c from ``h~`` and ``Σ f_k ∘ c_k``."""
+        h, kept = state
+        p_i, _, p_g, p_o = p.chunk(4, 1)
+        u_i, _, u_g, u_o = self.weight_hh.chunk(4)
+        z_i, z_g, z_o = nn.functional.linear(h, torch.cat([u_i, u_g, u_o])).chunk(3, 1)
+        c = torch.sigmoid(p_i + z_i) * torch.tanh(p_g + z_g) + kept
+        return torch.sigmoid(p_o + z_o) * torch.tanh(c), c
+
+    def scan(self, p: Tensor, structure: Structure, start: State | None) -> State | None:
+        """Sweep by the fused operator, unless leaves start from a state."""
+        return None if start is not None or self.merge != "sum" else childsum_sweep(p, self.weight_hh, structure)
+
+
+class NaryTreeLSTMCell(TreeLSTMCell):
+    """N-ary Tree-LSTM: at most `arity` children, each in its slot with weights of its own.
+
+        i = σ(W_i x + Σ_l U_il h_l + b_i),  f_k = σ(W_f x + Σ_l U_fkl h_l + b_f)
+        g = tanh(W_g x + Σ_l U_gl h_l + b_g),  o = σ(W_o x + Σ_l U_ol h_l + b_o)
+        c = i ∘ g + Σ_k f_k ∘ c_k,  h = o ∘ tanh(c)
+
+    Tai, Socher & Manning (2015), Improved semantic representations from tree-structured LSTM networks, eqs 9 to 14.
+    Parameters: weight_ih `[4H, F]` and bias `[4H]` in the order i, f, g, o; weight_hh `[(3 + A) H, A H]`, rows
+    i, f_1 … f_A, g, o and columns child 1 … child A.
+
+    Args:
+        input_size: F.
+        hidden_size: H.
+        arity: A.
+        bias: whether there is b.
+        device: of the parameters.
+        dtype: of the parameters.
+
+    Raises:
+        GraphError: a size below 1.
+
+    >>> h, c = NaryTreeLSTMCell(3, 4)(torch.zeros(2, 3))
+    >>> h.shape
+    torch.Size([2, 4])
+    """
+
+    merge = "slots"
+
+    def __init__(
+        self, input_size: int, hidden_size: int, arity: int = 2, bias: bool = True, device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:  # fmt: skip
+        check_sizes(arity=arity)
+        shape = ((3 + arity) * hidden_size, arity * hidden_size)
+        super().__init__(input_size, hidden_size, shape, bias, device, dtype)
+        self.slots = arity
+
+    def update(self, p: Tensor, state: State) -> State:
+        """Return h and c from the children's, `[M, A, H]` each."""
+        h, c = (s.flatten(1) for s in state)
+        return lstm_equations(p, nn.functional.linear(h, self.weight_hh), c)[:0:-1]
+
+    def scan(self, p: Tensor, structure: Structure, start: State | None) -> State | None:
+        """Sweep by the fused operator."""
+        h0 = c0 = None
+        if start is not None:
+            h0, c0 = (nn.functional.pad(s, (0, (self.slots - 1) * self.hidden_size)) for s in start)
+        return lstm_sweep(p, self.weight_hh, h0, c0, structure)

@@ -1,0 +1,51 @@
+"""How the CPU kernels are compiled and when they run on several threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+
+# Reassociation of sums is allowed (it is what vectorises a reduction); NaN and infinities keep their meaning.
+FAST = {"reassoc", "contract", "nsz", "arcp", "afn"}
+
+_PROCESS = os.getpid()
+_LOCK = threading.Lock()  # one of Numba's thread pools allows one parallel kernel at a time
+
+
+def serial(function: Callable[..., Any]) -> Any:
+    """Compile `function` for one thread; kept on disk between runs."""
+    return numba.njit(function, cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+
+
+def parallel(function: Callable[..., Any], fastmath: set[str] = FAST) -> Callable[..., None]:
+    """Compile `function` twice; the first argument of the result is the work in elements, which decides.
+
+    A kernel with little to do is quicker on one thread; a forked process (a loader's worker) must not touch
+    the parent's thread pool; and PyTorch's own limit on threads holds here too.
+    """
+    one, many = (
+        numba.njit(function, cache=True, nogil=True, fastmath=fastmath, error_model="numpy", parallel=p)
+        for p in (False, True)
+    )
+
+    def run(work: int, *arguments: Any) -> None:
+        threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS) if work > 400_000 else 1
+        if threads == 1 or os.getpid() != _PROCESS:
+            one(*arguments)
+        else:
+            with _LOCK:
+                numba.set_num_threads(threads)
+                many(*arguments)
+
+    return run
+
+
+def array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+    """Return a CPU tensor's memory as an array, gradient or not."""
+    return tensor.detach().numpy()
