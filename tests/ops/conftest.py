@@ -1,0 +1,10 @@
+"""Threads for the tests of kernels that run on several."""
+
+import pytest
+import torch
+
+
+@pytest.fixture
+def two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library's own kernels run on two threads; PyTorch's keep to what they have, for workers share the cores."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)

@@ -1,0 +1,233 @@
+"""The level-scan operators, apart from cells: registration, derivatives of both orders, CPU kernels.
+
+In float32 they run on compiled kernels, in float64 on PyTorch's operations; what either computes is held to the
+papers' equations in the tests of the cells.
+"""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from hypothesis import given
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from graphseq import Topology
+from graphseq.core import packed_structure
+from graphseq.ops.childsum import childsum_sweep
+from graphseq.ops.elman import elman_sweep
+from graphseq.ops.gru import gru_sweep
+from graphseq.ops.lstm import lstm_sweep
+from tests.oracles import State, assert_agree, assert_close, gradients, tensors
+from tests.strategies import examples, structure_for
+
+
+class Case(NamedTuple):
+    """An operator, and the shapes of its inputs for N nodes, M of them without predecessors, and H."""
+
+    name: str
+    call: Callable[..., Any]
+    shapes: Callable[[int, int, int], list[tuple[int, ...] | None]]  # None for an input that is left out
+    slots: int = 1
+
+
+def elman_relu_sweep(*given: Any) -> torch.Tensor:
+    return elman_sweep(*given, relu=True)
+
+
+CASES = [
+    Case("elman_tanh", elman_sweep, lambda n, m, h: [(n, h), (h, h), (m, h)]),
+    Case("elman_tanh without h0", elman_sweep, lambda n, m, h: [(n, h), (h, h), None]),
+    Case("elman_relu", elman_relu_sweep, lambda n, m, h: [(n, h), (h, h), (m, h)]),
+    Case("gru", gru_sweep, lambda n, m, h: [(n, 3 * h), (3 * h, h), (3 * h,), (m, h)]),
+    Case("gru without h0", gru_sweep, lambda n, m, h: [(n, 3 * h), (3 * h, h), (3 * h,), None]),
+    Case("lstm", lstm_sweep, lambda n, m, h: [(n, 4 * h), (4 * h, h), (m, h), (m, h)]),
+    Case("lstm without c0", lstm_sweep, lambda n, m, h: [(n, 4 * h), (4 * h, h), (m, h), None]),
+    Case("lstm without h0, c0", lstm_sweep, lambda n, m, h: [(n, 4 * h), (4 * h, h), None, None]),
+    Case("lstm of 2", lstm_sweep, lambda n, m, h: [(n, 4 * h), (5 * h, 2 * h), (m, h), (m, h)], slots=2),
+    Case("lstm of 3 without h0, c0", lstm_sweep, lambda n, m, h: [(n, 4 * h), (6 * h, 3 * h), None, None], slots=3),
+    Case("childsum", childsum_sweep, lambda n, m, h: [(n, 4 * h), (4 * h, h)]),
+]
+STRUCTURES = {
+    "chains": Topology.chain([3, 1, 0, 3]),
+    "tree": Topology.tree([4, 4, 3, 5, 5, -1], slot=[1, 0, 1, 0, 1, 0]),
+    "dag": Topology.from_edge_index(torch.tensor([[0, 0, 1, 2, 1, 1, 0], [1, 2, 3, 3, 4, 4, 4]]), 6),
+    "empty": Topology.chain([0]),
+}
+each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+both = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+
+
+def inputs(case: Case, t: Topology, dtype: torch.dtype = torch.float64, hidden: int = 2) -> list[torch.Tensor | None]:
+    first = int((t.in_degree == 0).sum())
+    shapes = case.shapes(t.num_nodes, first, hidden)
+    return [None if s is None else (torch.randn(s, dtype=dtype) / hidden**0.5).requires_grad_() for s in shapes]
+
+
+def run(case: Case, t: Topology, given: list[torch.Tensor | None]) -> State:
+    merge = SimpleNamespace(merge="sum" if case.slots == 1 else "slots", slots=case.slots)
+    return tensors(case.call(*given, packed_structure(merge, t)))
+
+
+def present(given: list[torch.Tensor | None]) -> list[torch.Tensor]:
+    return [g for g in given if g is not None]
+
+
+def structures_of(case: Case) -> list[Topology]:
+    fits = [t for t in STRUCTURES.values() if case.slots == 1 or t.num_edges == 0 or int(t.slot.max()) < case.slots]
+    assert len(fits) >= 3
+    return fits
+
+
+class Calls(TorchDispatchMode):
+    """Notes the calls of the library's operators."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, tuple[Any, ...]]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.namespace == "graphseq" and "sweep" in str(func):
+            self.calls.append((func, args))
+        return func(*args, **(kwargs or {}))
+
+
+@each
+def test_opcheck(case):
+    for t in structures_of(case):
+        given = inputs(case, t)
+        with Calls() as noted:
+            out = run(case, t, given)
+            torch.autograd.grad(sum(o.sum() for o in out), present(given))
+        assert len(noted.calls) == 2, "a sweep is one operator, and its gradient another"
+        for operator, arguments in noted.calls:
+            wants = operator is noted.calls[0][0]
+            fresh = [
+                a.detach().clone().requires_grad_(wants and a.is_floating_point()) if isinstance(a, torch.Tensor) else a
+                for a in arguments
+            ]
+            torch.library.opcheck(operator, tuple(fresh))
+
+
+@each
+def test_derivatives(case):
+    for t in structures_of(case):
+        given = inputs(case, t)
+
+        def call(*some, given=given, t=t):
+            rest = iter(some)
+            return run(case, t, [None if g is None else next(rest) for g in given])
+
+        assert torch.autograd.gradcheck(call, present(given))
+        if t.num_nodes:
+            assert torch.autograd.gradgradcheck(call, present(given), fast_mode=True)
+
+
+@both
+@each
+def test_gradients_that_can_be_differentiated_are_the_same_gradients(case, dtype):
+    for t in structures_of(case):
+        given = inputs(case, t, dtype)
+        out = run(case, t, given)
+        seeds = [torch.randn_like(o) for o in out]
+        again = gradients(out, present(given), seeds, create_graph=True)
+        for a, b in zip(again, gradients(out, present(given), seeds), strict=True):
+            assert_close(a, b)
+
+
+@each
+def test_compiled_kernels_equal_pytorch(case):
+    @given(t=structure_for(0 if case.slots == 1 else case.slots))
+    @examples(25)
+    def check(t):
+        single = inputs(case, t, torch.float32)
+        double = [None if g is None else g.double() for g in single]
+        assert_agree(run(case, t, single), [o.float() for o in run(case, t, double)], single)
+
+    check()
+
+
+@both
+@each
+def test_only_what_wants_a_gradient_gets_one(case, dtype):
+    for t in structures_of(case):
+        every = inputs(case, t, dtype)
+        out = run(case, t, every)
+        seeds = [torch.randn_like(o) for o in out]
+        whole = iter(gradients(out, present(every), seeds))
+        for i, one in enumerate(every):
+            if one is not None:
+                alone = run(case, t, [g if i == k or g is None else g.detach() for k, g in enumerate(every)])
+                assert_close(gradients(alone, [one], seeds)[0], next(whole))
+
+
+@both
+@each
+def test_the_gradient_of_one_state_alone(case, dtype):
+    for t in structures_of(case):
+        given = inputs(case, t, dtype)
+        out = run(case, t, given)
+        for i, o in enumerate(out):
+            seeds = [torch.randn_like(o) if k == i else torch.zeros_like(p) for k, p in enumerate(out)]
+            alone = gradients([o], present(given), [seeds[i]])
+            for a, b in zip(alone, gradients(out, present(given), seeds), strict=True):
+                assert_close(a, b)
+
+
+@both
+@each
+def test_nothing_is_written_on_and_backward_runs_twice(case, dtype):
+    for t in structures_of(case):
+        given = inputs(case, t, dtype)
+        out = run(case, t, given)
+        seeds = [torch.randn_like(o) for o in out]
+        kept = [*present(given), *out, *seeds, *t.packed]
+        before = [k.detach().clone() for k in kept]
+        first, second = (gradients(out, present(given), seeds) for _ in range(2))
+        assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(kept, before, strict=True))
+
+
+@both
+@each
+def test_strided_inputs_and_gradients(case, dtype):
+    for t in structures_of(case):
+        dense = inputs(case, t, dtype)
+        strided = [g if g is None else g.detach().t().contiguous().t().requires_grad_() for g in dense]
+        ours, theirs = run(case, t, strided), run(case, t, dense)
+        turned = [torch.randn(o.size(1), o.size(0), dtype=dtype).t() for o in ours]
+        for seeds in (turned, [o.new_ones(1).expand_as(o) for o in ours]):
+            found, wanted = gradients(ours, present(strided), seeds), gradients(theirs, present(dense), seeds)
+            for a, b in zip(found, wanted, strict=True):
+                assert_close(a, b)
+
+
+@pytest.mark.parametrize("case", [CASES[i] for i in (0, 3, 7, 10)], ids=lambda case: case.name)
+def test_kernels_on_two_threads(two_threads, case):
+    """Levels so wide that kernels run on both threads, where they may."""
+    n = 3000
+    parent = torch.cat([torch.tensor([-1]), (torch.arange(1, n) - 1) // 2])
+    low, high = torch.randint(n // 2, (2 * n,)), torch.randint(n // 2, n, (2 * n,))
+    for t in (Topology.tree(parent), Topology.from_edge_index(torch.stack([low, high]), n)):
+        single = inputs(case, t, torch.float32, hidden=64)
+        double = [None if g is None else g.double() for g in single]
+        assert_agree(run(case, t, single), [o.float() for o in run(case, t, double)], single, 1e-5)
+
+
+@each
+def test_autocast_computes_in_float32(case):
+    for t in structures_of(case):
+        given = [None if g is None else g.detach().bfloat16().requires_grad_() for g in inputs(case, t, torch.float32)]
+        with torch.autocast("cpu", torch.bfloat16):
+            out = run(case, t, given)
+        wanted = run(case, t, [None if g is None else g.float() for g in given])
+        assert_agree(out, wanted, given)
+
+
+@each
+def test_bfloat16(case):
+    for t in structures_of(case):
+        given = [None if g is None else g.detach().bfloat16().requires_grad_() for g in inputs(case, t, torch.float32)]
+        wanted = run(case, t, [None if g is None else g.float() for g in given])
+        assert_agree(run(case, t, given), [w.bfloat16() for w in wanted], given)
