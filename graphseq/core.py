@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from .errors import Words, expected
 from .ops._scan import Level, Structure, merge_rows, plain_sweep
+from .ops.levels import ALIGNED, FOREST
+from .ops.permute import permute
 from .ops.segment import segment_reduce
 from .ops.spmm import spmm
 from .replay import level_by_level
@@ -78,17 +80,22 @@ class Cell(nn.Module):
         """Return what `update` needs of the inputs `[N, F]`; done for all nodes at once, before a sweep."""
         return x
 
+    def project_leaves(self, x: Tensor) -> Tensor:
+        """Return as much of `project` as `scan` reads for nodes of level 0 that start from nothing."""
+        return self.project(x)
+
     @abstractmethod
     def update(self, p: Tensor, state: State) -> State:
         """Return the new states of M nodes from their projected inputs `[M, P]` and merged messages `[M, H]`."""
 
-    def scan(self, p: Tensor, structure: Structure, start: State | None) -> State | None:
+    def scan(self, p: Tensor, structure: Structure, start: State | None, rest: Tensor | None) -> State | None:
         """Return the states of all nodes at once by a fused operator, or None where this cell has none that fits.
 
         Args:
-            p: `[N, P]`, packed.
+            p: `[N, P]`, packed; with `rest` `[M, P]`, for the M nodes of level 0 alone.
             structure: of the packed levels.
             start: what the nodes of level 0 start from.
+            rest: `[P]`, the projected input of every node above level 0; see :func:`fill`.
         """
         return None
 
@@ -194,23 +201,27 @@ def rounds(
 
 def sweep(
     cell: Cell,
-    p: Tensor,
+    x: Tensor,
     topology: Topology,
     state: State | None = None,
     *,
     edge_attr: Tensor | None = None,
+    nodes: Tensor | None = None,
     fast: bool = True,
 ) -> State:
     """Update every node once, after all its predecessors: ``h_v = update(p_v, merge of message(h_u, p_v, e_uv))``.
+
+    p is ``cell.project(x)``, computed for all nodes at once.
 
     Time and memory are linear in nodes and edges, in the backward pass too.
 
     Args:
         cell: any; one with a fused operator that fits runs by it.
-        p: `[N, P]`, projected inputs.
+        x: `[N, F]`, or with `nodes` `[M, F]`.
         topology: without cycles.
         state: what nodes without predecessors start from; one row a node, the rest are not read. Zeros by default.
         edge_attr: `[E, ...]` in the order of the edges, for the cell's message.
+        nodes: int64 `[M]`, the nodes that x has rows for; the others' input is 0. All by default.
         fast: False keeps to the generic way, which every cell can go.
 
     Returns:
@@ -220,12 +231,41 @@ def sweep(
     structure = packed_structure(cell, topology)
     first = packed.order[: first_level(topology)] if state is not None else None
     start = None if state is None or first is None else tuple(s.index_select(0, first) for s in state)
-    p = p.index_select(0, packed.order)
-    done = cell.scan(p, structure, start) if fast and edge_attr is None and cell.message is not SCALE else None
+    p, rest = project(cell, x, topology, nodes, start is None and fast and edge_attr is None)
+    done = cell.scan(p, structure, start, rest) if fast and edge_attr is None else None
     if done is None:
         edge = None if edge_attr is None else edge_attr.index_select(0, packed.edges)
-        done = _generic(cell, p, structure, start, edge)
-    return tuple(s.index_select(0, packed.rank) for s in done)
+        done = _generic(cell, fill(p, rest, topology.num_nodes), structure, start, edge)
+    return tuple(permute(s, packed.rank, packed.order) for s in done)
+
+
+def project(
+    cell: Cell, x: Tensor, topology: Topology, nodes: Tensor | None, fused: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Project the inputs of all nodes at once, packed.
+
+    Returns:
+        p `[N, P]` and None; or, where `nodes` are those without predecessors, as the leaves of trees are, p `[M, P]`
+        of level 0 and what stands for all other nodes `[P]`.
+    """
+    packed = topology.packed
+    if nodes is None:
+        return cell.project(permute(x, packed.order, packed.rank)), None
+    at, rest = packed.rank.index_select(0, nodes), cell.project(x.new_zeros(1, x.size(1)))
+    count = nodes.size(0)
+    if not torch.compiler.is_compiling() and count == first_level(topology):
+        turn = torch.full_like(at, -1)
+        inside = at.clamp(max=max(count - 1, 0))
+        turn.scatter_(0, inside, torch.arange(count, device=at.device))
+        if bool((turn >= 0).all() & (at < count).all()):
+            leaves = permute(x, turn, at)
+            return cell.project_leaves(leaves) if fused else cell.project(leaves), rest[0]
+    return rest.expand(topology.num_nodes, -1).index_copy(0, at, cell.project(x)), None
+
+
+def fill(p: Tensor, rest: Tensor | None, count: int) -> Tensor:
+    """Return the projected inputs of all nodes, `[count, P]`, from those of level 0 and of the rest."""
+    return p if rest is None else torch.cat([p, rest.expand(count - p.size(0), -1)])
 
 
 def _generic(cell: Cell, p: Tensor, structure: Structure, start: State | None, edge: Tensor | None) -> State:
@@ -252,7 +292,7 @@ def merge_level(
     cell: Cell, level: Level, structure: Structure, p: Tensor, edge: Tensor | None, sent: State
 ) -> State:
     """Return the merged messages of one level from its senders' states, one row an edge."""
-    one_each = level.edge_b - level.edge_a == level.b - level.a and bool(structure.aligned)
+    one_each = level.edge_b - level.edge_a == level.b - level.a and int(structure.form) == ALIGNED
     receivers = None if one_each else structure.receivers[level.edge_a : level.edge_b] - level.a
     if cell.message is SCALE and edge is not None:
         sent = tuple(s * edge.view(-1, 1) for s in sent)
@@ -289,15 +329,15 @@ def packed_structure(cell: Cell, topology: Topology) -> Structure:
     packed = topology.packed
     parts = packed.level_ptr, packed.edge_ptr, packed.senders, packed.receivers
     if cell.merge != "slots":
-        return Structure(*parts, None, packed.aligned)
+        return Structure(*parts, None, packed.form)
     if not torch.compiler.is_compiling():
         most = topology.memo("most slots", lambda: int(topology.slot.max()) + 1 if topology.num_edges else 0)
         if most > cell.slots:
             raise expected("topology", f"at most {cell.slots} slots, the cell's arity", Words(f"{most}"))
     if cell.slots == 1:
-        return Structure(*parts, None, packed.aligned)
+        return Structure(*parts, None, packed.form)
     slot = topology.memo("packed slots", lambda: topology.slot[packed.edges])
-    return Structure(*parts, slot, topology.memo("not aligned", lambda: torch.tensor(False)))
+    return Structure(*parts, slot, topology.memo("slotted form", lambda: packed.form.clamp(max=FOREST)))
 
 
 def first_level(topology: Topology) -> int:

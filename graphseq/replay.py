@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .ops._autograd import gradients
 from .ops._scan import Level, Structure, plain_sweep
+from .ops.levels import ALIGNED
 
 State = tuple[Tensor, ...]
 Step = Callable[[Level, Tensor, Tensor | None, State | None, State | None], State]
@@ -61,7 +62,7 @@ class _Sweep(torch.autograd.Function):
         needs = ctx.needs_input_grad[6:]
         need_edge = has_edge and needs[1]
         need_start = needs[1 + has_edge : 1 + has_edge + states]
-        ptr, aligned = structure.level_ptr.tolist(), bool(structure.aligned)
+        ptr, aligned = structure.level_ptr.tolist(), int(structure.form) == ALIGNED
         edges = structure.edge_ptr[structure.level_ptr].tolist()
         buffers: State = ()
         new: State = ()

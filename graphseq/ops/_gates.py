@@ -64,121 +64,215 @@ def _tanh(x: Any) -> Any:
     return _F(2) / (_F(1) + _exp(_F(-2) * x)) - _F(1)
 
 
-# Arguments that all kernels share: rows a to b of the level; `at`, where the level's first row finds its predecessor
-# in the arrays of previous states (and of their gradients, which are added to).
+# The kernels below run over rows a to b of a level. Each inner loop touches few arrays, since with many the compiler
+# gives up proving that they don't overlap and vectorises nothing. `at` is where the level's first row finds its
+# predecessor, or where an array of a part of the rows begins.
+
+
+@_inline
+def _add_sigmoid(z: Any, p: Any) -> None:
+    for j in range(len(z)):
+        z[j] = _sigmoid(p[j] + z[j])
+
+
+@_inline
+def _add_tanh(z: Any, p: Any) -> None:
+    for j in range(len(z)):
+        z[j] = _tanh(p[j] + z[j])
+
+
+@_inline
+def _multiply(out: Any, a: Any, b: Any) -> None:
+    for j in range(len(out)):
+        out[j] = a[j] * b[j]
+
+
+@_inline
+def _multiply_add(out: Any, a: Any, b: Any) -> None:
+    for j in range(len(out)):
+        out[j] += a[j] * b[j]
+
+
+@_inline
+def _through_sigmoid(out: Any, grad: Any, factor: Any, gate: Any) -> None:
+    """``out += grad ∘ factor ∘ σ'``."""
+    for j in range(len(out)):
+        out[j] += grad[j] * factor[j] * gate[j] * (_F(1) - gate[j])
+
+
+@_inline
+def _output(h: Any, o: Any, c: Any) -> None:
+    """``h = o ∘ tanh(c)``."""
+    for j in range(len(h)):
+        h[j] = o[j] * _tanh(c[j])
+
+
+@_inline
+def _output_backward(do: Any, dc: Any, dh: Any, o: Any, c: Any) -> None:
+    """Set the gradient of o's sum and add to that of c."""
+    for j in range(len(do)):
+        th = _tanh(c[j])
+        do[j] = dh[j] * th * o[j] * (_F(1) - o[j])
+        dc[j] += dh[j] * o[j] * (_F(1) - th * th)
+
+
+@_inline
+def _input_backward(di: Any, dg: Any, dc: Any, i: Any, g: Any) -> None:
+    """Set the gradients of the sums of i and g."""
+    for j in range(len(di)):
+        di[j] = dc[j] * g[j] * i[j] * (_F(1) - i[j])
+        dg[j] = dc[j] * i[j] * (_F(1) - g[j] * g[j])
 
 
 def _elman_forward(a: int, b: int, relu: bool, P: Any, H: Any) -> None:
     """Turn H, which holds the recurrent product, into h."""
     for t in prange(b - a):
-        r = a + t
-        for j in range(H.shape[1]):
-            z = P[r, j] + H[r, j]
-            H[r, j] = (z if not z < _F(0) else _F(0)) if relu else _tanh(z)
+        h, p = H[a + t], P[a + t]
+        if relu:
+            for j in range(len(h)):
+                z = p[j] + h[j]
+                h[j] = z if not z < _F(0) else _F(0)
+        else:
+            _add_tanh(h, p)
 
 
 def _elman_backward(a: int, b: int, relu: bool, H: Any, dH: Any, dP: Any) -> None:
     for t in prange(b - a):
-        r = a + t
-        for j in range(H.shape[1]):
-            h = H[r, j]
-            dP[r, j] = dH[r, j] * ((_F(1) if h > _F(0) else _F(0)) if relu else _F(1) - h * h)
+        h, dh, dp = H[a + t], dH[a + t], dP[a + t]
+        if relu:
+            for j in range(len(h)):
+                dp[j] = dh[j] if h[j] > _F(0) else _F(0)
+        else:
+            for j in range(len(h)):
+                dp[j] = dh[j] * (_F(1) - h[j] * h[j])
 
 
 def _gru_forward(a: int, b: int, at: int, P: Any, bias: Any, S: Any, G: Any, Q: Any, H: Any) -> None:
     """Turn G, which holds the recurrent product, into the gates r, z, n; Q keeps the recurrent part of n."""
     n = H.shape[1]
+    b_n = bias[2 * n :]
     for t in prange(b - a):
-        r = a + t
+        p, gate, q, h, s = P[a + t], G[a + t], Q[a + t], H[a + t], S[at + t]
+        r, z, new, p_n = gate[:n], gate[n : 2 * n], gate[2 * n :], p[2 * n :]
+        for j in range(2 * n):
+            gate[j] = _sigmoid(p[j] + gate[j] + bias[j])
         for j in range(n):
-            reset = _sigmoid(P[r, j] + G[r, j] + bias[j])
-            keep = _sigmoid(P[r, n + j] + G[r, n + j] + bias[n + j])
-            q = G[r, 2 * n + j] + bias[2 * n + j]
-            new = _tanh(P[r, 2 * n + j] + reset * q)
-            G[r, j], G[r, n + j], G[r, 2 * n + j], Q[r, j] = reset, keep, new, q
-            H[r, j] = new + keep * (S[at + t, j] - new)
+            q[j] = new[j] + b_n[j]
+        for j in range(n):
+            new[j] = _tanh(p_n[j] + r[j] * q[j])
+        for j in range(n):
+            h[j] = new[j] + z[j] * (s[j] - new[j])
 
 
-def _gru_backward(
-    a: int, b: int, at: int, G: Any, Q: Any, S: Any, dH: Any, dP: Any, dR: Any, dS: Any
-) -> None:
+def _gru_backward(a: int, b: int, at: int, G: Any, Q: Any, S: Any, dH: Any, dP: Any, dR: Any, dS: Any) -> None:
     n = dH.shape[1]
     for t in prange(b - a):
-        r = a + t
+        gate, q, s, d, dp, dr, ds = G[a + t], Q[a + t], S[at + t], dH[a + t], dP[a + t], dR[a + t], dS[at + t]
+        r, z, new = gate[:n], gate[n : 2 * n], gate[2 * n :]
+        dp_r, dp_z, dp_n, dr_n = dp[:n], dp[n : 2 * n], dp[2 * n :], dr[2 * n :]
         for j in range(n):
-            reset, keep, new, d = G[r, j], G[r, n + j], G[r, 2 * n + j], dH[r, j]
-            dnew = d * (_F(1) - keep) * (_F(1) - new * new)
-            dkeep = d * (S[at + t, j] - new) * keep * (_F(1) - keep)
-            dreset = dnew * Q[r, j] * reset * (_F(1) - reset)
-            dP[r, j], dP[r, n + j], dP[r, 2 * n + j] = dreset, dkeep, dnew
-            dR[r, j], dR[r, n + j], dR[r, 2 * n + j] = dreset, dkeep, dnew * reset
-            dS[at + t, j] += d * keep
+            dp_n[j] = d[j] * (_F(1) - z[j]) * (_F(1) - new[j] * new[j])
+        for j in range(n):
+            dp_z[j] = d[j] * (s[j] - new[j]) * z[j] * (_F(1) - z[j])
+        for j in range(n):
+            dp_r[j] = dp_n[j] * q[j] * r[j] * (_F(1) - r[j])
+        for j in range(2 * n):
+            dr[j] = dp[j]
+        _multiply(dr_n, dp_n, r)
+        _multiply_add(ds, d, z)
 
 
-def _lstm_forward(a: int, b: int, at: int, P: Any, S: Any, G: Any, C: Any, H: Any) -> None:
-    """Turn G, which holds the recurrent product, into the gates i, f_1 … f_A, g, o; S holds c_1 … c_A side by side."""
+def _leaf_forward(a: int, b: int, P: Any, G: Any, C: Any, H: Any) -> None:
+    """Nodes without predecessors: G gets the gates i, g, o side by side, P has them with or without f after i."""
     n = H.shape[1]
-    slots = G.shape[1] // n - 3
-    last = (slots + 1) * n
     for t in prange(b - a):
-        r = a + t
+        p, gate, c = P[a + t], G[a + t], C[a + t]
+        i, g, o, p_g, p_o = gate[:n], gate[n : 2 * n], gate[2 * n :], p[len(p) - 2 * n :], p[len(p) - n :]
         for j in range(n):
-            i = _sigmoid(P[r, j] + G[r, j])
-            g = _tanh(P[r, 2 * n + j] + G[r, last + j])
-            o = _sigmoid(P[r, 3 * n + j] + G[r, last + n + j])
-            G[r, j], G[r, last + j], G[r, last + n + j] = i, g, o
-            C[r, j] = i * g
-        for k in range(slots):
-            for j in range(n):
-                f = _sigmoid(P[r, n + j] + G[r, (k + 1) * n + j])
-                G[r, (k + 1) * n + j] = f
-                C[r, j] += f * S[at + t, k * n + j]
+            i[j] = _sigmoid(p[j])
         for j in range(n):
-            H[r, j] = G[r, last + n + j] * _tanh(C[r, j])
+            g[j] = _tanh(p_g[j])
+        for j in range(n):
+            o[j] = _sigmoid(p_o[j])
+        _multiply(c, i, g)
+        _output(H[a + t], o, c)
+
+
+def _leaf_backward(a: int, b: int, G: Any, C: Any, dH: Any, dC: Any, dP: Any) -> None:
+    n = dH.shape[1]
+    for t in prange(b - a):
+        gate, dp, dc = G[a + t], dP[a + t], dC[a + t]
+        last = len(dp) - 2 * n
+        dp[n:last] = _F(0)
+        _output_backward(dp[last + n :], dc, dH[a + t], gate[2 * n :], C[a + t])
+        _input_backward(dp[:n], dp[last : last + n], dc, gate[:n], gate[n : 2 * n])
+
+
+def _lstm_forward(
+    a: int, b: int, at: int, edge_ptr: Any, senders: Any, slot: Any, P: Any, C0: Any, G: Any, C: Any, H: Any
+) -> None:  # fmt: skip
+    """Turn G, which holds the recurrent product, into the gates i, f_1 … f_A, g, o.
+
+    G begins at row `at`; P has one row for each node or one for all; C0 has a row for each node that starts from a c,
+    which counts as the one in slot 0.
+    """
+    n = H.shape[1]
+    last = G.shape[1] - 2 * n
+    for t in prange(b - a):
+        row = a + t
+        p, gate, c = P[row if P.shape[0] > 1 else 0], G[row - at], C[row]
+        i, g, o = gate[:n], gate[last : last + n], gate[last + n :]
+        _add_sigmoid(i, p[:n])
+        for k in range(n, last, n):
+            _add_sigmoid(gate[k : k + n], p[n : 2 * n])
+        _add_tanh(g, p[2 * n : 3 * n])
+        _add_sigmoid(o, p[3 * n :])
+        _multiply(c, i, g)
+        if row < C0.shape[0]:
+            _multiply_add(c, gate[n : 2 * n], C0[row])
+        for e in range(edge_ptr[row], edge_ptr[row + 1]):
+            k = (slot[e] + 1) * n
+            _multiply_add(c, gate[k : k + n], C[senders[e]])
+        _output(H[row], o, c)
 
 
 def _lstm_backward(
-    a: int, b: int, at: int, S: Any, G: Any, C: Any, dH: Any, dC: Any, dP: Any, dG: Any, dS: Any
-) -> None:
+    a: int, b: int, at: int, edge_ptr: Any, senders: Any, slot: Any, C0: Any, G: Any, C: Any, dH: Any, dC: Any,
+    dG: Any, dC0: Any,
+) -> None:  # fmt: skip
+    """Fill dG, and add to dC of the predecessors; on one thread where they are shared."""
     n = dH.shape[1]
-    slots = G.shape[1] // n - 3
-    last = (slots + 1) * n
+    last = G.shape[1] - 2 * n
     for t in prange(b - a):
-        r = a + t
-        for j in range(n):
-            i, g, o, th, d = G[r, j], G[r, last + j], G[r, last + n + j], _tanh(C[r, j]), dH[r, j]
-            dc = dC[r, j] + d * o * (_F(1) - th * th)
-            dC[r, j] = dc
-            di, dg, do = dc * g * i * (_F(1) - i), dc * i * (_F(1) - g * g), d * th * o * (_F(1) - o)
-            dG[r, j], dG[r, last + j], dG[r, last + n + j] = di, dg, do
-            dP[r, j], dP[r, n + j], dP[r, 2 * n + j], dP[r, 3 * n + j] = di, _F(0), dg, do
-        for k in range(slots):
-            for j in range(n):
-                f = G[r, (k + 1) * n + j]
-                df = dC[r, j] * S[at + t, k * n + j] * f * (_F(1) - f)
-                dG[r, (k + 1) * n + j] = df
-                dP[r, n + j] += df
-                dS[at + t, k * n + j] += dC[r, j] * f
+        row = a + t
+        gate, d, dc = G[row - at], dG[row - at], dC[row]
+        _output_backward(d[last + n :], dc, dH[row], gate[last + n :], C[row])
+        _input_backward(d[:n], d[last : last + n], dc, gate[:n], gate[last : last + n])
+        d[n:last] = _F(0)
+        if row < C0.shape[0]:
+            _through_sigmoid(d[n : 2 * n], dc, C0[row], gate[n : 2 * n])
+            _multiply(dC0[row], dc, gate[n : 2 * n])
+        for e in range(edge_ptr[row], edge_ptr[row + 1]):
+            k, u = (slot[e] + 1) * n, senders[e]
+            _through_sigmoid(d[k : k + n], dc, C[u], gate[k : k + n])
+            _multiply_add(dC[u], dc, gate[k : k + n])
 
 
-def _childsum_forward(
-    a: int, b: int, edge_ptr: Any, senders: Any, P: Any, G: Any, F: Any, C: Any, H: Any
-) -> None:
+def _childsum_forward(a: int, b: int, edge_ptr: Any, senders: Any, P: Any, G: Any, F: Any, C: Any, H: Any) -> None:
     """Turn G and F, which hold the recurrent products, into the gates i, g, o of nodes and f of edges."""
     n = H.shape[1]
     for t in prange(b - a):
-        r = a + t
-        for j in range(n):
-            G[r, j] = _sigmoid(P[r, j] + G[r, j])
-            G[r, n + j] = _tanh(P[r, 2 * n + j] + G[r, n + j])
-            G[r, 2 * n + j] = _sigmoid(P[r, 3 * n + j] + G[r, 2 * n + j])
-            C[r, j] = G[r, j] * G[r, n + j]
-        for e in range(edge_ptr[r], edge_ptr[r + 1]):
-            for j in range(n):
-                F[e, j] = _sigmoid(P[r, n + j] + F[e, j])
-                C[r, j] += F[e, j] * C[senders[e], j]
-        for j in range(n):
-            H[r, j] = G[r, 2 * n + j] * _tanh(C[r, j])
+        row = a + t
+        p, gate, c = P[row], G[row], C[row]
+        i, g, o = gate[:n], gate[n : 2 * n], gate[2 * n :]
+        _add_sigmoid(i, p[:n])
+        _add_tanh(g, p[2 * n : 3 * n])
+        _add_sigmoid(o, p[3 * n :])
+        _multiply(c, i, g)
+        for e in range(edge_ptr[row], edge_ptr[row + 1]):
+            _add_sigmoid(F[e], p[n : 2 * n])
+            _multiply_add(c, F[e], C[senders[e]])
+        _output(H[row], o, c)
 
 
 def _childsum_backward(
@@ -188,66 +282,68 @@ def _childsum_backward(
     """Fill the gradients of the gates' sums, and dE, what each edge hands to its sender's c."""
     n = dH.shape[1]
     for t in prange(b - a):
-        r = a + t
-        for j in range(n):
-            i, g, o, th, d = G[r, j], G[r, n + j], G[r, 2 * n + j], _tanh(C[r, j]), dH[r, j]
-            dc = dC[r, j] + d * o * (_F(1) - th * th)
-            dC[r, j] = dc
-            di, dg, do = dc * g * i * (_F(1) - i), dc * i * (_F(1) - g * g), d * th * o * (_F(1) - o)
-            dG[r, j], dG[r, n + j], dG[r, 2 * n + j] = di, dg, do
-            dP[r, j], dP[r, n + j], dP[r, 2 * n + j], dP[r, 3 * n + j] = di, _F(0), dg, do
-        for e in range(edge_ptr[r], edge_ptr[r + 1]):
+        row = a + t
+        gate, d, dp, dc = G[row], dG[row], dP[row], dC[row]
+        _output_backward(d[2 * n :], dc, dH[row], gate[2 * n :], C[row])
+        _input_backward(d[:n], d[n : 2 * n], dc, gate[:n], gate[n : 2 * n])
+        dp[:n], dp[n : 2 * n], dp[2 * n :] = d[:n], _F(0), d[n:]
+        for e in range(edge_ptr[row], edge_ptr[row + 1]):
+            dF[e, :] = _F(0)
+            _through_sigmoid(dF[e], dc, C[senders[e]], F[e])
+            _multiply(dE[e], dc, F[e])
             for j in range(n):
-                f = F[e, j]
-                df = dC[r, j] * C[senders[e], j] * f * (_F(1) - f)
-                dF[e, j] = df
-                dP[r, n + j] += df
-                dE[e, j] = dC[r, j] * f
+                dp[n + j] += dF[e, j]
 
 
 elman_forward, elman_backward = parallel(_elman_forward, _FAST), parallel(_elman_backward, _FAST)
 gru_forward, gru_backward = parallel(_gru_forward, _FAST), parallel(_gru_backward, _FAST)
+leaf_forward, leaf_backward = parallel(_leaf_forward, _FAST), parallel(_leaf_backward, _FAST)
 lstm_forward, lstm_backward = parallel(_lstm_forward, _FAST), parallel(_lstm_backward, _FAST)
 childsum_forward, childsum_backward = parallel(_childsum_forward, _FAST), parallel(_childsum_backward, _FAST)
 
 
-@serial
-def gather_sum(a: int, b: int, edge_ptr: Any, senders: Any, X: Any, S: Any) -> None:
-    """S[r] = Σ X[u] over the predecessors u of r."""
-    for r in range(a, b):
-        S[r, :] = 0
+def _gather_sum(a: int, b: int, at: int, edge_ptr: Any, senders: Any, X: Any, S: Any) -> None:
+    """S[r] = Σ X[u] over the predecessors u of r; S begins at row `at`."""
+    for t in prange(b - a):
+        r = a + t
+        S[r - at, :] = 0
         for e in range(edge_ptr[r], edge_ptr[r + 1]):
             for j in range(X.shape[1]):
-                S[r, j] += X[senders[e], j]
+                S[r - at, j] += X[senders[e], j]
 
 
-@serial
-def scatter_sum(a: int, b: int, edge_ptr: Any, senders: Any, S: Any, X: Any) -> None:
-    """X[u] += S[r] for the predecessors u of r; on one thread, for they may be shared."""
-    for r in range(a, b):
+def _scatter_sum(a: int, b: int, at: int, edge_ptr: Any, senders: Any, S: Any, X: Any) -> None:
+    """X[u] += S[r] for the predecessors u of r; on one thread where they are shared."""
+    for t in prange(b - a):
+        r = a + t
         for e in range(edge_ptr[r], edge_ptr[r + 1]):
             for j in range(X.shape[1]):
-                X[senders[e], j] += S[r, j]
+                X[senders[e], j] += S[r - at, j]
 
 
-@serial
-def gather_slots(a: int, b: int, edge_ptr: Any, senders: Any, slot: Any, X: Any, S: Any) -> None:
+def _gather_slots(a: int, b: int, at: int, edge_ptr: Any, senders: Any, slot: Any, X: Any, S: Any) -> None:
     """S[r, slot] = X[u] over the predecessors u of r, each in its slot; empty slots are 0."""
     n = X.shape[1]
-    for r in range(a, b):
-        S[r, :] = 0
+    for t in prange(b - a):
+        r = a + t
+        if (edge_ptr[r + 1] - edge_ptr[r]) * n < S.shape[1]:
+            S[r - at, :] = 0
         for e in range(edge_ptr[r], edge_ptr[r + 1]):
-            S[r, slot[e] * n : (slot[e] + 1) * n] = X[senders[e]]
+            S[r - at, slot[e] * n : (slot[e] + 1) * n] = X[senders[e]]
 
 
-@serial
-def scatter_slots(a: int, b: int, edge_ptr: Any, senders: Any, slot: Any, S: Any, X: Any) -> None:
-    """X[u] += S[r, slot] for the predecessors u of r."""
+def _scatter_slots(a: int, b: int, at: int, edge_ptr: Any, senders: Any, slot: Any, S: Any, X: Any) -> None:
+    """X[u] += S[r, slot] for the predecessors u of r; on one thread where they are shared."""
     n = X.shape[1]
-    for r in range(a, b):
+    for t in prange(b - a):
+        r = a + t
         for e in range(edge_ptr[r], edge_ptr[r + 1]):
             for j in range(n):
-                X[senders[e], j] += S[r, slot[e] * n + j]
+                X[senders[e], j] += S[r - at, slot[e] * n + j]
+
+
+gather_sum, scatter_sum = parallel(_gather_sum, _FAST), parallel(_scatter_sum, _FAST)
+gather_slots, scatter_slots = parallel(_gather_slots, _FAST), parallel(_scatter_slots, _FAST)
 
 
 @serial

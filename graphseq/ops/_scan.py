@@ -8,8 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .levels import ALIGNED, FOREST
+
 STRUCTURE = (
-    "Tensor level_ptr, Tensor edge_ptr, Tensor senders, Tensor receivers, Tensor? slot, Tensor aligned"
+    "Tensor level_ptr, Tensor edge_ptr, Tensor senders, Tensor receivers, Tensor? slot, Tensor form"
 )
 
 
@@ -24,7 +26,7 @@ class Structure(NamedTuple):
     senders: Tensor
     receivers: Tensor
     slot: Tensor | None
-    aligned: Tensor
+    form: Tensor
 
 
 class Level(NamedTuple):
@@ -43,11 +45,14 @@ class Scan:
     def __init__(self, structure: Structure, like: Tensor) -> None:
         self.structure = structure
         self.ptr: list[int] = structure.level_ptr.tolist()
-        self.aligned = bool(structure.aligned)
+        form = int(structure.form)
+        self.aligned, self.forest = form == ALIGNED, form >= FOREST
         self.native = like.device.type == "cpu" and like.dtype == torch.float32
         self.edges = self.ptr if self.aligned else structure.edge_ptr[structure.level_ptr].tolist()
         if self.native:
             self.arrays = tuple(None if t is None else t.numpy() for t in structure)
+            slot = torch.zeros_like(structure.senders) if structure.slot is None else structure.slot
+            self.edge_arrays = structure.edge_ptr.numpy(), structure.senders.numpy(), slot.numpy()
 
     @property
     def first(self) -> int:
@@ -65,37 +70,40 @@ class Scan:
     def down(self) -> Iterator[Level]:
         return (self.level(k) for k in reversed(range(len(self.ptr) - 1)))
 
-    def gather(self, level: Level, x: Tensor, out: Tensor) -> None:
-        """Merge the predecessors' rows of `x` into the level's rows of `out`: summed, or each in its slot."""
+    def gather(self, level: Level, x: Tensor, out: Tensor, at: int = 0) -> None:
+        """Merge the predecessors' rows of `x` into the level's rows of `out`: summed, or each in its slot.
+
+        `out` begins at row `at` of the nodes.
+        """
         a, b, edge_a, edge_b, _ = level
         _, _, senders, receivers, slot, _ = self.structure
         if self.native:
             from . import _gates as kernels
 
-            _, ep, se, _, sl, _ = self.arrays
+            work, (_, ep, se, _, sl, _) = (b - a) * out.size(1), self.arrays
             if slot is None:
-                kernels.gather_sum(a, b, ep, se, x.numpy(), out.numpy())
+                kernels.gather_sum(work, a, b, at, ep, se, x.numpy(), out.numpy())
             else:
-                kernels.gather_slots(a, b, ep, se, sl, x.numpy(), out.numpy())
+                kernels.gather_slots(work, a, b, at, ep, se, sl, x.numpy(), out.numpy())
             return
         rows = merge_rows(x.index_select(0, senders[edge_a:edge_b]), receivers[edge_a:edge_b] - a, b - a,
                           None if slot is None else slot[edge_a:edge_b], out.size(1) // x.size(1))  # fmt: skip
-        out[a:b] = rows.reshape(b - a, -1)
+        out[a - at : b - at] = rows.reshape(b - a, -1)
 
-    def scatter(self, level: Level, grad: Tensor, out: Tensor) -> None:
+    def scatter(self, level: Level, grad: Tensor, out: Tensor, at: int = 0) -> None:
         """Add the level's rows of `grad` to their predecessors' rows of `out`: the transpose of `gather`."""
         a, b, edge_a, edge_b, _ = level
         _, _, senders, receivers, slot, _ = self.structure
         if self.native:
             from . import _gates as kernels
 
-            _, ep, se, _, sl, _ = self.arrays
+            work, (_, ep, se, _, sl, _) = (b - a) * out.size(1) if self.forest else 0, self.arrays
             if slot is None:
-                kernels.scatter_sum(a, b, ep, se, grad.numpy(), out.numpy())
+                kernels.scatter_sum(work, a, b, at, ep, se, grad.numpy(), out.numpy())
             else:
-                kernels.scatter_slots(a, b, ep, se, sl, grad.numpy(), out.numpy())
+                kernels.scatter_slots(work, a, b, at, ep, se, sl, grad.numpy(), out.numpy())
             return
-        rows = grad.index_select(0, receivers[edge_a:edge_b])
+        rows = grad.index_select(0, receivers[edge_a:edge_b] - at)
         if slot is not None:
             rows = rows.view(edge_b - edge_a, -1, out.size(1))
             rows = rows[torch.arange(edge_b - edge_a, device=rows.device), slot[edge_a:edge_b]]
@@ -139,7 +147,7 @@ def plain_sweep(
         sent = None
         if k:
             index = senders[level.edge_a : level.edge_b]
-            if bool(structure.aligned):
+            if int(structure.form) == ALIGNED:
                 index, below = index - level.before, done[-1:]
             else:
                 below = done

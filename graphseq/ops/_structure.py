@@ -61,8 +61,8 @@ def longest_paths(in_ptr: Any, out_ptr: Any, receivers: Any, level: Any) -> int:
 def pack(
     level: Any, depth: Any, graph_order: Any, graph_ptr: Any, in_ptr: Any, in_senders: Any, in_edges: Any, order: Any,
     rank: Any, level_ptr: Any, edge_ptr: Any, senders: Any, receivers: Any, edges: Any,
-) -> bool:  # fmt: skip
-    """Lay the nodes level by level, and the edges by packed receiver; return whether the levels are aligned."""
+) -> int:  # fmt: skip
+    """Lay the nodes level by level, and the edges by packed receiver; return the form of the whole."""
     levels = len(level_ptr) - 1
     for v in range(len(level)):
         level_ptr[level[v] + 1] += 1
@@ -90,4 +90,11 @@ def pack(
             if k > 0 and edge - edge_ptr[p] != 1:
                 aligned = False
     edge_ptr[len(level)] = edge
-    return aligned
+    if aligned:
+        return 2
+    read = np.zeros(len(level), np.bool_)
+    for e in range(len(senders)):
+        if read[senders[e]]:
+            return 0
+        read[senders[e]] = True
+    return 1

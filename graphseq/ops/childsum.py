@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ._autograd import Tensors, register_scan
 from ._scan import Level, Scan, Structure, merge_rows, plain_sweep
+from .levels import FOREST
 
 
 def _split(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -51,7 +52,7 @@ def _gradients(
 
 
 def _forward(p: Tensor, weight: Tensor, s: Structure) -> Tensors:
-    scan, (w_sum, w_edge) = Scan(s._replace(aligned=torch.tensor(False)), p), _split(weight)
+    scan, (w_sum, w_edge) = Scan(s._replace(form=s.form.clamp(max=FOREST)), p), _split(weight)
     rows, edges, hidden = p.size(0), s.senders.numel(), weight.size(1)
     h, c, merged = (p.new_empty(rows, hidden) for _ in range(3))
     gates, f, sent = p.new_empty(rows, 3 * hidden), p.new_empty(edges, hidden), p.new_empty(edges, hidden)
@@ -83,14 +84,14 @@ def _forward(p: Tensor, weight: Tensor, s: Structure) -> Tensors:
 
 def _backward(given: tuple[Any, ...], s: Structure, grads: Tensors, outputs: Tensors) -> Tensors:
     (p, weight), (h, c, gates, f, merged, sent) = given, outputs
-    scan, (w_sum, w_edge) = Scan(s._replace(aligned=torch.tensor(False)), p), _split(weight)
+    scan, (w_sum, w_edge) = Scan(s._replace(form=s.form.clamp(max=FOREST)), p), _split(weight)
     dh, dc = (g.clone(memory_format=torch.contiguous_format) for g in grads)
-    dp, dg, df, d_edge = torch.empty_like(p), torch.empty_like(gates), f.clone(), torch.empty_like(f)
+    dp, dg, df, d_edge = (torch.empty_like(t) for t in (p, gates, f, f))
     ds = torch.empty_like(h)
     if scan.native:
         from ._gates import childsum_backward, scatter_edges
 
-        arrays = tuple(t.numpy() for t in (s.edge_ptr, s.senders, gates, df, c, dh, dc, dp, dg, df, d_edge))
+        arrays = tuple(t.numpy() for t in (s.edge_ptr, s.senders, gates, f, c, dh, dc, dp, dg, df, d_edge))
     for level in scan.down():
         a, b, edge_a, edge_b, before = level
         part, senders = slice(edge_a, edge_b), s.senders[edge_a:edge_b]

@@ -53,6 +53,9 @@ levels = define(
 )
 
 
+GENERAL, FOREST, ALIGNED = 0, 1, 2
+
+
 class Packed(NamedTuple):
     """Nodes in the order of their levels. All int64, on the topology's device, but for those marked CPU.
 
@@ -65,7 +68,8 @@ class Packed(NamedTuple):
         senders: `[E]`, packed position of each packed edge's sender.
         receivers: `[E]`, packed position of each packed edge's receiver; ascending.
         edges: `[E]`, packed edge → edge.
-        aligned: bool `[]`, CPU; each node above level 0 has one predecessor, in the same place one level below.
+        form: int64 `[]`, CPU; ALIGNED: each node above level 0 has one predecessor, in the same place one level below,
+            as in chains; FOREST: no node has two successors; GENERAL.
     """
 
     order: Tensor
@@ -75,7 +79,7 @@ class Packed(NamedTuple):
     senders: Tensor
     receivers: Tensor
     edges: Tensor
-    aligned: Tensor
+    form: Tensor
 
 
 def _pack(
@@ -94,9 +98,9 @@ def _pack(
     out = [torch.empty(k, dtype=torch.int64) for k in (n, n, count + 1, n + 1, e, e, e)]
     out[2].zero_()
     given = (level, depth, graph_order, gp, in_ptr.cpu(), in_senders.cpu(), in_edges.cpu())
-    aligned = kernel(*(t.numpy() for t in (*given, *out)))
+    form = kernel(*(t.numpy() for t in (*given, *out)))
     moved = [t if i == 2 else t.to(device) for i, t in enumerate(out)]
-    return [*moved, torch.tensor(bool(aligned))]
+    return [*moved, torch.tensor(int(form))]
 
 
 def _pack_fake(
@@ -111,7 +115,7 @@ def _pack_fake(
         level_ptr,
         torch.empty_like(in_ptr),
         *edge,
-        torch.empty((), dtype=torch.bool, device="cpu"),
+        torch.empty((), dtype=torch.int64, device="cpu"),
     ]
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ._autograd import Tensors, register_scan
 from ._scan import Level, Scan, Structure, merge_rows, plain_sweep
@@ -49,109 +49,176 @@ def _gradients(
     return by_p, by_product, torch.cat([dc * f_k for f_k in f], 1)
 
 
-def _forward(p: Tensor, weight: Tensor, h0: Tensor | None, c0: Tensor | None, s: Structure) -> Tensors:
-    scan, wt, rows, wide = Scan(s, p), weight.t(), p.size(0), weight.size(1)
-    h, c = (p.new_empty(rows, p.size(1) // 4) for _ in range(2))
-    gates = p.new_empty(rows, weight.size(0))
-    merged_h, merged_c = (p.new_empty(0 if scan.aligned else rows, wide) for _ in range(2))
-    start = p.new_zeros(scan.first, wide) if c0 is None else c0.contiguous()
-    if scan.native:
-        from ._gates import lstm_forward
+def _hidden(weight: Tensor) -> int:
+    return (weight.size(0) - weight.size(1)) // 3
 
+
+def _fold(d: Tensor, hidden: int) -> Tensor:
+    """Return gradients of the inputs from those of the recurrent product: the slots' forget gates share one input."""
+    wide = d.size(1) // hidden - 2
+    i, f, rest = d.split([hidden, (wide - 1) * hidden, 2 * hidden], 1)
+    return torch.cat([i, f.reshape(d.size(0), wide - 1, hidden).sum(1), rest], 1)
+
+
+def _slots_of(scan: Scan, level: Level, c: Tensor, c0: Tensor | None, width: int) -> Tensor:
+    """Return the c of each node's slots side by side, `[M, A H]`."""
+    a, b, *_, before = level
+    out = c.new_zeros(b - a, width)
+    if before >= 0 and scan.aligned:
+        return c[before : before + b - a]
+    if before >= 0:
+        scan.gather(level, c, out, a)
+    elif c0 is not None:
+        out[:, : c.size(1)] = c0
+    return out
+
+
+def _forward(
+    p: Tensor, rest: Tensor | None, weight: Tensor, h0: Tensor | None, c0: Tensor | None, s: Structure
+) -> Tensors:
+    scan, wt, hidden = Scan(s, p), weight.t(), _hidden(weight)
+    rows, width = int(s.level_ptr[-1]), weight.size(1)
+    skip = scan.first if h0 is None and c0 is None else 0  # nodes that read no state
+    h, c = (p.new_empty(rows, hidden) for _ in range(2))
+    leaf, gates = p.new_empty(skip, 3 * hidden), p.new_empty(rows - skip, weight.size(0))
+    merged = p.new_empty(0 if scan.aligned else rows - skip, width)
+    if scan.native:
+        from ._gates import leaf_forward, lstm_forward
+
+        start = (p[:0] if c0 is None else c0).numpy()
+        sources = [t.numpy() for t in (p, p if rest is None else rest[None])]
         arrays = gates.numpy(), c.numpy(), h.numpy()
     for level in scan.up():
         a, b, *_, before = level
-        if before < 0:
-            previous, at = start, 0
-        elif scan.aligned:
-            previous, at = c, before
-        else:
-            scan.gather(level, h, merged_h)
-            scan.gather(level, c, merged_c)
-            previous, at = merged_c, a
-        if before >= 0:
-            torch.mm(h[at : at + b - a] if scan.aligned else merged_h[a:b], wt, out=gates[a:b])
+        product = gates[a - skip : b - skip]
+        if b <= skip and scan.native:
+            leaf_forward(b * hidden * 40, a, b, sources[0], leaf.numpy(), c.numpy(), h.numpy())
+            continue
+        if before >= 0 and scan.aligned:
+            torch.mm(h[before : before + b - a], wt, out=product)
+        elif before >= 0:
+            scan.gather(level, h, merged, skip)
+            torch.mm(merged[a - skip : b - skip], wt, out=product)
         elif h0 is not None:
-            torch.mm(h0, wt, out=gates[:b])
+            torch.mm(h0, wt[:hidden], out=product)
         else:
-            gates[:b] = 0
+            product.zero_()
         if scan.native:
-            lstm_forward((b - a) * gates.size(1) * 10, a, b, at, p.numpy(), previous.numpy(), *arrays)
+            work = (b - a) * gates.size(1) * 10
+            lstm_forward(work, a, b, skip, *scan.edge_arrays, sources[before >= 0], start, *arrays)
+            continue
+        inputs = p[a:b] if rest is None or before < 0 else rest.expand(b - a, -1)
+        if b <= skip:
+            i, *_, g, o = inputs.split(hidden, 1)
+            leaf[a:b] = torch.cat([torch.sigmoid(i), torch.tanh(g), torch.sigmoid(o)], 1)
+            c[a:b] = leaf[a:b, :hidden] * leaf[a:b, hidden : 2 * hidden]
+            h[a:b] = leaf[a:b, 2 * hidden :] * torch.tanh(c[a:b])
         else:
-            gates[a:b], c[a:b], h[a:b] = lstm_equations(p[a:b], gates[a:b], previous[at : at + b - a])
-    return h, c, gates, merged_h, merged_c
+            gates[a - skip : b - skip], c[a:b], h[a:b] = lstm_equations(
+                inputs, product, _slots_of(scan, level, c, c0, width)
+            )
+    return h, c, leaf, gates, merged
 
 
 def _backward(given: tuple[Any, ...], s: Structure, grads: Tensors, outputs: Tensors) -> Tensors:
-    (p, weight, h0, c0), (h, c, gates, merged_h, merged_c) = given, outputs
-    scan = Scan(s, p)
+    (p, rest, weight, h0, c0), (h, c, leaf, gates, merged) = given, outputs
+    scan, hidden, skip, width = Scan(s, p), h.size(1), leaf.size(0), weight.size(1)
     dh, dc = (g.clone(memory_format=torch.contiguous_format) for g in grads)
-    dg, dp = torch.empty_like(gates), torch.empty_like(p)
-    ds_h, ds_c = torch.empty_like(merged_h), torch.zeros_like(merged_c)
-    start = p.new_zeros(scan.first, weight.size(1)) if c0 is None else c0.contiguous()
-    dc0 = torch.zeros_like(start)
+    dp = torch.empty_like(p)
+    shared = width == hidden and rest is None  # one slot: both gradients are the same numbers
+    dg = dp[skip:] if shared else torch.empty_like(gates)
+    ds = torch.empty_like(merged)
+    dc0 = None if c0 is None else torch.empty_like(c0)
     if scan.native:
-        from ._gates import lstm_backward
+        from ._gates import leaf_backward, lstm_backward
 
-        kept, arrays = (gates.numpy(), c.numpy()), (dh.numpy(), dc.numpy(), dp.numpy(), dg.numpy())
+        start = [(p[:0] if t is None else t).numpy() for t in (c0, dc0)]
+        arrays = gates.numpy(), c.numpy(), dh.numpy(), dc.numpy(), dg.numpy(), start[1]
     for level in scan.down():
         a, b, *_, before = level
-        if before < 0:
-            previous, into, at = start, dc0, 0
-        elif scan.aligned:
-            previous, into, at = c, dc, before
-        else:
-            previous, into, at = merged_c, ds_c, a
+        product = dg[a - skip : b - skip]
+        if b <= skip:
+            if scan.native:
+                leaf_backward(b * hidden * 20, a, b, *(t.numpy() for t in (leaf, c, dh, dc, dp)))
+            else:
+                padded = torch.cat([leaf[:, :hidden], torch.zeros_like(c[a:b]), leaf[:, hidden:]], 1)
+                by_gates = _gradients(padded, c[a:b], torch.zeros_like(c[a:b]), dh[a:b], dc[a:b])[1]
+                dp[a:b, :hidden], dp[a:b, -2 * hidden :] = by_gates[:, :hidden], by_gates[:, 2 * hidden :]
+                dp[a:b, hidden : -2 * hidden] = 0
+            continue
         if scan.native:
-            lstm_backward(
-                (b - a) * gates.size(1) * 4, a, b, at, previous.numpy(), *kept, *arrays, into.numpy()
-            )
+            work = (b - a) * gates.size(1) * 4 if scan.forest else 0
+            lstm_backward(work, a, b, skip, *scan.edge_arrays, start[0], *arrays)
         else:
-            rows = slice(at, at + b - a)
-            dp[a:b], dg[a:b], direct = _gradients(gates[a:b], c[a:b], previous[rows], dh[a:b], dc[a:b])
-            into[rows] += direct
+            before_c = _slots_of(scan, level, c, c0, width)
+            _, product[:], direct = _gradients(gates[a - skip : b - skip], c[a:b], before_c, dh[a:b], dc[a:b])
+            if before >= 0 and scan.aligned:
+                dc[before : before + b - a] += direct
+            elif before >= 0:
+                scan.scatter(level, direct, dc, a)
+            elif dc0 is not None:
+                dc0.copy_(direct[:, :hidden])
         if before >= 0 and scan.aligned:
-            dh[at : at + b - a].addmm_(dg[a:b], weight)
+            dh[before : before + b - a].addmm_(product, weight)
         elif before >= 0:
-            torch.mm(dg[a:b], weight, out=ds_h[a:b])
-            scan.scatter(level, ds_h, dh)
-            scan.scatter(level, ds_c, dc)
-    first, none = scan.first, p.new_empty(0)
-    dw = dg[first:].t() @ (scan.previous(h) if scan.aligned else merged_h[first:])
+            torch.mm(product, weight, out=ds[a - skip : b - skip])
+            scan.scatter(level, ds, dh, skip)
+    first, none = scan.first - skip, p.new_empty(0)
+    drest = none
+    if rest is not None:
+        drest = _fold(dg[first:].sum(0, keepdim=True), hidden)[0]
+        if first:
+            dp.copy_(_fold(dg[:first], hidden))
+    elif not shared:
+        dp[skip:] = _fold(dg, hidden)
+    dw = dg[first:].t() @ (scan.previous(h) if scan.aligned else merged[first:])
+    dh0 = none
     if h0 is not None:
-        dw.addmm_(dg[:first].t(), h0)
-    return dp, dw, none if h0 is None else dg[:first] @ weight, none if c0 is None else dc0
+        dw[:, :hidden].addmm_(dg[:first].t(), h0)
+        dh0 = dg[:first] @ weight[:, :hidden]
+    return dp, drest, dw, dh0, none if dc0 is None else dc0
 
 
-def _reference(p: Tensor, weight: Tensor, h0: Tensor | None, c0: Tensor | None, s: Structure) -> Tensors:
-    hidden = p.size(1) // 4
+def _reference(
+    p: Tensor, rest: Tensor | None, weight: Tensor, h0: Tensor | None, c0: Tensor | None, s: Structure
+) -> Tensors:
+    hidden = _hidden(weight)
     slots = weight.size(1) // hidden
     if p.size(0) == 0:
         return p[:, :hidden] + 0, p[:, :hidden] + 0
+    if p.size(1) == 3 * hidden:  # level 0 has no use for a forget gate
+        p = torch.cat([p[:, :hidden], p.new_zeros(p.size(0), hidden), p[:, hidden:]], 1)
 
     def step(level: Level, sent: Tensors | None) -> Tensors:
-        a, b, edge_a, edge_b, _ = level
-        zeros = p.new_zeros(b - a, slots * hidden)
+        a, b, edge_a, edge_b, before = level
         if sent is None:
-            h, c = zeros if h0 is None else h0, zeros if c0 is None else c0
+            zeros = p.new_zeros(b - a, slots * hidden)
+            h, c = (
+                zeros if t is None else nn.functional.pad(t, (0, (slots - 1) * hidden)) for t in (h0, c0)
+            )
         else:
             receivers = s.receivers[edge_a:edge_b] - a
             slot = None if s.slot is None else s.slot[edge_a:edge_b]
             h, c = (merge_rows(t, receivers, b - a, slot, slots).reshape(b - a, -1) for t in sent)
-        return lstm_equations(p[a:b], h @ weight.t(), c)[:0:-1]
+        inputs = p[a:b] if rest is None or before < 0 else rest.expand(b - a, -1)
+        return lstm_equations(inputs, h @ weight.t(), c)[:0:-1]
 
     return plain_sweep(s, step)
 
 
-def _fake(p: Tensor, weight: Tensor, h0: Tensor | None, c0: Tensor | None, s: Structure) -> Tensors:
-    h, c = (p.new_empty(p.size(0), p.size(1) // 4) for _ in range(2))
-    size = torch.library.get_ctx().new_dynamic_size(), weight.size(1)
-    return h, c, p.new_empty(p.size(0), weight.size(0)), p.new_empty(size), p.new_empty(size)
+def _fake(
+    p: Tensor, rest: Tensor | None, weight: Tensor, h0: Tensor | None, c0: Tensor | None, s: Structure
+) -> Tensors:
+    rows, hidden = s.edge_ptr.size(0) - 1, _hidden(weight)
+    size = torch.library.get_ctx().new_dynamic_size
+    h, c = (p.new_empty(rows, hidden) for _ in range(2))
+    leaf, gates = p.new_empty(size(), 3 * hidden), p.new_empty(size(), weight.size(0))
+    return h, c, leaf, gates, p.new_empty(size(), weight.size(1))
 
 
 _operator = register_scan(
     "lstm_sweep",
-    inputs="Tensor p, Tensor weight, Tensor? h0, Tensor? c0",
+    inputs="Tensor p, Tensor? rest, Tensor weight, Tensor? h0, Tensor? c0",
     states=2,
     saved=3,
     forward=_forward,
@@ -162,19 +229,21 @@ _operator = register_scan(
 
 
 def lstm_sweep(
-    p: Tensor, weight: Tensor, h0: Tensor | None, c0: Tensor | None, structure: Structure
+    p: Tensor, weight: Tensor, h0: Tensor | None, c0: Tensor | None, structure: Structure, rest: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Sweep a long short-term memory over packed levels; the equations stand at the top of this file.
 
     Args:
-        p: `[N, 4H]`, the projected inputs with all biases, packed; gates in the order i, f, g, o.
+        p: `[N, 4H]`, the projected inputs with all biases, packed; gates in the order i, f, g, o. With `rest`
+            `[M, 4H]`, for the M nodes of level 0 alone, or `[M, 3H]` without f, which only a given c would pass.
         weight: W, `[(3 + A) H, A H]`, rows i, f_1 … f_A, g, o.
-        h0: `[M, A H]`, what the M nodes of level 0 start from, or None for zeros.
-        c0: `[M, A H]`, likewise.
+        h0: `[M, H]`, what the M nodes of level 0 start from, in slot 1; None for zeros.
+        c0: `[M, H]`, likewise.
         structure: of the packed levels; its `slot` lays the predecessors side by side, without it they are summed.
+        rest: `[4H]`, the projected input of every node above level 0.
 
     Returns:
         h and c, each `[N, H]`, packed.
     """
-    h, c = _operator(p.contiguous(), weight, h0, c0, structure)
+    h, c = _operator(p.contiguous(), rest, weight, h0, c0, structure)
     return h, c

@@ -202,7 +202,7 @@ class Topology(Compiled):
         def move(value: Any) -> Any:
             if isinstance(value, Packed):
                 return Packed(
-                    *(v if n in ("level_ptr", "aligned") else move(v) for n, v in value._asdict().items())
+                    *(v if n in ("level_ptr", "form") else move(v) for n, v in value._asdict().items())
                 )
             if isinstance(value, Tensor):
                 return value.to(device, non_blocking=non_blocking)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...core import Cell, State
+from ...core import Cell, State, fill
 from ...errors import expected
 from ...ops._scan import Structure
 from ...ops.elman import elman_sweep
@@ -52,9 +52,10 @@ class ElmanCell(TorchCell):
         z = p + nn.functional.linear(state[0], self.weight_hh)
         return (torch.relu(z) if self.nonlinearity == "relu" else torch.tanh(z),)
 
-    def scan(self, p: Tensor, structure: Structure, start: State | None) -> State | None:
+    def scan(self, p: Tensor, structure: Structure, start: State | None, rest: Tensor | None) -> State | None:
         """Sweep by the fused operator, where predecessors are summed."""
         if self.merge != "sum" or self.message is not Cell.message:
             return None
+        count = structure.edge_ptr.size(0) - 1
         h0 = None if start is None else start[0]
-        return (elman_sweep(p, self.weight_hh, h0, structure, relu=self.nonlinearity == "relu"),)
+        return (elman_sweep(fill(p, rest, count), self.weight_hh, h0, structure, relu=self.nonlinearity == "relu"),)

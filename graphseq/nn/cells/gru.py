@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...core import Cell, State
+from ...core import Cell, State, fill
 from ...ops._scan import Structure
 from ...ops.gru import gru_equations, gru_sweep
 from ._gated import TorchCell
@@ -51,9 +51,10 @@ class GRUCell(TorchCell):
         """Return h'."""
         return (gru_equations(p, nn.functional.linear(state[0], self.weight_hh, self.bias_hh), state[0])[2],)
 
-    def scan(self, p: Tensor, structure: Structure, start: State | None) -> State | None:
+    def scan(self, p: Tensor, structure: Structure, start: State | None, rest: Tensor | None) -> State | None:
         """Sweep by the fused operator, where predecessors are summed."""
         if self.merge != "sum" or self.message is not Cell.message:
             return None
+        count = structure.edge_ptr.size(0) - 1
         bias = self.weight_hh.new_zeros(3 * self.hidden_size) if self.bias_hh is None else self.bias_hh
-        return (gru_sweep(p, self.weight_hh, bias, None if start is None else start[0], structure),)
+        return (gru_sweep(fill(p, rest, count), self.weight_hh, bias, None if start is None else start[0], structure),)

@@ -84,9 +84,9 @@ class LSTMCell(TorchCell):
         c = (f * c if self.forget_gate else c) + i * torch.tanh(z_g)
         return torch.sigmoid(z_o + w_o * c) * torch.tanh(c), c
 
-    def scan(self, p: Tensor, structure: Structure, start: State | None) -> State | None:
+    def scan(self, p: Tensor, structure: Structure, start: State | None, rest: Tensor | None) -> State | None:
         """Sweep by the fused operator, where it is the standard cell and predecessors are summed."""
         if not self._standard or self.merge != "sum" or self.message is not Cell.message:
             return None
         h0, c0 = start or (None, None)
-        return lstm_sweep(p, self.weight_hh, h0, c0, structure)
+        return lstm_sweep(p, self.weight_hh, h0, c0, structure, rest)

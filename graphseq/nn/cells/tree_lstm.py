@@ -7,11 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...core import Cell, State
+from ...core import Cell, State, fill
 from ...ops._scan import Structure
 from ...ops.childsum import childsum_sweep
 from ...ops.lstm import lstm_equations, lstm_sweep
 from ._gated import check_sizes, uniform
+
+
+def _without_f(rows: Tensor) -> Tensor:
+    i, _, g, o = rows.chunk(4)
+    return torch.cat([i, g, o])
 
 
 class TreeLSTMCell(Cell):
@@ -20,7 +25,7 @@ class TreeLSTMCell(Cell):
     bias: nn.Parameter | None
 
     def __init__(
-        self, input_size: int, hidden_size: int, recurrent: tuple[int, int], bias: bool, device: Any,
+        self, input_size: int, hidden_size: int, blocks: tuple[int, int], bias: bool, device: Any,
         dtype: torch.dtype | None,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -29,7 +34,8 @@ class TreeLSTMCell(Cell):
         self.hidden_size = hidden_size
         self.state_sizes = (hidden_size, hidden_size)
         self.weight_ih = uniform((4 * hidden_size, input_size), hidden_size, device, dtype)
-        self.weight_hh = uniform(recurrent, hidden_size, device, dtype)
+        rows, columns = blocks
+        self.weight_hh = uniform((rows * hidden_size, columns * hidden_size), hidden_size, device, dtype)
         self.register_parameter("bias", uniform((4 * hidden_size,), hidden_size, device, dtype) if bias else None)
 
     def project(self, x: Tensor) -> Tensor:
@@ -70,7 +76,12 @@ class ChildSumTreeLSTMCell(TreeLSTMCell):
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: torch.dtype | None = None
     ) -> None:
-        super().__init__(input_size, hidden_size, (4 * hidden_size, hidden_size), bias, device, dtype)
+        super().__init__(input_size, hidden_size, self.recurrent_blocks(1), bias, device, dtype)
+
+    @staticmethod
+    def recurrent_blocks(arity: int) -> tuple[int, int]:
+        """Return the shape of weight_hh in blocks of H by H."""
+        return 4, 1
 
     def message(self, sent: State, received: Tensor, edge: Tensor | None) -> State:
         """Return h_k, and ``f_k ∘ c_k``, whose gate reads the parent's input and the child's state."""
@@ -82,14 +93,15 @@ class ChildSumTreeLSTMCell(TreeLSTMCell):
         """Return h and c from ``h~`` and ``Σ f_k ∘ c_k``."""
         h, kept = state
         p_i, _, p_g, p_o = p.chunk(4, 1)
-        u_i, _, u_g, u_o = self.weight_hh.chunk(4)
-        z_i, z_g, z_o = nn.functional.linear(h, torch.cat([u_i, u_g, u_o])).chunk(3, 1)
+        z_i, z_g, z_o = nn.functional.linear(h, _without_f(self.weight_hh)).chunk(3, 1)
         c = torch.sigmoid(p_i + z_i) * torch.tanh(p_g + z_g) + kept
         return torch.sigmoid(p_o + z_o) * torch.tanh(c), c
 
-    def scan(self, p: Tensor, structure: Structure, start: State | None) -> State | None:
+    def scan(self, p: Tensor, structure: Structure, start: State | None, rest: Tensor | None) -> State | None:
         """Sweep by the fused operator, unless leaves start from a state."""
-        return None if start is not None or self.merge != "sum" else childsum_sweep(p, self.weight_hh, structure)
+        if start is not None or self.merge != "sum":
+            return None
+        return childsum_sweep(fill(p, rest, structure.edge_ptr.size(0) - 1), self.weight_hh, structure)
 
 
 class NaryTreeLSTMCell(TreeLSTMCell):
@@ -126,18 +138,24 @@ class NaryTreeLSTMCell(TreeLSTMCell):
         dtype: torch.dtype | None = None,
     ) -> None:  # fmt: skip
         check_sizes(arity=arity)
-        shape = ((3 + arity) * hidden_size, arity * hidden_size)
-        super().__init__(input_size, hidden_size, shape, bias, device, dtype)
+        super().__init__(input_size, hidden_size, self.recurrent_blocks(arity), bias, device, dtype)
         self.slots = arity
+
+    @staticmethod
+    def recurrent_blocks(arity: int) -> tuple[int, int]:
+        """Return the shape of weight_hh in blocks of H by H."""
+        return 3 + arity, arity
+
+    def project_leaves(self, x: Tensor) -> Tensor:
+        """Return ``W x + b`` without the rows of f, which a leaf has no use for."""
+        return nn.functional.linear(x, _without_f(self.weight_ih), None if self.bias is None else _without_f(self.bias))
 
     def update(self, p: Tensor, state: State) -> State:
         """Return h and c from the children's, `[M, A, H]` each."""
         h, c = (s.flatten(1) for s in state)
         return lstm_equations(p, nn.functional.linear(h, self.weight_hh), c)[:0:-1]
 
-    def scan(self, p: Tensor, structure: Structure, start: State | None) -> State | None:
+    def scan(self, p: Tensor, structure: Structure, start: State | None, rest: Tensor | None) -> State | None:
         """Sweep by the fused operator."""
-        h0 = c0 = None
-        if start is not None:
-            h0, c0 = (nn.functional.pad(s, (0, (self.slots - 1) * self.hidden_size)) for s in start)
-        return lstm_sweep(p, self.weight_hh, h0, c0, structure)
+        h0, c0 = start or (None, None)
+        return lstm_sweep(p, self.weight_hh, h0, c0, structure, rest)

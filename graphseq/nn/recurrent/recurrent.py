@@ -72,8 +72,7 @@ class Recurrent(nn.Module):
                 raise expected("nodes", "None in rounds, whose x is the state of every node", nodes)
             return unpack(self._rounds(x, topology, start, edge_attr))
         turned = topology.reverse() if self.schedule.reverse else topology
-        p = project_nodes(self.cell, x, topology, nodes)
-        return unpack(sweep(self.cell, p, turned, start, edge_attr=edge_attr, fast=self.fast))
+        return unpack(sweep(self.cell, x, turned, start, edge_attr=edge_attr, nodes=nodes, fast=self.fast))
 
     def _rounds(self, x: Tensor, topology: Topology, start: State | None, edge_attr: Tensor | None) -> State:
         cell, width = self.cell, self.cell.state_sizes[0]
@@ -93,15 +92,6 @@ class Recurrent(nn.Module):
         if isinstance(self.schedule, Rounds):
             return rounds(update, self.schedule.k, topology, start, merge=merge, edge_attr=edge_attr)
         return start
-
-
-def project_nodes(cell: Cell, x: Tensor, topology: Topology, nodes: Tensor | None) -> Tensor:
-    """Return the projected inputs of all nodes, where x may have rows for some alone."""
-    if nodes is None:
-        return cell.project(x)
-    nothing = cell.project(x.new_zeros(1, x.size(1)))
-    p = cell.project(x)
-    return nothing.expand(topology.num_nodes, -1).index_copy(0, nodes, p)
 
 
 def spread_state(state: Any, cell: Cell, topology: Topology, x: Tensor) -> State:

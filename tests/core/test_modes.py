@@ -1,0 +1,149 @@
+"""How it is called: under autocast, without gradients, with the graph kept; nothing of the caller's is written on."""
+
+import pytest
+import torch
+
+import graphseq as gs
+from graphseq.nn import Recurrent
+from tests.core.cells import BUILT_IN, WRITTEN, edge_features, made, random_state
+from tests.oracles import assert_agree, assert_close, gradients, leaf, tensors
+
+KINDS = [k for k in BUILT_IN if "no" not in k.name] + WRITTEN[::3] + WRITTEN[-3:]
+each = pytest.mark.parametrize("kind", KINDS, ids=repr)
+tiers = pytest.mark.parametrize("fast", [True, False], ids=["fast", "generic"])
+
+
+def structures_of(kind):
+    t = gs.Topology.chain([3, 1, 4])
+    if kind.slots == 1:
+        return [t]
+    tree = gs.Topology.tree([4, 4, 3, 5, 5, -1], slot=[1, 0, 1, 0, 1, 0])
+    dag = gs.Topology.from_edge_index(torch.tensor([[0, 0, 1, 2, 1], [1, 2, 3, 3, 4]]), 6)
+    return [t, tree] if kind.slots else [t, tree, dag]
+
+
+@tiers
+@each
+def test_autocast(kind, fast):
+    for t in structures_of(kind):
+        cell = made(kind, dtype=torch.float32)
+        x, edge_attr = leaf(t.num_nodes, 3, dtype=torch.float32), edge_features(kind, t, torch.float32)
+        layer = Recurrent(cell, fast=fast)
+        with torch.autocast("cpu", torch.bfloat16):
+            low = tensors(layer(x, t, edge_attr=edge_attr))
+        leaves = [x, edge_attr, *cell.parameters()]
+        assert_agree([o.float() for o in low], layer(x, t, edge_attr=edge_attr), leaves, 0.15)
+
+
+@tiers
+@each
+def test_autocast_in_rounds(kind, fast):
+    t = gs.Topology.from_edge_index(torch.tensor([[0, 1, 2, 0], [1, 2, 0, 2]]))
+    if kind in WRITTEN:
+        return
+    cell, x = made(kind, 4, 4, torch.float32), leaf(3, 4, dtype=torch.float32)
+    layer = Recurrent(cell, gs.Rounds(2), fast=fast)
+    with torch.autocast("cpu", torch.bfloat16):
+        low = tensors(layer(x, t))
+    assert_agree([o.float() for o in low], layer(x, t), [x, *cell.parameters()], 0.15)
+
+
+@tiers
+@each
+def test_bfloat16(kind, fast):
+    for t in structures_of(kind):
+        cell, x = made(kind, dtype=torch.bfloat16), leaf(t.num_nodes, 3, dtype=torch.bfloat16)
+        edge_attr = edge_features(kind, t, torch.bfloat16)
+        out = tensors(Recurrent(cell, fast=fast)(x, t, edge_attr=edge_attr))
+        sum(o.sum() for o in out).backward()
+        assert all(o.dtype == torch.bfloat16 for o in out)
+        wide = None if edge_attr is None else edge_attr.float()
+        for a, b in zip(out, tensors(Recurrent(cell.float())(x.float(), t, edge_attr=wide)), strict=True):
+            assert_close(a.float(), b, 0.1)
+
+
+@tiers
+@each
+def test_without_gradients(kind, fast):
+    for t in structures_of(kind):
+        cell, x, edge_attr = made(kind), leaf(t.num_nodes, 3), edge_features(kind, t)
+        layer = Recurrent(cell, fast=fast)
+        wanted = tensors(layer(x, t, edge_attr=edge_attr))
+        for mode in (torch.no_grad, torch.inference_mode):
+            with mode():
+                out = tensors(layer(x, t, edge_attr=edge_attr))
+            assert not any(o.requires_grad for o in out)
+            assert all(torch.equal(a, b) for a, b in zip(out, wanted, strict=True))
+
+
+def test_a_topology_that_is_compiled_in_inference_mode_trains_later():
+    cell, x = made(BUILT_IN[3]), leaf(4, 3)
+    t = gs.Topology.chain([1, 3])
+    with torch.inference_mode():
+        Recurrent(cell)(x, t)
+        Recurrent(made(BUILT_IN[3], 3, 3), gs.Rounds(1))(x, t)
+    assert_agree(Recurrent(cell)(x, t), Recurrent(cell)(x, gs.Topology.chain([1, 3])), [x, *cell.parameters()])
+
+
+def test_without_gradients_nothing_is_recorded():
+    recorded = []
+
+    class Spy(gs.Cell):
+        state_sizes = (2,)
+
+        def __init__(self):
+            super().__init__()
+            self.w = torch.nn.Parameter(torch.ones(2))
+
+        def update(self, p, state):
+            new = p * self.w + state[0]
+            recorded.append(new.requires_grad)
+            return (new,)
+
+    x, t = leaf(3, 2, dtype=torch.float32), gs.Topology.chain([3])
+    with torch.no_grad():
+        Recurrent(Spy())(x, t)
+    assert recorded == [False] * 3
+    Recurrent(Spy())(x, t)
+    assert recorded[3:] == [True] * 3
+
+
+@tiers
+@each
+def test_nothing_of_the_callers_is_written_on_and_backward_runs_twice(kind, fast):
+    for t in structures_of(kind):
+        for dtype in (torch.float32, torch.float64):
+            cell, x = made(kind, dtype=dtype), leaf(t.num_nodes, 3, dtype=dtype)
+            edge_attr, state = edge_features(kind, t, dtype), random_state(cell, t.num_nodes, dtype)
+            out = tensors(Recurrent(cell, fast=fast)(x, t, state, edge_attr=edge_attr))
+            leaves = [v for v in (x, edge_attr, *state, *cell.parameters()) if v is not None]
+            seeds = [torch.randn_like(o) for o in out]
+            kept = [*leaves, *out, *seeds, t.edge_index]
+            before = [k.detach().clone() for k in kept]
+            first, second = (gradients(out, leaves, seeds) for _ in range(2))
+            assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+            assert all(torch.equal(a, b) for a, b in zip(kept, before, strict=True))
+
+
+@tiers
+@each
+def test_gradients_of_several_calls_add_up(kind, fast):
+    [t, *_] = structures_of(kind)
+    cell, x, edge_attr = made(kind), leaf(t.num_nodes, 3), edge_features(kind, t)
+    layer = Recurrent(cell, fast=fast)
+    once, twice = (tensors(layer(v, t, edge_attr=edge_attr)) for v in (x, 2 * x))
+    both = [a + b for a, b in zip(once, twice, strict=True)]
+    seeds = [torch.randn_like(o) for o in once]
+    leaves = [x, *cell.parameters()]
+    parts = zip(gradients(once, leaves, seeds), gradients(twice, leaves, seeds), strict=True)
+    for whole, (a, b) in zip(gradients(both, leaves, seeds), parts, strict=True):
+        assert_close(whole, a + b)
+
+
+def test_weights_may_be_computed():
+    """A parametrization hands the cell new weights at each call."""
+    t, x = gs.Topology.chain([3]), leaf(3, 3)
+    cell = made(BUILT_IN[3])
+    torch.nn.utils.parametrizations.weight_norm(cell, "weight_hh")
+    fast, generic = Recurrent(cell)(x, t), Recurrent(cell, fast=False)(x, t)
+    assert_agree(fast, generic, [x, *cell.parameters()])
