@@ -1,0 +1,187 @@
+"""Bad calls of a layer and of the core are errors that name the argument."""
+
+import pytest
+import torch
+
+import graphseq as gs
+from graphseq import GraphError, core
+from graphseq.nn import ChildSumTreeLSTMCell, GRUCell, LSTMCell, NaryTreeLSTMCell, Recurrent
+from tests.core.cells import Blend
+
+T = gs.Topology.chain([3, 1])
+X = torch.zeros(4, 3)
+LAYER = Recurrent(GRUCell(3, 5))
+RING = gs.Topology.from_edge_index(torch.tensor([[0, 1, 2], [1, 2, 0]]))
+
+
+def test_a_cycle_under_a_sweep_is_named():
+    for fast in (True, False):
+        for schedule in (gs.Sweep(), gs.Sweep(reverse=True)):
+            with pytest.raises(GraphError, match=r"`topology`: .*the cycle \d → \d → \d → \d$"):
+                Recurrent(GRUCell(3, 5), schedule, fast=fast)(torch.zeros(3, 3), RING)
+
+
+@pytest.mark.parametrize("topology", [None, T.edge_index, [T], "chain"])
+def test_something_else_than_a_topology(topology):
+    for schedule in (gs.Sweep(), gs.Rounds(1)):
+        with pytest.raises(GraphError, match=r"`topology`: expected a graphseq\.Topology"):
+            Recurrent(GRUCell(3, 3), schedule)(X, topology)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (torch.zeros(5, 3), r"4 rows, one for each node, got float32 of shape \[5, 3\]"),
+        (torch.zeros(3, 3), "4 rows"),
+        (torch.zeros(4, 2), r"inputs of width 3, the cell's input_size, got float32 of shape \[4, 2\]"),
+        (torch.zeros(4), r"a floating tensor of shape \[N, F\]"),
+        (torch.zeros(1, 4, 3), r"shape \[N, F\]"),
+        (torch.zeros(4, 3, dtype=torch.int64), "a floating tensor"),
+        ([[0.0] * 3] * 4, "a floating tensor"),
+        (torch.zeros(4, 3, dtype=torch.float64), "float32 on cpu, as the layer's weight is, got float64 on cpu"),
+        (torch.zeros(4, 3, dtype=torch.bfloat16), "got bfloat16"),
+    ],
+)
+def test_inputs(x, message):
+    for layer in (LAYER, Recurrent(GRUCell(3, 3), gs.Rounds(1)), Recurrent(LSTMCell(3, 5), fast=False)):
+        with pytest.raises(GraphError, match=f"`x`: expected .*{message}"):
+            layer(x, T)
+
+
+def test_devices():
+    with pytest.raises(GraphError, match=r"`topology`: expected a Topology on meta, as `x` is, got one on cpu"):
+        LAYER(X.to("meta"), T)
+    with pytest.raises(GraphError, match=r"`topology`: expected a Topology on cpu, as `x` is, got one on meta"):
+        LAYER(X, T.to("meta"))
+    with pytest.raises(GraphError, match=r"`x`: expected float32 on meta, as the layer's weight is"):
+        Recurrent(GRUCell(3, 5, device="meta"))(X, T)
+    with pytest.raises(GraphError, match=r"`state\[0\]`: expected float32 on cpu, as `x` is, got float32 on meta"):
+        LAYER(X, T, torch.zeros(4, 5, device="meta"))
+
+
+def test_devices_of_what_belongs_to_edges_and_nodes():
+    with pytest.raises(GraphError, match=r"`edge_attr`: .*meta"):
+        Recurrent(Blend(3, 5, "sum", "edge"))(X, T, edge_attr=torch.zeros(2, 2, device="meta"))
+    with pytest.raises(GraphError, match=r"`nodes`: .*meta"):
+        LAYER(X[:1], T, nodes=torch.zeros(1, dtype=torch.int64, device="meta"))
+
+
+@pytest.mark.parametrize("schedule", [gs.Sweep(), gs.Rounds(1)])
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (torch.zeros(4, 2), r"`state\[0\]`: expected a tensor of width 3, got float32 of shape \[4, 2\]"),
+        (torch.zeros(3, 3), r"`state\[0\]`: expected 4 or 2 rows, one for each node or graph"),
+        (torch.zeros(3), r"`state\[0\]`: expected 4 or 2 rows"),
+        (torch.zeros(1, 4, 3), r"`state\[0\]`"),
+        (torch.zeros(4, 3).double(), r"`state\[0\]`: expected float32 on cpu, as `x` is, got float64"),
+        ((torch.zeros(4, 3), torch.zeros(4, 3)), "`state`: expected 1 tensors, got 2"),
+        ((), "`state`: expected 1 tensors, got 0"),
+        (3, "`state`"),
+        ([[0.0] * 3] * 4, "`state"),
+    ],
+)
+def test_states(state, message, schedule):
+    with pytest.raises(GraphError, match=message):
+        Recurrent(GRUCell(3, 3), schedule)(X, T, state)
+
+
+def test_states_of_an_lstm():
+    layer, h = Recurrent(LSTMCell(3, 5)), torch.zeros(4, 5)
+    with pytest.raises(GraphError, match="`state`: expected 2 tensors, got 1"):
+        layer(X, T, h)
+    with pytest.raises(GraphError, match=r"`state\[1\]`: expected a tensor of width 5"):
+        layer(X, T, (h, h[:, :4]))
+    with pytest.raises(GraphError, match=r"`state\[1\]`: expected float32"):
+        layer(X, T, (h, h.double()))
+
+
+@pytest.mark.parametrize(
+    ("edge_attr", "message"),
+    [
+        (torch.zeros(3), "2 rows, one for each edge"),
+        (torch.zeros(()), "2 rows, one for each edge"),
+        ([1.0, 2.0], "a tensor with 2 rows, one for each edge"),
+    ],
+)
+def test_features_of_edges(edge_attr, message):
+    for layer in (Recurrent(Blend(3, 3, "sum", "scale")), Recurrent(GRUCell(3, 3), gs.Rounds(1))):
+        with pytest.raises(GraphError, match=f"`edge_attr`: expected {message}"):
+            layer(X, T, edge_attr=edge_attr)
+
+
+@pytest.mark.parametrize("edge_attr", [torch.zeros(2, 1), torch.zeros(2, 3), torch.zeros(3)])
+def test_weights_of_edges_of_another_shape(edge_attr):
+    with pytest.raises(GraphError, match="`edge_attr`"):
+        core.aggregate(T, (X,), message=gs.SCALE, edge_attr=edge_attr)
+
+
+@pytest.mark.parametrize("rows", [3, 5])
+@pytest.mark.parametrize("merge", ["sum", "max"])
+def test_states_with_another_number_of_rows_than_nodes(rows, merge):
+    with pytest.raises(GraphError, match="`state"):
+        core.aggregate(T, (torch.zeros(rows, 3),), merge=merge)
+
+
+@pytest.mark.parametrize(
+    "nodes", [torch.tensor([4]), torch.tensor([-1]), torch.tensor([0.0]), torch.tensor([[0]]), [0]]
+)
+def test_nodes(nodes):
+    with pytest.raises(GraphError, match="`nodes`"):
+        LAYER(X[:1], T, nodes=nodes)
+
+
+def test_nodes_beside_inputs():
+    with pytest.raises(GraphError, match="`x`: expected 1 rows, one for each entry of `nodes`"):
+        LAYER(X, T, nodes=torch.tensor([0]))
+    with pytest.raises(GraphError, match="`nodes`: expected None in rounds"):
+        Recurrent(GRUCell(3, 3), gs.Rounds(1))(X[:1], T, nodes=torch.tensor([0]))
+
+
+def test_more_predecessors_than_slots():
+    t = gs.Topology.tree([3, 3, 3, -1])
+    for fast in (True, False):
+        with pytest.raises(GraphError, match="`topology`: expected at most 2 slots, the cell's arity, got 3"):
+            Recurrent(NaryTreeLSTMCell(3, 5), fast=fast)(X, t)
+        with pytest.raises(GraphError, match="`topology`: expected at most 1 slots"):
+            Recurrent(Blend(3, 5, "slots", "copy"), fast=fast)(X, t)
+    sparse = gs.Topology.tree([1, -1], slot=[2, 0])
+    with pytest.raises(GraphError, match="at most 2 slots, the cell's arity, got 3"):
+        Recurrent(NaryTreeLSTMCell(3, 5))(X[:2], sparse)
+
+
+@pytest.mark.parametrize("kind", [GRUCell, LSTMCell, ChildSumTreeLSTMCell])
+def test_rounds_of_a_cell_whose_sizes_differ(kind):
+    with pytest.raises(GraphError, match=r"`cell`: expected the same input_size as hidden_size.*3 and hidden_size 5"):
+        Recurrent(kind(3, 5), gs.Rounds(2))(X, T)
+
+
+@pytest.mark.parametrize("k", [-1, 1.0, "2", None, True])
+def test_rounds_of_no_number(k):
+    with pytest.raises(GraphError, match="`k`: expected a whole number ≥ 0"):
+        gs.Rounds(k)
+
+
+def test_parts_of_another_kind():
+    with pytest.raises(GraphError, match=r"`cell`: expected a graphseq\.Cell, got"):
+        Recurrent(torch.nn.GRUCell(3, 5))
+    with pytest.raises(GraphError, match=r"`cell`: expected a graphseq\.Cell, got the class GRUCell"):
+        Recurrent(GRUCell)
+    for schedule in ("sweep", 3, gs.Sweep):
+        with pytest.raises(GraphError, match="`schedule`: expected"):
+            Recurrent(GRUCell(3, 5), schedule)
+
+
+@pytest.mark.parametrize("merge", ["average", "min", None])
+def test_an_unknown_merge(merge):
+    """A word that stands for no merge is not taken for a sum."""
+    cell = GRUCell(3, 3)
+    cell.merge = merge
+    for schedule in (gs.Sweep(), gs.Rounds(1)):
+        with pytest.raises(GraphError, match="merge"):
+            Recurrent(cell, schedule)(X, T)
+    with pytest.raises(GraphError, match="`merge`"):
+        core.aggregate(T, (X,), merge=merge)
+    tree = gs.Topology.tree([3, 3, 3, -1])
+    with pytest.raises(GraphError, match="merge"):
+        Recurrent(cell)(X, tree)
