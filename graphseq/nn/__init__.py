@@ -1,6 +1,9 @@
 """Layers: cells, recurrent and tree layers, graph convolutions, readouts, models."""
 
 from .cells import ChildSumTreeLSTMCell, ElmanCell, GRUCell, LSTMCell, NaryTreeLSTMCell
+from .convs import GatedGraphConv, GCNConv, GINConv
+from .models import GraphClassifier, NodeClassifier, SequenceClassifier, TreeClassifier
+from .pool import readout
 from .recurrent import GRU, LSTM, RNN, Recurrent, TreeLSTM
 
 __all__ = [
@@ -9,9 +12,17 @@ __all__ = [
     "RNN",
     "ChildSumTreeLSTMCell",
     "ElmanCell",
+    "GCNConv",
+    "GINConv",
     "GRUCell",
+    "GatedGraphConv",
+    "GraphClassifier",
     "LSTMCell",
     "NaryTreeLSTMCell",
+    "NodeClassifier",
     "Recurrent",
+    "SequenceClassifier",
+    "TreeClassifier",
     "TreeLSTM",
+    "readout",
 ]

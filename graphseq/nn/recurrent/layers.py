@@ -18,7 +18,7 @@ from .ways import Way, of_graph, ragged, uniform
 
 State = tuple[Tensor, ...]
 
-_TORCH = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu}
+_TORCH: dict[str, Any] = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu}
 
 
 class _Layers(nn.RNNBase):

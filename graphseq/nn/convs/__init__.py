@@ -1,0 +1,7 @@
+"""Graph convolutions: one file a layer."""
+
+from .gated import GatedGraphConv
+from .gcn import GCNConv
+from .gin import GINConv
+
+__all__ = ["GCNConv", "GINConv", "GatedGraphConv"]

@@ -1,0 +1,81 @@
+"""The graph convolution of Kipf & Welling."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ...core import SCALE, aggregate
+from ...spectral import gcn_norm
+from ...topology import Topology
+from ._common import check_weight, check_width, linear, structure_of
+
+
+class GCNConv(nn.Module):
+    """Graph convolution: ``X' = D^{-1/2} (A + I) D^{-1/2} X W + b``, the first-order Chebyshev filter.
+
+    Kipf & Welling (2017), Semi-supervised classification with graph convolutional networks, eq. 2. Arguments, call and
+    parameters (`lin.weight` `[F', F]`, `bias` `[F']`) are those of PyG's layer.
+
+    Args:
+        in_channels: F; -1 to see at the first call.
+        out_channels: F'.
+        improved: ``A + 2I``, with or without weights (PyG 2.8 leaves it out of account without them).
+        cached: taken for PyG's sake: what depends on the structure alone is always computed once.
+        add_self_loops: whether the I is there; by default where `normalize` is True.
+        normalize: False uses A as it is, with its weights.
+        bias: whether there is b.
+
+    Raises:
+        GraphError: inputs that don't fit the layer or the structure.
+
+    >>> conv = GCNConv(3, 4)
+    >>> conv(torch.zeros(2, 3), torch.tensor([[0, 1], [1, 0]])).shape
+    torch.Size([2, 4])
+    """
+
+    bias: nn.Parameter | None
+
+    def __init__(
+        self, in_channels: int, out_channels: int, improved: bool = False, cached: bool = False,
+        add_self_loops: bool | None = None, normalize: bool = True, bias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.in_channels, self.out_channels, self.improved, self.cached = in_channels, out_channels, improved, cached
+        self.normalize = normalize
+        self.add_self_loops = normalize if add_self_loops is None else add_self_loops
+        self.lin = linear(in_channels, out_channels, bias=False)
+        self.register_parameter("bias", nn.Parameter(torch.zeros(out_channels)) if bias else None)
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters anew."""
+        self.lin.reset_parameters()
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor, edge_index: Tensor | Topology, edge_weight: Tensor | None = None) -> Tensor:
+        """Return X', `[N, F']`.
+
+        Args:
+            x: `[N, F]`.
+            edge_index: int64 `[2, E]`, or a topology of N nodes.
+            edge_weight: `[E]`.
+        """
+        topology = structure_of(edge_index, x)
+        check_width(x, self.in_channels)
+        check_weight(edge_weight, topology, x)
+        weight = edge_weight
+        if self.normalize:
+            topology, weight = gcn_norm(
+                topology, edge_weight, improved=self.improved, add_self_loops=self.add_self_loops, dtype=x.dtype
+            )
+        wide = x.size(1)
+        if wide < self.out_channels or (wide == self.out_channels and not x.requires_grad):  # (ÂX) W, the cheaper way
+            out: Tensor = self.lin(aggregate(topology, (x,), message=SCALE, edge_attr=weight)[0])
+        else:
+            (out,) = aggregate(topology, (self.lin(x),), message=SCALE, edge_attr=weight)
+        return out if self.bias is None else out + self.bias
+
+    def extra_repr(self) -> str:
+        """Return the sizes."""
+        return f"{self.in_channels}, {self.out_channels}"

@@ -1,0 +1,48 @@
+"""Classify the nodes of a graph."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from ...topology import Topology
+from ..convs import GCNConv
+
+
+class NodeClassifier(nn.Module):
+    """Classify nodes by graph convolutions: ``X' = relu(Â dropout(X) W)``, without relu in the last layer.
+
+    Kipf & Welling (2017), Semi-supervised classification with graph convolutional networks, eq. 9.
+
+    Args:
+        in_channels: F.
+        hidden_channels: H.
+        num_classes: C.
+        num_layers: number of convolutions.
+        dropout: of the inputs of each.
+
+    >>> NodeClassifier(3, 4, 2)(torch.zeros(2, 3), torch.tensor([[0, 1], [1, 0]])).shape
+    torch.Size([2, 2])
+    """
+
+    def __init__(
+        self, in_channels: int, hidden_channels: int, num_classes: int, *, num_layers: int = 2, dropout: float = 0.5
+    ) -> None:
+        super().__init__()
+        sizes = [in_channels, *[hidden_channels] * (num_layers - 1), num_classes]
+        self.convs = nn.ModuleList(GCNConv(a, b) for a, b in pairwise(sizes))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, edge_index: Tensor | Topology, edge_weight: Tensor | None = None) -> Tensor:
+        """Return scores `[N, C]`.
+
+        Args:
+            x: `[N, F]`.
+            edge_index: int64 `[2, E]`, or a topology.
+            edge_weight: `[E]`.
+        """
+        for i, conv in enumerate(self.convs):
+            x = conv(self.dropout(torch.relu(x) if i else x), edge_index, edge_weight)
+        return x

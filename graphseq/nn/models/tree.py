@@ -1,0 +1,56 @@
+"""Classify trees, at the root or at every node."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ...topology import Topology
+from ...topology.inputs import same_length
+from ..recurrent import TreeLSTM
+
+
+class TreeClassifier(nn.Module):
+    """Classify trees whose nodes carry words or other symbols: ``y_v = W dropout(h_v) + b`` with a Tree-LSTM's h.
+
+    Tai, Socher & Manning (2015), Improved semantic representations from tree-structured LSTM networks, section 4.1.
+
+    Args:
+        num_symbols: size of the vocabulary.
+        embedding_size: F.
+        hidden_size: H.
+        num_classes: C.
+        kind: "nary" or "child-sum".
+        arity: of "nary".
+        dropout: of embeddings and of states.
+
+    >>> model = TreeClassifier(10, 3, 4, num_classes=5)
+    >>> model(torch.tensor([7, 8, -1]), Topology.tree([2, 2, -1])).shape
+    torch.Size([3, 5])
+    """
+
+    def __init__(
+        self, num_symbols: int, embedding_size: int, hidden_size: int, num_classes: int, *, kind: str = "nary",
+        arity: int = 2, dropout: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.embedding = nn.Embedding(num_symbols, embedding_size)
+        self.tree_lstm = TreeLSTM(embedding_size, hidden_size, kind, arity)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(hidden_size, num_classes)
+
+    def forward(self, symbols: Tensor, topology: Topology, *, roots: bool = False) -> Tensor:
+        """Return scores `[N, C]` of every node, or of the roots alone, in their order.
+
+        Args:
+            symbols: int64 `[N]`, each node's symbol, -1 for none.
+            topology: of the trees.
+            roots: whether to classify the roots alone.
+        """
+        same_length("symbols", symbols, topology.num_nodes, "node")
+        nodes = (symbols >= 0).nonzero()[:, 0]
+        x = self.dropout(self.embedding(symbols.index_select(0, nodes)))
+        h, _ = self.tree_lstm(x, topology, nodes=nodes)
+        if roots:
+            h = h.index_select(0, topology.roots)
+        scores: Tensor = self.classifier(self.dropout(h))
+        return scores

@@ -1,0 +1,5 @@
+"""From nodes to graphs."""
+
+from .readout import readout
+
+__all__ = ["readout"]

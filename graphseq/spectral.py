@@ -1,0 +1,87 @@
+"""Matrices of a graph: normalised adjacencies, and with them the degrees that they divide by."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .errors import expected
+from .ops.loops import remaining_loops
+from .ops.spmm import spmm
+from .topology import Topology
+
+__all__ = ["gcn_norm", "with_self_loops"]
+
+
+def with_self_loops(
+    topology: Topology, edge_weight: Tensor | None = None, fill: float = 1.0
+) -> tuple[Topology, Tensor | None]:
+    """Give every node that lacks one a self-loop; loops come after all other edges, one a node.
+
+    Args:
+        topology: of N nodes.
+        edge_weight: `[E]`, or None for ones. A loop that is there keeps its weight.
+        fill: the weight of new loops.
+
+    Returns:
+        The topology, computed once if there are no weights, and its weights.
+    """
+
+    def make() -> tuple[Topology, Tensor]:
+        edge_index, kept = remaining_loops(topology.edge_index, topology.num_nodes)
+        return Topology(edge_index, topology.num_nodes, topology.graph_ptr), kept
+
+    looped, kept = topology.memo("self-loops", make)
+    if edge_weight is None and fill == 1.0:
+        return looped, None
+    ones = torch.ones(topology.num_edges, device=topology.device) if edge_weight is None else edge_weight
+    padded = torch.cat([ones, ones.new_full((1,), fill)])  # kept is -1, the last, where a loop is new
+    return looped, padded.index_select(0, kept.remainder(topology.num_edges + 1))
+
+
+def gcn_norm(
+    topology: Topology,
+    edge_weight: Tensor | None = None,
+    *,
+    improved: bool = False,
+    add_self_loops: bool = True,
+    dtype: torch.dtype | None = None,
+) -> tuple[Topology, Tensor]:
+    """Return the structure and weights of ``D^{-1/2} (A + I) D^{-1/2}``, D the weighted in-degrees.
+
+    Kipf & Welling (2017), Semi-supervised classification with graph convolutional networks, eq. 2. Computed once for a
+    topology without weights.
+
+    Args:
+        topology: of N nodes and E edges.
+        edge_weight: `[E]`, or None for ones.
+        improved: ``A + 2I``.
+        add_self_loops: False leaves the I out.
+        dtype: of the weights; that of `edge_weight` by default, else float32.
+
+    Returns:
+        The topology with its self-loops, and a weight for each of its edges.
+
+    >>> gcn_norm(Topology.from_edge_index(torch.tensor([[0, 1], [1, 0]])))[1]
+    tensor([0.5000, 0.5000, 0.5000, 0.5000])
+    """
+    if edge_weight is not None and edge_weight.shape != (topology.num_edges,):
+        raise expected("edge_weight", f"shape [{topology.num_edges}], one for each edge", edge_weight)
+
+    def make() -> tuple[Topology, Tensor]:
+        looped, weight = topology, edge_weight
+        if add_self_loops:
+            looped, weight = with_self_loops(topology, edge_weight, 2.0 if improved else 1.0)
+        kind = dtype or (torch.float32 if edge_weight is None else edge_weight.dtype)
+        if weight is None:
+            weight = torch.ones(looped.num_edges, device=looped.device)
+        weight = weight.to(kind)
+        ones = weight.new_ones(looped.num_nodes, 1)
+        degree = spmm(looped.matrix, weight, ones)[:, 0]
+        root = torch.where(degree > 0, degree, 1.0).rsqrt() * (degree > 0)
+        sources, targets = looped.edge_index
+        return looped, root.index_select(0, sources) * weight * root.index_select(0, targets)
+
+    if edge_weight is not None:
+        return make()
+    return topology.memo(("gcn", improved, add_self_loops, dtype), make)
