@@ -22,17 +22,49 @@ def structures_of(kind):
     return [t, tree] if kind.slots else [t, tree, dag]
 
 
+@pytest.mark.parametrize("started", [False, True], ids=["", "with initial states"])
 @tiers
 @each
-def test_autocast(kind, fast):
+def test_autocast(kind, fast, started):
     for t in structures_of(kind):
         cell = made(kind, dtype=torch.float32)
         x, edge_attr = leaf(t.num_nodes, 3, dtype=torch.float32), edge_features(kind, t, torch.float32)
         layer = Recurrent(cell, fast=fast)
+        state = random_state(cell, t.num_nodes, torch.float32) if started else None
         with torch.autocast("cpu", torch.bfloat16):
-            low = tensors(layer(x, t, edge_attr=edge_attr))
-        leaves = [x, edge_attr, *cell.parameters()]
-        assert_agree([o.float() for o in low], layer(x, t, edge_attr=edge_attr), leaves, 0.15)
+            low = tensors(layer(x, t, state, edge_attr=edge_attr))
+        leaves = [x, edge_attr, *(state or ()), *cell.parameters()]
+        assert_agree([o.float() for o in low], layer(x, t, state, edge_attr=edge_attr), leaves, 0.15)
+
+
+@tiers
+@each
+def test_autocast_around_the_backward_pass_too(kind, fast):
+    for t in structures_of(kind):
+        cell, x = made(kind, dtype=torch.float32), leaf(t.num_nodes, 3, dtype=torch.float32)
+        edge_attr, state = edge_features(kind, t, torch.float32), random_state(cell, t.num_nodes, torch.float32)
+        for start in (None, state):
+            out = tensors(Recurrent(cell, fast=fast)(x, t, start, edge_attr=edge_attr))
+            leaves, ones = [x, *(start or ()), *cell.parameters()], [torch.ones_like(o) for o in out]
+            wanted = gradients(out, leaves, ones)
+            with torch.autocast("cpu", torch.bfloat16):
+                low = tensors(Recurrent(cell, fast=fast)(x, t, start, edge_attr=edge_attr))
+                found = gradients(low, leaves, [one.to(o.dtype) for one, o in zip(ones, low, strict=True)])
+            for a, b in zip(found, wanted, strict=True):
+                assert_close(a, b, 0.15)
+
+
+@tiers
+@pytest.mark.parametrize("dtypes", [(torch.bfloat16, torch.float32), (torch.float32, torch.bfloat16)])
+@pytest.mark.parametrize("kind", BUILT_IN, ids=repr)
+def test_autocast_of_inputs_and_states_of_several_dtypes(kind, dtypes, fast):
+    """As when one layer's output, in 16 bits, is another's input or its initial state."""
+    t, cell = structures_of(kind)[-1], made(kind, dtype=torch.float32)
+    x, state = leaf(t.num_nodes, 3, dtype=dtypes[0]), random_state(cell, t.num_nodes, dtypes[1])
+    with torch.autocast("cpu", torch.bfloat16):
+        low = tensors(Recurrent(cell, fast=fast)(x, t, state))
+    wanted = Recurrent(cell, fast=fast)(x.float(), t, tuple(s.float() for s in state))
+    assert_agree([o.float() for o in low], wanted, [x, *state, *cell.parameters()], 0.15)
 
 
 @tiers

@@ -1,9 +1,13 @@
 """Any cell that a user writes, through the generic tier: states and exact gradients against recursion."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 import graphseq as gs
 from graphseq.nn import GRUCell, Recurrent
@@ -175,3 +179,29 @@ def test_a_step_outside_a_sweep_is_the_step_inside(t):
         if t.num_nodes:
             assert_agree(cell(x, state), [torch.stack(p) for p in zip(*wanted, strict=True)], [x, *state])
             assert_agree(cell(x), [torch.stack(p) for p in zip(*[step(row, []) for row in x], strict=True)], [x])
+
+
+@pytest.mark.parametrize("message", [gs.COPY, gs.SCALE], ids=repr)
+def test_copies_of_a_cell_keep_its_message(message):
+    cell, x, weight = GRUCell(3, 4).double(), leaf(6, 3), leaf(6)
+    cell.message = message
+    wanted = Recurrent(cell)(x, DAG, edge_attr=weight)
+    for other in (copy.deepcopy(cell), pickle.loads(pickle.dumps(cell))):
+        assert other.message is message
+        assert_agree(Recurrent(other)(x, DAG, edge_attr=weight), wanted, [x, weight])
+
+
+class Noisy(gs.Cell):
+    """Its step draws random numbers."""
+
+    state_sizes = (3,)
+
+    def update(self, p, state):
+        return (nn.functional.dropout(p + state[0], 0.5),)
+
+
+def test_a_random_step_keeps_its_numbers_in_derivatives_of_any_order():
+    x = leaf(6, 3)
+    out = tensors(Recurrent(Noisy())(x, DAG))
+    ones = [torch.ones_like(o) for o in out]
+    assert_agree(gradients(out, [x], ones, create_graph=True), gradients(out, [x], ones))

@@ -125,6 +125,13 @@ def test_from_data():
     assert Topology.from_data(Data(num_nodes=2)).num_nodes == 2
 
 
+def test_from_data_with_a_batch_vector_of_its_own():
+    data = member(4, [(0, 1), (3, 2)])
+    data.batch = torch.tensor([0, 0, 1, 1])
+    t = Topology.from_data(data)
+    assert (t.num_nodes, t.num_graphs, edges_of(t)) == (4, 2, [(0, 1), (3, 2)])
+
+
 def test_from_a_pyg_batch_whose_last_graph_is_empty():
     data = Batch.from_data_list([member(2, [(0, 1)]), member(0, []), member(3, [(2, 0)]), member(0, [])])
     t = Topology.from_data(data)
