@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from ...errors import Words, expected
 from ...ops.elman import elman_sweep
+from ...ops.first_order import first_order
 from ...ops.gru import gru_sweep
 from ...ops.lstm import lstm_sweep
 from ...topology import Topology
@@ -19,6 +22,12 @@ from .ways import Way, of_graph, ragged, uniform
 State = tuple[Tensor, ...]
 
 _TORCH: dict[str, Any] = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu}
+
+
+def _onednn(rows: Tensor) -> bool:
+    """Say whether PyTorch would run an LSTM by oneDNN, which beats our own."""
+    on = rows.device.type == "cpu" and rows.dtype == torch.float32 and torch.backends.mkldnn.enabled
+    return bool(on) and torch.backends.mkldnn.is_available() and not torch.compiler.is_compiling()
 
 
 class _Layers(nn.RNNBase):
@@ -52,13 +61,11 @@ class _Layers(nn.RNNBase):
         if single and state is not None:
             state = tuple(s.unsqueeze(1) for s in state)
         self._check(data, state, None)
-        if self._prefers_torch(data):
+        if self._prefers_torch(data, dense=True):
             out, final = self._torch(data, state, None)
         else:
-            steps, count, _ = data.shape
-            ways = [uniform(steps, count, data.device, reverse=d > 0) for d in range(self._directions)]
-            out, final = self._stack(data.flatten(0, 1), state, ways)
-            out = out.view(steps, count, -1)
+            out, final = self._stack(data.flatten(0, 1), state, self._ways(data, None))
+            out = out.view(*data.shape[:2], -1)
         if single:
             return out.squeeze(1), self._result(tuple(s.squeeze(1) for s in final))
         return out.transpose(0, 1) if swap else out, self._result(final)
@@ -69,11 +76,10 @@ class _Layers(nn.RNNBase):
         if state is not None and order is not None:
             state = tuple(s.index_select(1, order) for s in state)
         self._check(data, state, sizes)
-        if self._prefers_torch(data):
+        if self._prefers_torch(data, dense=False):
             out, final = self._torch(data, state, sizes)
         else:
-            ways = [ragged(sizes, data.device, reverse=d > 0) for d in range(self._directions)]
-            out, final = self._stack(data, state, ways)
+            out, final = self._stack(data, state, self._ways(data, sizes))
         if rank is not None:
             final = tuple(s.index_select(1, rank) for s in final)
         return PackedSequence(out, sizes, order, rank), self._result(final)
@@ -93,52 +99,104 @@ class _Layers(nn.RNNBase):
         out, final = self._stack(x, state, [of_graph(t) for t in (topology, topology.reverse())[: self._directions]])
         return out, self._result(final)
 
-    def _stack(self, rows: Tensor, state: State | None, ways: list[Way]) -> tuple[Tensor, State]:
+    def _stack(
+        self, rows: Tensor, state: State | None, ways: list[Way], weights: Sequence[Tensor] | None = None
+    ) -> tuple[Tensor, State]:
         """Run every layer in every direction over rows `[N, F]`."""
+        flat: Any = self._flat_weights if weights is None else weights
+        each = 4 if self.bias else 2
         finals = []
         for layer in range(self.num_layers):
             outs = []
             for d, way in enumerate(ways):
                 at = layer * self._directions + d
-                given = None if state is None else tuple(s[at] for s in state)
-                start = None if given is None else tuple(way.first(s) for s in given)
-                new = self._scan(way.arrange(rows), at, start, way)
-                finals.append([way.final(s, None if given is None else given[i]) for i, s in enumerate(new)])
-                outs.append(way.arrange_back(new[0]))
+                given = (None, None) if state is None else (*(s[at] for s in state), None)[:2]
+                new, *final = self._scan(way.arrange(rows), flat[at * each : at * each + each], given, way)
+                finals.append(final)
+                outs.append(way.arrange_back(new))
             rows = outs[0] if len(outs) == 1 else torch.cat(outs, 1)
             if self.dropout and layer < self.num_layers - 1:
                 rows = nn.functional.dropout(rows, self.dropout, self.training)
         return rows, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
 
-    def _scan(self, rows: Tensor, at: int, start: State | None, way: Way) -> State:
-        """Run one layer in one direction over packed rows."""
-        w_ih, w_hh, *biases = self.all_weights[at]
-        h0, c0 = (None, None) if start is None else (*start, None)[:2]
+    def _scan(
+        self, rows: Tensor, weights: Sequence[Tensor], given: tuple[Tensor | None, ...], way: Way
+    ) -> tuple[Tensor, ...]:
+        """Run one layer in one direction over packed rows; return its states and each final state."""
+        tensors: Any = rows, *given, *weights
+        if self.mode == "LSTM" and way.steps is not None and _onednn(rows):
+            return first_order(partial(self._fused, way), partial(self._swept, way), *tensors)
+        return self._swept(way, *tensors)
+
+    def _swept(
+        self, way: Way, rows: Tensor, h0: Tensor | None, c0: Tensor | None, w_ih: Tensor, w_hh: Tensor, *biases: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Run it by our own operators."""
+        start = None if h0 is None else way.first(h0)
         if self.mode == "GRU":
             p = nn.functional.linear(rows, w_ih, biases[0] if biases else None)
-            b_hh = biases[1] if biases else w_hh.new_zeros(w_hh.size(0))
-            return (gru_sweep(p, w_hh, b_hh, h0, way.structure),)
+            h = gru_sweep(p, w_hh, biases[1] if biases else w_hh.new_zeros(w_hh.size(0)), start, way.structure)
+            return h, way.final(h, h0)
         p = nn.functional.linear(rows, w_ih, biases[0] + biases[1] if biases else None)
         if self.mode == "LSTM":
-            return lstm_sweep(p, w_hh, h0, c0, way.structure)
-        return (elman_sweep(p, w_hh, h0, way.structure, relu=self.mode == "RNN_RELU"),)
+            h, c = lstm_sweep(p, w_hh, start, None if c0 is None else way.first(c0), way.structure)
+            return h, way.final(h, h0), way.final(c, c0)
+        h = elman_sweep(p, w_hh, start, way.structure, relu=self.mode == "RNN_RELU")
+        return h, way.final(h, h0)
+
+    def _fused(
+        self, way: Way, rows: Tensor, h0: Tensor | None, c0: Tensor | None, *weights: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Run an LSTM over chains of one length by PyTorch's kernel."""
+        data = rows.view(way.steps or 0, -1, rows.size(1))
+        zeros = rows.new_zeros(1, data.size(1), self.hidden_size)
+        start = [zeros if t is None else t[None] for t in (h0, c0)]
+        out, h, c = torch.lstm(data, start, weights, self.bias, 1, 0.0, torch.is_grad_enabled(), False, False)
+        return out.flatten(0, 1), h[0], c[0]
 
     def _torch(self, data: Tensor, state: State | None, batch_sizes: Tensor | None) -> tuple[Tensor, State]:
-        """Run PyTorch's fused kernel."""
+        """Run PyTorch's kernel for the whole stack."""
+        states = len(self._widths)
         if state is None:
             count = data.size(1) if batch_sizes is None else int(batch_sizes[0])
             state = tuple(data.new_zeros(self.num_layers * self._directions, count, w) for w in self._widths)
-        hx: Any = state if self.mode == "LSTM" else state[0]
-        rest = self._flat_weights, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional
-        if batch_sizes is None:
-            out, *final = _TORCH[self.mode](data, hx, *rest, False)
+
+        def fast(data: Tensor, *tensors: Tensor) -> State:
+            hx: Any = tensors[:2] if self.mode == "LSTM" else tensors[0]
+            rest = tensors[states:], self.bias, self.num_layers, self.dropout, self.training, self.bidirectional
+            if batch_sizes is None:
+                return tuple(_TORCH[self.mode](data, hx, *rest, False))
+            return tuple(_TORCH[self.mode](data, batch_sizes, hx, *rest))
+
+        def slow(data: Tensor, *tensors: Tensor) -> State:
+            ways = self._ways(data, batch_sizes)
+            out, final = self._stack(data.reshape(-1, data.size(-1)), tensors[:states], ways, tensors[states:])
+            return (out.view(*data.shape[:-1], -1), *final)
+
+        tensors: Any = data, *state, *self._flat_weights
+        if self._random or self.proj_size or data.numel() == 0:  # no second run would give the same
+            out, *final = fast(*tensors)
         else:
-            out, *final = _TORCH[self.mode](data, batch_sizes, hx, *rest)
+            out, *final = first_order(fast, slow, *tensors)
         return out, tuple(final)
 
-    def _prefers_torch(self, data: Tensor) -> bool:
-        """Say whether PyTorch's kernel serves better, or alone: off the CPU, with projections, for nothing at all."""
-        return self.proj_size > 0 or data.numel() == 0 or data.device.type != "cpu"
+    def _ways(self, data: Tensor, batch_sizes: Tensor | None) -> list[Way]:
+        """Return the ways of chains, `[T, B, F]` or packed, in each direction."""
+        turns = [False, True][: self._directions]
+        if batch_sizes is not None:
+            return [ragged(batch_sizes, data.device, reverse=turn) for turn in turns]
+        return [uniform(data.size(0), data.size(1), data.device, reverse=turn) for turn in turns]
+
+    def _prefers_torch(self, data: Tensor, *, dense: bool) -> bool:
+        """Say whether PyTorch's kernel for the whole stack serves better, or alone."""
+        if data.device.type != "cpu" and not torch.compiler.is_compiling():
+            return True
+        whole = self.mode == "LSTM" and dense and _onednn(data) and not self._random
+        return whole or self.proj_size > 0 or data.numel() == 0
+
+    @property
+    def _random(self) -> bool:
+        return self.dropout > 0 and self.training and self.num_layers > 1
 
     @property
     def _directions(self) -> int:

@@ -24,6 +24,7 @@ class Way(NamedTuple):
         start: the graph of each node of level 0, or None where they are the graphs in their order.
         ends: packed positions of the nodes whose states are final.
         ends_ptr: where those of each graph begin, or None for one each.
+        steps: the length of all chains, or None where they differ or are no chains.
     """
 
     structure: Structure
@@ -32,6 +33,7 @@ class Way(NamedTuple):
     start: Tensor | None
     ends: Tensor
     ends_ptr: Tensor | None
+    steps: int | None = None
 
     def arrange(self, rows: Tensor) -> Tensor:
         """Return the caller's rows, packed."""
@@ -66,7 +68,7 @@ def uniform(steps: int, count: int, device: torch.device, reverse: bool) -> Way:
     edge_ptr = torch.cat([zeros, torch.arange(n - zeros.size(0) + 1, device=device)])
     structure = Structure(level_ptr, edge_ptr, rows[: n - count], receivers, None, torch.tensor(ALIGNED))
     turned = rows.view(steps, count).flip(0).flatten() if reverse else None
-    return Way(structure, turned, turned, None, rows[n - count :], None)
+    return Way(structure, turned, turned, None, rows[n - count :], None, steps)
 
 
 def ragged(batch_sizes: Tensor, device: torch.device, reverse: bool) -> Way:

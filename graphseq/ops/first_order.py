@@ -1,0 +1,46 @@
+"""Kernels that know their gradient but not the gradient of that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._autograd import Tensors, gradients
+
+
+class _FirstOrder(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, fast: Any, slow: Any, *tensors: Tensor | None) -> Tensors:
+        with torch.enable_grad():
+            leaves = [t if t is None else t.detach().requires_grad_(t.requires_grad) for t in tensors]
+            outputs: Tensors = fast(*leaves)
+        ctx.save_for_backward(*tensors)
+        ctx.graph, ctx.slow = (leaves, outputs), slow
+        return tuple(o.detach() for o in outputs)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        leaves, outputs = ctx.graph
+        if torch.is_grad_enabled():  # somebody wants to differentiate the gradient
+            fresh = [t if t is None else t.view_as(t) for t in ctx.saved_tensors]  # cut off from what made them
+            return None, None, *gradients(ctx.slow(*fresh), fresh, list(grads))
+        asked = [t for t in leaves if t is not None and t.requires_grad]
+        found = iter(torch.autograd.grad(outputs, asked, grads, retain_graph=True, allow_unused=True))
+        return None, None, *(next(found) if t is not None and t.requires_grad else None for t in leaves)
+
+
+def first_order(fast: Callable[..., Tensors], slow: Callable[..., Tensors], *tensors: Tensor | None) -> Tensors:
+    """Return ``fast(*tensors)``, with derivatives of higher order by way of `slow`.
+
+    Args:
+        fast: returns a tuple of tensors; differentiable once.
+        slow: returns the same; differentiable as often as anybody likes.
+        tensors: all that both read and that may want a gradient.
+    """
+    if not torch.is_grad_enabled() or not any(t is not None and t.requires_grad for t in tensors):
+        return fast(*tensors)
+    result: Tensors = _FirstOrder.apply(fast, slow, *tensors)  # type: ignore[no-untyped-call]
+    return result
