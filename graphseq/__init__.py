@@ -1,7 +1,7 @@
 """Neural networks on chains, trees, DAGs and graphs through one message-passing core."""
 
 from . import nn
-from .core import COPY, SCALE, Cell
+from .cell import COPY, SCALE, Cell
 from .errors import GraphError
 from .schedule import Rounds, Sweep
 from .topology import Topology, batch, unbatch

@@ -21,6 +21,7 @@ FLOORS = {
     "errors": 0,
     "ops": 1,
     "topology": 2,
+    "cell": 3,
     "replay": 3,
     "schedule": 3,
     "core": 4,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...core import Cell
+from ...cell import Cell
 from ...errors import expected
 
 

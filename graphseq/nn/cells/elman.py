@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...core import Cell, State, fill
+from ...cell import Cell, State, fill
 from ...errors import expected
 from ...ops._scan import Structure
 from ...ops.elman import elman_sweep

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...core import Cell, State, fill
+from ...cell import Cell, State, fill
 from ...ops._scan import Structure
 from ...ops.gru import gru_equations, gru_sweep
 from ._gated import TorchCell

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...core import Cell, State
+from ...cell import Cell, State
 from ...errors import expected
 from ...ops._scan import Structure
 from ...ops.lstm import lstm_equations, lstm_sweep

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...core import Cell, State, fill
+from ...cell import Cell, State, fill
 from ...ops._scan import Structure
 from ...ops.childsum import childsum_sweep
 from ...ops.lstm import lstm_equations, lstm_sweep

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...core import COPY, SCALE, Merge, aggregate
+from ...cell import COPY, SCALE, Merge
+from ...core import aggregate
 from ...errors import expected
 from ...topology import Topology
 from ..cells import GRUCell

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...core import SCALE, aggregate
+from ...cell import SCALE
+from ...core import aggregate
 from ...spectral import gcn_norm
 from ...topology import Topology
 from ._common import check_weight, check_width, linear, structure_of

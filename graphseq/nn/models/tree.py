@@ -23,6 +23,7 @@ class TreeClassifier(nn.Module):
         arity: of "nary".
         dropout: of embeddings and of states.
 
+    >>> import torch
     >>> model = TreeClassifier(10, 3, 4, num_classes=5)
     >>> model(torch.tensor([7, 8, -1]), Topology.tree([2, 2, -1])).shape
     torch.Size([3, 5])

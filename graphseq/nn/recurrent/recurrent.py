@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...core import Cell, State, as_state, check_width, rounds, sweep, unpack
+from ...cell import COPY, SCALE, Cell, Form, State, as_state, check_width, unpack
+from ...core import rounds, sweep
 from ...errors import Words, expected
 from ...schedule import Rounds, Schedule, Sweep
 from ...topology import Topology
-from ...topology.inputs import same_length
+from ...topology.inputs import check_range, same_length
 
 
 class Recurrent(nn.Module):
@@ -70,28 +71,32 @@ class Recurrent(nn.Module):
         if isinstance(self.schedule, Rounds):
             if nodes is not None:
                 raise expected("nodes", "None in rounds, whose x is the state of every node", nodes)
-            return unpack(self._rounds(x, topology, start, edge_attr))
+            return unpack(self._rounds(self.schedule.k, x, topology, start, edge_attr))
+        check_width(self.cell, x)
         turned = topology.reverse() if self.schedule.reverse else topology
         return unpack(sweep(self.cell, x, turned, start, edge_attr=edge_attr, nodes=nodes, fast=self.fast))
 
-    def _rounds(self, x: Tensor, topology: Topology, start: State | None, edge_attr: Tensor | None) -> State:
+    def _rounds(
+        self, k: int, x: Tensor, topology: Topology, start: State | None, edge_attr: Tensor | None
+    ) -> State:
         cell, width = self.cell, self.cell.state_sizes[0]
         if cell.input_size is not None and cell.input_size != width:
             got = Words(f"input_size {cell.input_size} and hidden_size {width}")
             raise expected("cell", "the same input_size as hidden_size, since states are its input in rounds", got)
+        if x.size(1) > width:
+            raise expected("x", f"at most the cell's {width} features, to start from", x)
+        first = nn.functional.pad(x, (0, width - x.size(1)))
         if start is None:
-            if x.size(1) > width:
-                raise expected("x", f"at most the cell's {width} features, to start from", x)
-            first = nn.functional.pad(x, (0, width - x.size(1)))
             start = first, *(x.new_zeros(x.size(0), size) for size in cell.state_sizes[1:])
+        received = None if isinstance(cell.message, Form) else cell.project(first)
         merge = "sum" if cell.merge == "slots" else cell.merge
 
         def update(state: State, merged: State) -> State:
             return cell.step(cell.project(merged[0]), state)
 
-        if isinstance(self.schedule, Rounds):
-            return rounds(update, self.schedule.k, topology, start, merge=merge, edge_attr=edge_attr)
-        return start
+        return rounds(
+            update, k, topology, start, message=cell.message, merge=merge, received=received, edge_attr=edge_attr
+        )
 
 
 def spread_state(state: Any, cell: Cell, topology: Topology, x: Tensor) -> State:
@@ -134,10 +139,18 @@ def check_inputs(
         if not isinstance(nodes, Tensor) or nodes.dtype != torch.int64 or nodes.dim() != 1:
             raise expected("nodes", "int64 of shape [M]", nodes)
         same_length("x", x, nodes.numel(), "entry of `nodes`")
+        if not torch.compiler.is_compiling():
+            check_range("nodes", nodes, topology.num_nodes)
+            if nodes.numel() and int(torch.bincount(nodes).max()) > 1:
+                raise expected("nodes", "each node at most once", Words("one that comes twice"))
     if edge_attr is not None:
         same_length("edge_attr", edge_attr, topology.num_edges, "edge")
+        check_same_kind("edge_attr", edge_attr, x)
     if isinstance(cell, Cell):
-        check_width(cell, x)
+        if cell.message is COPY and edge_attr is not None:
+            raise expected("edge_attr", "None for a cell whose message copies the sender's state", edge_attr)
+        if cell.message is SCALE and (edge_attr is None or edge_attr.dim() != 1):
+            raise expected("edge_attr", f"the weights of the {topology.num_edges} edges, shape [E]", edge_attr)
     parameter = next(cell.parameters(), None)
     if parameter is not None and parameter.is_floating_point():
         check_same_kind("x", x, parameter, "the layer's weight")

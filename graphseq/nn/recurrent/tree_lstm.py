@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...core import COPY, State, sweep
+from ...cell import COPY, State, check_width
+from ...core import sweep
 from ...errors import expected
 from ...ops._scan import Structure
 from ...topology import Topology
@@ -71,6 +72,7 @@ class TreeLSTM(TreeLSTMCell):
             nodes: int64 `[M]`, the nodes that x has rows for, such as the leaves; the others' input is 0.
         """
         check_inputs(self, x, topology, None, nodes)
+        check_width(self, x)
         h, c = sweep(self, x, topology, nodes=nodes)
         return h, c
 
