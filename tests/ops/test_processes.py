@@ -1,27 +1,35 @@
-"""A forked process, such as a loader's worker, computes although its parent's threads are gone."""
+"""Kernels in other processes: a loader's forked workers, and what one process keeps on disk for the next."""
 
 import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
 
+import pytest
 import torch
 
 from graphseq import Topology, batch
 from graphseq.ops.spmm import spmm
 
 N, F = 3000, 200  # so many numbers that the kernels take several threads
+ROOT = Path(__file__).parents[2]
+
+
+def ring(n: int) -> Topology:
+    return Topology.from_edge_index(torch.stack([torch.arange(n), (torch.arange(n) + 1) % n]))
 
 
 def _work() -> None:
     torch.set_num_threads(1)
-    ring = Topology.from_edge_index(torch.stack([torch.arange(N), (torch.arange(N) + 1) % N]))
-    out = spmm(ring.matrix, None, torch.ones(N, F))
+    out = spmm(ring(N).matrix, None, torch.ones(N, F))
     whole = batch([Topology.chain([3]), Topology.tree([1, -1])])
     ok = bool((out == 1).all()) and whole.num_levels == 3
     raise SystemExit(0 if ok else 1)
 
 
-def test_a_forked_process(two_threads):
-    ring = Topology.from_edge_index(torch.stack([torch.arange(N), (torch.arange(N) + 1) % N]))
-    spmm(ring.matrix, None, torch.ones(N, F))  # starts the parent's threads
+def test_a_forked_process_computes_although_its_parents_threads_are_gone(two_threads):
+    spmm(ring(N).matrix, None, torch.ones(N, F))  # starts the parent's threads
     child = multiprocessing.get_context("fork").Process(target=_work, daemon=True)
     child.start()
     child.join(60)
@@ -30,3 +38,34 @@ def test_a_forked_process(two_threads):
         child.kill()
     assert not alive, "it hangs"
     assert child.exitcode == 0
+
+
+SCRIPT = """
+import torch
+torch.set_num_threads(2)
+from graphseq.ops.spmm import spmm
+from tests.ops.test_processes import ring
+for n in (10, 3000):
+    x = torch.ones(n, 200)
+    assert torch.equal(spmm(ring(n).matrix, None, x), x)
+    print(torch.get_num_threads())
+"""
+
+
+@pytest.fixture(scope="module")
+def small_and_large_work(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
+    """What a process printed that had its own folder of compiled kernels, and the folder."""
+    cache = tmp_path_factory.mktemp("kernels")
+    where = {"NUMBA_CACHE_DIR": str(cache), "NUMBA_NUM_THREADS": "3", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", SCRIPT], env=os.environ | where, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split(), cache
+
+
+def test_pytorchs_number_of_threads_stays_as_it_was(small_and_large_work):
+    assert small_and_large_work[0] == ["2", "2"]
+
+
+def test_kernels_for_one_thread_and_for_several_are_kept_apart_on_disk(small_and_large_work):
+    """Were they kept under one name, whichever came first would serve small and large work from then on."""
+    assert len(list(small_and_large_work[1].rglob("*_plain*.nbc"))) == 2
