@@ -14,12 +14,17 @@ from ._scan import STRUCTURE, Structure
 Tensors = tuple[Tensor, ...]
 
 
+def own(grad: Tensor | None, like: Tensor) -> Tensor:
+    """Return a gradient in memory that may be written on; a missing one is 0."""
+    return torch.zeros_like(like) if grad is None else grad.clone(memory_format=torch.contiguous_format)
+
+
 def gradients(
-    outputs: Sequence[Tensor], inputs: Sequence[Tensor | None], grads: Sequence[Tensor]
+    outputs: Sequence[Tensor], inputs: Sequence[Tensor | None], grads: Sequence[Tensor | None]
 ) -> list[Tensor | None]:
     """Differentiate `outputs` by those `inputs` that want it, so that the result can be differentiated again."""
     wanted = [t for t in inputs if t is not None and t.requires_grad]
-    pairs = [(o, g) for o, g in zip(outputs, grads, strict=True) if o.requires_grad]
+    pairs = [(o, g) for o, g in zip(outputs, grads, strict=True) if g is not None and o.requires_grad]
     if not wanted or not pairs:
         return [None] * len(inputs)
     heads, seeds = zip(*pairs, strict=True)
@@ -46,7 +51,8 @@ def register_scan(
         states: number of tensors of states that it returns.
         saved: number of tensors that it returns for its gradient, after the states.
         forward: `(*inputs, structure)` → states and saved.
-        backward: `(inputs, structure, grads, outputs)` → a gradient for each input; an empty tensor for a missing one.
+        backward: `(inputs, structure, grads, outputs)` → a gradient for each input, an empty tensor for a missing one.
+            A gradient that nobody asked for comes as None.
         reference: `(*inputs, structure)` → states, differentiable by PyTorch itself.
         fake: as forward, shapes alone.
 
@@ -56,7 +62,7 @@ def register_scan(
     n = inputs.count(",") + 1
     end = n + len(Structure._fields)
     extra = ", ".join(
-        [f"Tensor g{i}" for i in range(states)] + [f"Tensor o{i}" for i in range(states + saved)]
+        [f"Tensor? g{i}" for i in range(states)] + [f"Tensor o{i}" for i in range(states + saved)]
     )
     results, by_inputs = (", ".join(["Tensor"] * k) for k in (states + saved, n))
 
@@ -88,14 +94,11 @@ def register_scan(
     def differentiate(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         kept = ctx.saved_tensors
         given, outputs = kept[:end], kept[end:]
-        seeds = [
-            torch.zeros_like(o) if g is None else g for g, o in zip(grads[:states], outputs, strict=False)
-        ]
         if torch.is_grad_enabled():  # somebody wants to differentiate the gradient
             fresh = [t if t is None else t.view_as(t) for t in given[:n]]  # cut off from what made them
-            found = gradients(reference(*fresh, Structure(*given[n:])), fresh, seeds)
+            found = gradients(reference(*fresh, Structure(*given[n:])), fresh, grads[:states])
         else:
-            found = list(gradient(*given, *seeds, *outputs))
+            found = list(gradient(*given, *grads[:states], *outputs))
         return (
             *(g if w else None for g, w in zip(found, ctx.needs_input_grad, strict=False)),
             *[None] * (end - n),

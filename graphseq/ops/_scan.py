@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -58,6 +59,11 @@ class Scan:
     def first(self) -> int:
         """Number of nodes on level 0."""
         return self.ptr[1] if len(self.ptr) > 1 else 0
+
+    @property
+    def widest(self) -> int:
+        """Largest number of nodes on a level above 0."""
+        return max((b - a for a, b in pairwise(self.ptr[1:])), default=0)
 
     def level(self, k: int) -> Level:
         return Level(

@@ -9,12 +9,13 @@ Tai, Socher & Manning (2015), Improved semantic representations from tree-struct
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ._autograd import Tensors, register_scan
+from ._autograd import Tensors, own, register_scan
 from ._scan import Level, Scan, Structure, merge_rows, plain_sweep
 from .levels import FOREST
 
@@ -82,10 +83,10 @@ def _forward(p: Tensor, weight: Tensor, s: Structure) -> Tensors:
     return h, c, gates, f, merged, sent
 
 
-def _backward(given: tuple[Any, ...], s: Structure, grads: Tensors, outputs: Tensors) -> Tensors:
+def _backward(given: tuple[Any, ...], s: Structure, grads: Sequence[Tensor | None], outputs: Tensors) -> Tensors:
     (p, weight), (h, c, gates, f, merged, sent) = given, outputs
     scan, (w_sum, w_edge) = Scan(s._replace(form=s.form.clamp(max=FOREST)), p), _split(weight)
-    dh, dc = (g.clone(memory_format=torch.contiguous_format) for g in grads)
+    dh, dc = own(grads[0], h), own(grads[1], c)
     dp, dg, df, d_edge = (torch.empty_like(t) for t in (p, gates, f, f))
     ds = torch.empty_like(h)
     if scan.native:

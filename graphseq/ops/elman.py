@@ -7,13 +7,14 @@ Elman (1990), Finding structure in time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ._autograd import Tensors, register_scan
+from ._autograd import Tensors, own, register_scan
 from ._scan import Level, Scan, Structure, merge_rows, plain_sweep
 
 
@@ -42,10 +43,10 @@ def _forward(p: Tensor, weight: Tensor, h0: Tensor | None, s: Structure, *, relu
 
 
 def _backward(
-    given: tuple[Any, ...], s: Structure, grads: Tensors, outputs: Tensors, *, relu: bool
+    given: tuple[Any, ...], s: Structure, grads: Sequence[Tensor | None], outputs: Tensors, *, relu: bool
 ) -> Tensors:
     (p, weight, h0), (h, merged) = given, outputs
-    scan, dh, dp = Scan(s, p), grads[0].clone(), torch.empty_like(p)
+    scan, dh, dp = Scan(s, p), own(grads[0], outputs[0]), torch.empty_like(p)
     ds = p.new_empty(0) if scan.aligned else torch.empty_like(p)
     if scan.native:
         from ._gates import elman_backward

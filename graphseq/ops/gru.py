@@ -9,12 +9,13 @@ Cho et al. (2014), Learning phrase representations using RNN encoder-decoder, wi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ._autograd import Tensors, register_scan
+from ._autograd import Tensors, own, register_scan
 from ._scan import Level, Scan, Structure, merge_rows, plain_sweep
 
 
@@ -66,9 +67,9 @@ def _forward(p: Tensor, weight: Tensor, bias: Tensor, h0: Tensor | None, s: Stru
     return h, gates, w_n, merged
 
 
-def _backward(given: tuple[Any, ...], s: Structure, grads: Tensors, outputs: Tensors) -> Tensors:
+def _backward(given: tuple[Any, ...], s: Structure, grads: Sequence[Tensor | None], outputs: Tensors) -> Tensors:
     (p, weight, _, h0), (h, gates, w_n, merged) = given, outputs
-    scan, dh = Scan(s, p), grads[0].clone(memory_format=torch.contiguous_format)
+    scan, dh = Scan(s, p), own(grads[0], outputs[0])
     dp, dr = torch.empty_like(p), torch.empty_like(p)
     ds = dh[:0] if scan.aligned else torch.zeros_like(h)
     start = h.new_zeros(scan.first, h.size(1)) if h0 is None else h0.contiguous()

@@ -10,12 +10,13 @@ Schmidhuber 1997; Gers et al. 2000). With A slots, s lays the A predecessors sid
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ._autograd import Tensors, register_scan
+from ._autograd import Tensors, own, register_scan
 from ._scan import Level, Scan, Structure, merge_rows, plain_sweep
 
 
@@ -120,14 +121,14 @@ def _forward(
     return h, c, leaf, gates, merged
 
 
-def _backward(given: tuple[Any, ...], s: Structure, grads: Tensors, outputs: Tensors) -> Tensors:
+def _backward(given: tuple[Any, ...], s: Structure, grads: Sequence[Tensor | None], outputs: Tensors) -> Tensors:
     (p, rest, weight, h0, c0), (h, c, leaf, gates, merged) = given, outputs
     scan, hidden, skip, width = Scan(s, p), h.size(1), leaf.size(0), weight.size(1)
-    dh, dc = (g.clone(memory_format=torch.contiguous_format) for g in grads)
+    dh, dc = own(grads[0], h), own(grads[1], c)
     dp = torch.empty_like(p)
     shared = width == hidden and rest is None  # one slot: both gradients are the same numbers
     dg = dp[skip:] if shared else torch.empty_like(gates)
-    ds = torch.empty_like(merged)
+    ds = p.new_empty(0 if scan.aligned else scan.widest, width)
     dc0 = None if c0 is None else torch.empty_like(c0)
     if scan.native:
         from ._gates import leaf_backward, lstm_backward
@@ -161,8 +162,8 @@ def _backward(given: tuple[Any, ...], s: Structure, grads: Tensors, outputs: Ten
         if before >= 0 and scan.aligned:
             dh[before : before + b - a].addmm_(product, weight)
         elif before >= 0:
-            torch.mm(product, weight, out=ds[a - skip : b - skip])
-            scan.scatter(level, ds, dh, skip)
+            torch.mm(product, weight, out=ds[: b - a])
+            scan.scatter(level, ds, dh, a)
     first, none = scan.first - skip, p.new_empty(0)
     drest = none
     if rest is not None:
