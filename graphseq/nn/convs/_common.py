@@ -26,9 +26,10 @@ def structure_of(edge_index: Tensor | Topology, x: Tensor) -> Topology:
     """
     if not isinstance(x, Tensor) or x.dim() != 2 or not x.is_floating_point():
         raise expected("x", "a floating tensor of shape [N, F]", x)
+    device = getattr(edge_index, "device", x.device)
+    if device != x.device:
+        raise expected("edge_index", f"a structure on {x.device}, as `x` is", Words(f"one on {device}"))
     topology = edge_index if isinstance(edge_index, Topology) else _remembered(edge_index, x.size(0))
-    if topology.device != x.device:
-        raise expected("edge_index", f"a structure on {x.device}, as `x` is", Words(f"one on {topology.device}"))
     if topology.num_nodes != x.size(0):
         raise expected("x", f"{topology.num_nodes} rows, one for each node", x)
     return topology
@@ -76,7 +77,7 @@ class Linear(nn.Linear):
 
     def reset_parameters(self) -> None:
         """Draw the weights anew."""
-        bound = math.sqrt(6 / (self.in_features + self.out_features))
+        bound = math.sqrt(6 / max(1, self.in_features + self.out_features))
         nn.init.uniform_(self.weight, -bound, bound)
         if self.bias is not None:
             nn.init.zeros_(self.bias)

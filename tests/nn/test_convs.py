@@ -1,0 +1,204 @@
+"""Graph convolutions equal PyG's with PyG's weights, and their formulas on dense matrices."""
+
+import pytest
+import torch
+import torch_geometric.nn as pyg
+from hypothesis import given
+from torch import nn
+
+import graphseq as gs
+from graphseq.nn import GatedGraphConv, GCNConv, GINConv
+from graphseq.spectral import gcn_norm
+from tests.oracles import adjacency, assert_close
+from tests.strategies import examples, graphs
+
+
+def perceptron():
+    return nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 4))
+
+
+CASES = {
+    "gcn": (lambda: GCNConv(3, 4), lambda: pyg.GCNConv(3, 4)),
+    "gcn narrow": (lambda: GCNConv(3, 2), lambda: pyg.GCNConv(3, 2)),
+    "gcn square": (lambda: GCNConv(3, 3), lambda: pyg.GCNConv(3, 3)),
+    "gcn without loops": (lambda: GCNConv(3, 4, add_self_loops=False), lambda: pyg.GCNConv(3, 4, add_self_loops=False)),
+    "gcn as is": (lambda: GCNConv(3, 4, normalize=False), lambda: pyg.GCNConv(3, 4, normalize=False)),
+    "gcn bare": (lambda: GCNConv(3, 4, bias=False), lambda: pyg.GCNConv(3, 4, bias=False)),
+    "gin": (lambda: GINConv(perceptron(), eps=0.3), lambda: pyg.GINConv(perceptron(), eps=0.3)),
+    "gin learnt": (lambda: GINConv(perceptron(), train_eps=True), lambda: pyg.GINConv(perceptron(), train_eps=True)),
+    "gated": (lambda: GatedGraphConv(4, 3), lambda: pyg.GatedGraphConv(4, 3)),
+    "gated mean": (lambda: GatedGraphConv(4, 2, aggr="mean"), lambda: pyg.GatedGraphConv(4, 2, aggr="mean")),
+    "gated max": (lambda: GatedGraphConv(4, 2, aggr="max"), lambda: pyg.GatedGraphConv(4, 2, aggr="max")),
+    "gated bare": (lambda: GatedGraphConv(4, 1, bias=False), lambda: pyg.GatedGraphConv(4, 1, bias=False)),
+}
+WEIGHTED = [name for name in CASES if not name.startswith("gin")]
+cases = pytest.mark.parametrize("name", CASES)
+
+
+def twins(name):
+    ours, theirs = (make().double() for make in CASES[name])
+    ours.load_state_dict(theirs.state_dict())
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs
+
+
+def agree(ours, theirs, leaves, a, b):
+    assert_close(a, b, 1e-11)
+    weight = torch.randn_like(b)
+    names = [n for n, _ in theirs.named_parameters()]
+    found = [
+        torch.autograd.grad(
+            (out * weight).sum(), [*leaves, *(dict(m.named_parameters())[n] for n in names)], retain_graph=True
+        )
+        for out, m in ((a, ours), (b, theirs))
+    ]
+    for p, q in zip(*found, strict=True):
+        assert_close(p, q, 1e-10)
+
+
+@cases
+@given(t=graphs())
+@examples(12)
+def test_equal_pyg(name, t):
+    ours, theirs = twins(name)
+    x = torch.randn(t.num_nodes, 3, dtype=torch.float64, requires_grad=True)
+    if t.num_nodes == 0:
+        assert ours(x, t).shape[0] == 0
+        return
+    wanted = theirs(x, t.edge_index)
+    for structure in (t, t.edge_index):
+        agree(ours, theirs, [x], ours(x, structure), wanted)
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
+def test_equal_pyg_with_weights(name):
+    ours, theirs = twins(name)
+    edge_index = torch.randint(0, 8, (2, 30))
+    x = torch.randn(8, 3, dtype=torch.float64, requires_grad=True)
+    weight = torch.rand(30, dtype=torch.float64, requires_grad=True)
+    agree(ours, theirs, [x, weight], ours(x, edge_index, weight), theirs(x, edge_index, weight))
+
+
+@given(t=graphs())
+@examples(12)
+def test_gcn_is_its_formula(t):
+    n = t.num_nodes
+    conv, x = GCNConv(3, 4).double(), torch.randn(n, 3, dtype=torch.float64)
+    dense = adjacency(t.edge_index, n)
+    dense.fill_diagonal_(1)
+    root = dense.sum(1).rsqrt()
+    assert_close(conv(x, t), root[:, None] * dense * root @ x @ conv.lin.weight.T + conv.bias)
+
+
+def test_improved_gcn_doubles_the_loops():
+    edge_index = torch.tensor([[0, 1], [1, 0]])
+    looped, weight = gcn_norm(gs.Topology.from_edge_index(edge_index), improved=True)
+    assert_close(weight, torch.tensor([1, 1, 2, 2]) / 3)
+    assert looped.num_edges == 4
+    ones = torch.ones(2)
+    conv, peer = GCNConv(3, 4, improved=True), pyg.GCNConv(3, 4, improved=True)
+    conv.load_state_dict(peer.state_dict())
+    x = torch.randn(2, 3)
+    assert_close(conv(x, edge_index), peer(x, edge_index, ones))
+
+
+def test_gin_is_its_formula():
+    t = gs.Topology.from_edge_index(torch.randint(0, 6, (2, 15)), 6)
+    conv, x = GINConv(perceptron(), eps=0.2).double(), torch.randn(6, 3, dtype=torch.float64)
+    assert_close(conv(x, t), conv.nn((1.2 * torch.eye(6).double() + adjacency(t.edge_index, 6)) @ x), 1e-7)
+
+
+@cases
+def test_derivatives(name):
+    layer = CASES[name][0]().double()
+    edge_index = torch.tensor([[0, 1, 2, 2, 3, 1], [1, 0, 1, 3, 3, 0]])
+    x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    if "max" not in name and "gin" not in name:
+        assert torch.autograd.gradgradcheck(lambda x: layer(x, edge_index), x)
+    assert torch.autograd.gradcheck(lambda x: layer(x, edge_index), x)
+
+
+@cases
+def test_relabelling_permutes(name):
+    layer, t = CASES[name][0]().double(), gs.Topology.from_edge_index(torch.randint(0, 6, (2, 15)), 6)
+    x, order = torch.randn(6, 3, dtype=torch.float64), torch.randperm(6)
+    inverse = torch.argsort(order)
+    assert_close(layer(x[order], inverse[t.edge_index]), layer(x, t)[order])
+
+
+@cases
+def test_small_structures(name):
+    layer = CASES[name][0]()
+    for n, edges in ((0, 0), (1, 0), (4, 0)):
+        x = torch.randn(n, 3, requires_grad=True)
+        out = layer(x, torch.empty(2, edges, dtype=torch.int64))
+        out.sum().backward()
+        assert torch.isfinite(out).all()
+        assert torch.isfinite(x.grad).all()
+
+
+@cases
+def test_compiled(name):
+    torch._dynamo.reset()
+    layer, edge_index = CASES[name][0](), torch.randint(0, 6, (2, 15))
+    fast = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    x = torch.randn(6, 3, requires_grad=True)
+    assert_close(fast(x, edge_index), layer(x, edge_index), 1e-5)
+    fast(x, edge_index).sum().backward()
+
+
+@cases
+def test_autocast(name):
+    layer, edge_index = CASES[name][0](), torch.randint(0, 6, (2, 15))
+    x = torch.randn(6, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = layer(x, edge_index)
+    out.float().sum().backward()
+    assert_close(out.float(), layer(x, edge_index), 0.1)
+
+
+def test_a_width_that_the_first_call_says():
+    conv = GCNConv(-1, 4)
+    assert conv(torch.randn(2, 7), torch.tensor([[0], [1]])).shape == (2, 4)
+    assert conv.lin.weight.shape == (4, 7)
+
+
+def test_an_edge_list_is_compiled_once_and_anew_when_it_changes():
+    conv, edge_index, x = GCNConv(3, 4), torch.tensor([[0, 1], [1, 2]]), torch.randn(3, 3)
+    before = conv(x, edge_index)
+    assert torch.equal(conv(x, edge_index), before)
+    edge_index[1, 1] = 0
+    assert_close(conv(x, edge_index), conv(x, edge_index.clone()))
+    assert not torch.equal(conv(x, edge_index), before)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_input(name):
+    layer, edges = CASES[name][0](), torch.tensor([[0, 1], [1, 2]])
+    x = torch.randn(3, 3)
+    for wrong, message in (
+        (edges.float(), "`edge_index`: expected int64"),
+        (edges[0], "`edge_index`: expected int64"),
+        (edges + 5, "`edge_index`: expected numbers from 0 to 2"),
+        (gs.Topology.chain([4]), "`x`: expected 4 rows"),
+        (edges.to("meta"), "`edge_index`: expected a structure on cpu"),
+    ):
+        with pytest.raises(gs.GraphError, match=message):
+            layer(x, wrong)
+    with pytest.raises(gs.GraphError, match="`x`: expected a floating tensor"):
+        layer(x.long(), edges)
+    if name in WEIGHTED:
+        with pytest.raises(gs.GraphError, match="`edge_weight`: expected"):
+            layer(x, edges, torch.ones(3))
+    if not name.startswith("gin"):
+        with pytest.raises(gs.GraphError, match="`x`: expected"):
+            layer(torch.randn(3, 9), edges)
+
+
+def test_bad_options():
+    with pytest.raises(gs.GraphError, match="`aggr`"):
+        GatedGraphConv(4, 2, aggr="median")
+    with pytest.raises(gs.GraphError, match="`num_layers`"):
+        GatedGraphConv(4, 0)
+    with pytest.raises(gs.GraphError, match="`in_channels`"):
+        GCNConv(-2, 4)

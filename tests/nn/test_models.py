@@ -1,0 +1,141 @@
+"""Readouts, the Tree-LSTM layer and the models."""
+
+import pytest
+import torch
+import torch_geometric.nn as pyg
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn.utils.rnn import pack_sequence
+
+import graphseq as gs
+from graphseq.nn import (
+    GraphClassifier,
+    NodeClassifier,
+    SequenceClassifier,
+    TreeClassifier,
+    TreeLSTM,
+    readout,
+)
+from tests.oracles import assert_agree, assert_close, child_sum, leaf, nary, sweep_oracle
+from tests.strategies import examples, slotted_trees, trees
+
+REDUCES = {"sum": pyg.global_add_pool, "mean": pyg.global_mean_pool, "max": pyg.global_max_pool}
+
+
+@pytest.mark.parametrize("reduce", REDUCES)
+@given(batch=st.lists(st.integers(0, 4), min_size=1, max_size=12))
+@examples(20)
+def test_readout_equals_pyg(reduce, batch):
+    x, vector = leaf(len(batch), 3), torch.tensor(batch)
+    assert_agree(readout(x, vector, reduce), REDUCES[reduce](x, vector), [x])
+    ordered = vector.sort().values
+    topology = gs.Topology.from_edge_index(torch.empty(2, 0, dtype=torch.int64), None, ordered, num_graphs=6)
+    assert_agree(readout(x, topology, reduce), REDUCES[reduce](x, ordered, 6), [x])
+
+
+def test_readout_of_graphs_without_nodes():
+    assert readout(torch.zeros(0, 3), torch.empty(0, dtype=torch.int64)).shape == (0, 3)
+    found = readout(torch.ones(1, 2), torch.tensor([1]), "max", num_graphs=3)
+    assert torch.equal(found.sum(1), torch.tensor([0.0, 2, 0]))
+
+
+def test_readout_of_bad_input():
+    with pytest.raises(gs.GraphError, match="`reduce`"):
+        readout(torch.zeros(2, 3), torch.tensor([0, 0]), "median")
+    with pytest.raises(gs.GraphError, match="`x`: expected 2 rows"):
+        readout(torch.zeros(3, 3), torch.tensor([0, 0]))
+    with pytest.raises(gs.GraphError, match="`batch_or_topology`: expected int64"):
+        readout(torch.zeros(2, 3), torch.tensor([0.0, 1.0]))
+
+
+@given(t=trees())
+@examples(15)
+def test_a_child_sum_layer_equals_recursion(t):
+    layer, x = TreeLSTM(3, 4).double(), leaf(t.num_nodes, 3)
+    assert_agree(layer(x, t), sweep_oracle(child_sum(layer), layer, x, t), [x, *layer.parameters()])
+
+
+@given(t=slotted_trees(3))
+@examples(15)
+def test_an_nary_layer_equals_recursion(t):
+    layer, x = TreeLSTM(3, 4, kind="nary", arity=3).double(), leaf(t.num_nodes, 3)
+    assert_agree(layer(x, t), sweep_oracle(nary(layer), layer, x, t), [x, *layer.parameters()])
+
+
+@pytest.mark.parametrize("kind", ["child-sum", "nary"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@given(t=slotted_trees(2), data=st.data())
+@examples(15)
+def test_inputs_at_some_nodes_are_zeros_at_the_others(kind, dtype, t, data):
+    layer = TreeLSTM(3, 4, kind=kind).to(dtype)
+    leaves = (t.in_degree == 0).nonzero()[:, 0]
+    some = torch.tensor(data.draw(st.lists(st.integers(0, t.num_nodes - 1), unique=True)), dtype=torch.int64)
+    for nodes in (leaves[torch.randperm(len(leaves))], some):
+        x = leaf(len(nodes), 3, dtype=dtype)
+        full = torch.zeros(t.num_nodes, 3, dtype=dtype).index_copy(0, nodes, x)
+        tolerance = 1e-5 if dtype == torch.float32 else 1e-11
+        assert_agree(layer(x, t, nodes=nodes), layer(full, t), [x, *layer.parameters()], tolerance)
+
+
+def test_second_derivatives_of_leaves_alone():
+    layer, t = TreeLSTM(2, 3, kind="nary").double(), gs.Topology.tree([2, 2, 4, 4, -1])
+    nodes = torch.tensor([3, 0, 1])
+    x = leaf(3, 2)
+    assert torch.autograd.gradgradcheck(lambda x, *_: layer(x, t, nodes=nodes), (x, *layer.parameters()))
+
+
+def test_layout_of_parameters():
+    shapes = {n: tuple(p.shape) for n, p in TreeLSTM(3, 4, kind="nary", arity=3).named_parameters()}
+    assert shapes == {"weight_ih": (16, 3), "weight_hh": (24, 12), "bias": (16,)}
+    assert TreeLSTM(3, 4).weight_hh.shape == (16, 4)
+
+
+def test_bad_input_of_a_tree_layer():
+    tree = gs.Topology.tree([3, 3, 3, -1])
+    with pytest.raises(gs.GraphError, match="`topology`: expected at most 2 slots"):
+        TreeLSTM(3, 4, kind="nary")(torch.zeros(4, 3), tree)
+    with pytest.raises(gs.GraphError, match="`kind`"):
+        TreeLSTM(3, 4, kind="binary")
+    with pytest.raises(gs.GraphError, match="`arity`"):
+        TreeLSTM(3, 4, kind="nary", arity=0)
+    for nodes, message in (([0, 0], "once"), ([0, 9], "numbers from 0 to 3"), ([0.0, 1.0], "int64")):
+        with pytest.raises(gs.GraphError, match=f"`nodes`: expected .*{message}"):
+            TreeLSTM(3, 4)(torch.zeros(2, 3), tree, nodes=torch.tensor(nodes))
+
+
+def test_models_learn_to_tell_two_classes():
+    torch.manual_seed(0)
+    chain, tree = gs.Topology.chain([6] * 8), gs.batch([gs.Topology.tree([2, 2, -1])] * 8)
+    label = torch.arange(8) % 2
+    sign = (2.0 * label - 1)[:, None]
+    word = torch.stack([label, label, torch.full((8,), -1)], 1).flatten()
+    ring = torch.tensor([[*range(8)], [*range(2, 8), 0, 1]])
+    tasks = {
+        SequenceClassifier(2, 8, 2, bidirectional=True): lambda m: m(sign[:, :, None].expand(8, 5, 2)),
+        SequenceClassifier(2, 8, 2, layer="lstm"): lambda m: m(pack_sequence([s.expand(5, 2) for s in sign])),
+        TreeClassifier(2, 4, 8, 2): lambda m: m(word, tree, roots=True),
+        TreeClassifier(2, 4, 8, 2, kind="child-sum"): lambda m: m(word, tree)[tree.roots],
+        NodeClassifier(2, 8, 2, dropout=0.0): lambda m: m(sign.expand(8, 2), ring),
+        GraphClassifier(2, 8, 2, num_layers=2): lambda m: m(sign.repeat_interleave(6, 0).expand(48, 2), chain),
+    }
+    for model, run in tasks.items():
+        optimiser = torch.optim.Adam(model.parameters(), 0.02)
+        losses = []
+        for _ in range(30):
+            loss = torch.nn.functional.cross_entropy(run(model), label)
+            optimiser.zero_grad()
+            loss.backward()
+            assert all(p.grad is not None for p in model.parameters())
+            optimiser.step()
+            losses.append(loss.item())
+        assert losses[-1] < 0.9 * losses[0], type(model).__name__
+
+
+def test_graphs_in_a_batch_vector_or_a_topology():
+    model = GraphClassifier(3, 4, 2).eval()
+    t = gs.batch([gs.Topology.chain([3]), gs.Topology.tree([1, -1])])
+    x = torch.randn(5, 3)
+    assert_close(model(x, t.edge_index, t.batch), model(x, t))
+    assert model(x, t.edge_index).shape == (1, 2)
+    with pytest.raises(gs.GraphError, match="`layer`"):
+        SequenceClassifier(2, 8, 2, layer="transformer")
