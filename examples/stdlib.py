@@ -58,13 +58,14 @@ def main(epochs: int = 6, seed: int = 0) -> dict[str, str | float]:
         print(f"stdlib, {name}: validation {val:.1%}, test {test:.1%}")
     for tree in functions.train + functions.val + functions.test:
         tree.topology = gs.Topology.from_data(tree)
+        _ = tree.topology.level  # computed once here, then joined in every batch
     model = FunctionClassifier(len(functions.vocabulary))
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.1)
-    steps = torch.arange(len(functions.train)).split(25)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(steps))
+    steps = -(-len(functions.train) // 25)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * steps)
 
     best, found = float("inf"), [0.0, 0.0]
-    bar = tqdm(total=epochs * len(steps), desc="stdlib", disable=None)
+    bar = tqdm(total=epochs * steps, desc="stdlib", disable=None)
     for _ in range(epochs):
         model.train()
         for chosen in torch.randperm(len(functions.train)).split(25):
