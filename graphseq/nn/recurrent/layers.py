@@ -26,8 +26,9 @@ _TORCH: dict[str, Any] = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torc
 
 def _onednn(rows: Tensor) -> bool:
     """Say whether PyTorch would run an LSTM by oneDNN, which beats our own."""
-    on = rows.device.type == "cpu" and rows.dtype == torch.float32 and torch.backends.mkldnn.enabled
-    return bool(on) and torch.backends.mkldnn.is_available() and not torch.compiler.is_compiling()
+    if torch.compiler.is_compiling() or rows.device.type != "cpu" or rows.dtype != torch.float32:
+        return False
+    return bool(torch.backends.mkldnn.enabled) and torch.backends.mkldnn.is_available()
 
 
 class _Layers(nn.RNNBase):
