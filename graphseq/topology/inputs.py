@@ -114,3 +114,14 @@ def same_length(argument: str, rows: Tensor, count: int, what: str) -> None:
         raise expected(argument, f"a tensor with {count} rows, one for each {what}", rows)
     if rows.dim() == 0 or rows.size(0) != count:
         raise expected(argument, f"{count} rows, one for each {what}", rows)
+
+
+def check_same_kind(argument: str, tensor: Tensor, like: Tensor, whose: str = "`x`") -> None:
+    """Check that a tensor has the dtype and the device of another; under autocast dtypes may differ.
+
+    Raises:
+        GraphError: it has not.
+    """
+    if tensor.device != like.device or (tensor.dtype != like.dtype and not torch.is_autocast_enabled(like.device.type)):
+        kind = f"{str(like.dtype).removeprefix('torch.')} on {like.device}, as {whose} is"
+        raise expected(argument, kind, Words(f"{str(tensor.dtype).removeprefix('torch.')} on {tensor.device}"))

@@ -142,6 +142,8 @@ class Topology(Compiled):
         >>> Topology.from_data(Data(edge_index=torch.tensor([[0], [1]]), num_nodes=3)).num_nodes
         3
         """
+        if not hasattr(data, "edge_index") or not hasattr(data, "num_nodes"):
+            raise expected("data", "a PyG Data or Batch", data)
         ready = getattr(data, "topology", None)
         if isinstance(ready, Topology):
             return ready

@@ -187,6 +187,8 @@ def test_bad_input(name):
             layer(x, wrong)
     with pytest.raises(gs.GraphError, match="`x`: expected a floating tensor"):
         layer(x.long(), edges)
+    with pytest.raises(gs.GraphError, match="`x`: expected float32 on cpu, as the layer's weight is, got float64"):
+        layer(x.double(), edges)
     if name in WEIGHTED:
         with pytest.raises(gs.GraphError, match="`edge_weight`: expected"):
             layer(x, edges, torch.ones(3))

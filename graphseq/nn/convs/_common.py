@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...errors import Words, expected
 from ...topology import Topology
+from ...topology.inputs import check_same_kind
 
 _SEEN: dict[int, tuple[Any, int, dict[int, Topology]]] = {}
 
@@ -62,12 +63,14 @@ def check_weight(edge_weight: Tensor | None, topology: Topology, x: Tensor) -> N
         raise expected("edge_weight", f"floating numbers on {x.device}, as `x` is", edge_weight)
 
 
-def check_width(x: Tensor, in_channels: int) -> None:
-    """Check the width of inputs, unless it is still open (-1).
+def check_features(x: Tensor, in_channels: int, weight: Tensor | None) -> None:
+    """Check the width of inputs, unless it is still open (-1), and that they are of the weights' kind.
 
     Raises:
-        GraphError: another width.
+        GraphError: another width, dtype or device.
     """
+    if weight is not None and not isinstance(weight, nn.UninitializedParameter):
+        check_same_kind("x", x, weight, "the layer's weight")
     if in_channels >= 0 and x.size(1) != in_channels:
         raise expected("x", f"shape [N, {in_channels}], the layer's in_channels wide", x)
 

@@ -10,7 +10,7 @@ from ...core import aggregate
 from ...errors import expected
 from ...topology import Topology
 from ..cells import GRUCell
-from ._common import check_weight, structure_of
+from ._common import check_features, check_weight, structure_of
 
 _MERGES: dict[str, Merge] = {"add": "sum", "sum": "sum", "mean": "mean", "max": "max"}
 
@@ -65,6 +65,7 @@ class GatedGraphConv(nn.Module):
             edge_weight: `[E]`.
         """
         topology = structure_of(edge_index, x)
+        check_features(x, -1, self.weight)
         check_weight(edge_weight, topology, x)
         if x.size(1) > self.out_channels:
             raise expected("x", f"at most {self.out_channels} features, the layer's out_channels", x)

@@ -9,7 +9,7 @@ from ...cell import SCALE
 from ...core import aggregate
 from ...spectral import gcn_norm
 from ...topology import Topology
-from ._common import check_weight, check_width, linear, structure_of
+from ._common import check_features, check_weight, linear, structure_of
 
 
 class GCNConv(nn.Module):
@@ -63,7 +63,7 @@ class GCNConv(nn.Module):
             edge_weight: `[E]`.
         """
         topology = structure_of(edge_index, x)
-        check_width(x, self.in_channels)
+        check_features(x, self.in_channels, self.lin.weight)
         check_weight(edge_weight, topology, x)
         weight = edge_weight
         if self.normalize:

@@ -8,7 +8,7 @@ from torch import nn as torch_nn
 
 from ...core import aggregate
 from ...topology import Topology
-from ._common import structure_of
+from ._common import check_features, structure_of
 
 
 class GINConv(torch_nn.Module):
@@ -56,6 +56,8 @@ class GINConv(torch_nn.Module):
             x: `[N, F]`.
             edge_index: int64 `[2, E]`, or a topology of N nodes.
         """
-        (merged,) = aggregate(structure_of(edge_index, x), (x,))
+        topology = structure_of(edge_index, x)
+        check_features(x, -1, next(self.nn.parameters(), None))
+        (merged,) = aggregate(topology, (x,))
         out: Tensor = self.nn((1 + self.eps) * x + merged)
         return out

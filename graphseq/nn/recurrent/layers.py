@@ -16,7 +16,8 @@ from ...ops.first_order import first_order
 from ...ops.gru import gru_sweep
 from ...ops.lstm import lstm_sweep
 from ...topology import Topology
-from .recurrent import check_inputs, check_same_kind
+from ...topology.inputs import check_same_kind
+from .recurrent import check_inputs
 from .ways import Way, of_graph, ragged, uniform
 
 State = tuple[Tensor, ...]

@@ -12,7 +12,7 @@ from ...core import rounds, sweep
 from ...errors import Words, expected
 from ...schedule import Rounds, Schedule, Sweep
 from ...topology import Topology
-from ...topology.inputs import check_range, same_length
+from ...topology.inputs import check_range, check_same_kind, same_length
 
 
 class Recurrent(nn.Module):
@@ -110,13 +110,6 @@ def spread_state(state: Any, cell: Cell, topology: Topology, x: Tensor) -> State
     if parts[0].size(0) == topology.num_nodes:
         return parts
     return tuple(part.index_select(0, topology.batch) for part in parts)
-
-
-def check_same_kind(argument: str, tensor: Tensor, like: Tensor, whose: str = "`x`") -> None:
-    """Check that a tensor has the dtype and the device of another."""
-    if tensor.device != like.device or (tensor.dtype != like.dtype and not torch.is_autocast_enabled(like.device.type)):
-        kind = f"{str(like.dtype).removeprefix('torch.')} on {like.device}, as {whose} is"
-        raise expected(argument, kind, Words(f"{str(tensor.dtype).removeprefix('torch.')} on {tensor.device}"))
 
 
 def check_inputs(
