@@ -104,4 +104,3 @@ def _own(shape: tuple[int, ...]) -> list[Row]:
         speed_up("chains", f"own cell {shape} over a loop of steps", over(plain, mine), 0.9),
         speed_up("chains", f"own cell {shape} over a loop with inputs projected at once", over(better, mine)),
     ]
-

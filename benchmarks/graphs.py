@@ -17,10 +17,9 @@ from torch import Tensor, nn
 import graphseq as gs
 from graphseq import nn as gnn
 
-from .timing import Row, Work, compare, cost, over, speed_up
+from .timing import PROCESS, Row, Work, compare, cost, over, peak_memory, speed_up
 
 NODES, PAIRS, WIDE, HIDDEN, CLASSES = 169_343, 1_150_000, 128, 128, 40
-Model = Callable[[Any, Any], Tensor]
 
 
 def power_law(nodes: int, pairs: int) -> dict[str, Any]:
@@ -71,13 +70,10 @@ def _perceptron(wide: int, hidden: int) -> nn.Module:
 
 
 def _gcn(ours: bool, sizes: tuple[int, int, int]) -> nn.Module:
-    torch.manual_seed(0)
-    pairs = list(pairwise(sizes))
-    if ours:
-        return TwoLayers(*(gnn.GCNConv(*pair) for pair in pairs))
     from torch_geometric.nn import GCNConv
 
-    return TwoLayers(*(GCNConv(*pair, cached=True) for pair in pairs))
+    torch.manual_seed(0)
+    return TwoLayers(*((gnn.GCNConv if ours else GCNConv)(*pair, cached=True) for pair in pairwise(sizes)))
 
 
 def _gin(ours: bool) -> nn.Module:
@@ -100,19 +96,15 @@ def _epoch(model: nn.Module, x: Tensor, structure: Any, y: Tensor, mask: Tensor 
     return work
 
 
-def _alike(ours: nn.Module, peer: nn.Module) -> None:
-    ours.load_state_dict(peer.state_dict())
-
-
 def rows(notes: list[str]) -> list[Row]:
     data = power_law(NODES, PAIRS)
     found = [*_large(data), *_memory(data, notes)]
     del data
     try:
-        return [*found, *_cora(), *_mutag()]
+        found += [*_cora(), *_mutag()]
     except gs.GraphError:
         notes.append("Left out: Cora and MUTAG, which no data root holds.")
-        return found
+    return found
 
 
 def _large(data: dict[str, Any]) -> list[Row]:
@@ -120,63 +112,39 @@ def _large(data: dict[str, Any]) -> list[Row]:
     found = []
     for name, make, bar in (("GCN", lambda ours: _gcn(ours, (WIDE, HIDDEN, CLASSES)), 5.0), ("GIN", _gin, None)):
         ours, peer = make(True), make(False)
-        _alike(ours, peer)
+        ours.load_state_dict(peer.state_dict())
         works = (_epoch(m, data["x"], s, data["y"]) for m, s in ((ours, topology), (peer, data["edge_index"])))
         mine, theirs = compare(*works, rounds=7)
         found.append(speed_up("graphs", f"{name}, {NODES:,} nodes, {2 * PAIRS:,} edges", over(theirs, mine), bar))
-    return [*found, _maximum(topology, data)]
-
-
-def _maximum(topology: gs.Topology, data: dict[str, Any]) -> Row:
-    """Compare the maximum over neighbours, forward and backward."""
-    from torch_geometric.utils import scatter
-
-    x = data["x"].clone().requires_grad_()
-    sources, targets = data["edge_index"]
-
-    def ours() -> None:
-        (out,) = gs.core.aggregate(topology, (x,), merge="max")
-        torch.autograd.grad(out.sum(), x)
-
-    def peer() -> None:
-        torch.autograd.grad(scatter(x[sources], targets, 0, NODES, "max").sum(), x)
-
-    mine, theirs = compare(ours, peer, rounds=7)
-    return speed_up("graphs", "maximum over neighbours, same graph", over(theirs, mine))
+    return found
 
 
 def _memory(data: dict[str, Any], notes: list[str]) -> list[Row]:
-    if not Path("/proc/self/clear_refs").exists():
+    if not PROCESS.exists():
         notes.append("Left out: peak memory, which is read from Linux's /proc.")
         return []
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "graph.pt")
-        torch.save(data, path)
-        call = "import sys; from benchmarks.graphs import peak; print(peak(sys.argv[1] == 'ours', sys.argv[2]))"
-        peaks = [
-            int(subprocess.check_output([sys.executable, "-c", call, who, str(path)], cwd=Path(__file__).parents[1]))
-            for who in ("ours", "peer")
-        ]
+    call, here = "import sys; from benchmarks.graphs import peak; print(peak(*sys.argv[1:]))", Path(__file__).parents[1]
+    with tempfile.NamedTemporaryFile() as file:
+        torch.save(data, file.name)
+        whole = [[sys.executable, "-c", call, who, file.name] for who in ("ours", "peer")]
+        peaks = [int(subprocess.check_output(command, cwd=here)) for command in whole]
     notes.append(f"Peak memory of the large GCN over its data: ours {peaks[0]} MiB, PyG's {peaks[1]} MiB.")
     return [cost("graphs", "GCN, same graph, peak memory over PyG's", [peaks[0] / peaks[1]], 0.5)]
 
 
-def peak(ours: bool, path: str) -> int:
+def peak(who: str, path: str) -> int:
     """Return the MiB that three epochs, and all that they compile, take at most beside libraries and data."""
-    small, data = power_law(2_000, 20_000), torch.load(path)
-    for given, epochs in ((small, 2), (data, 3)):  # the first loads all that is loaded lazily
-        Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to what is resident
-        before, edges = _status("VmRSS"), given["edge_index"]
-        structure = gs.Topology.from_edge_index(edges, given["x"].size(0)) if ours else edges
-        work = _epoch(_gcn(ours, (WIDE, HIDDEN, CLASSES)), given["x"], structure, given["y"])
-        for _ in range(epochs):
-            work()
-    return (_status("VmHWM") - before) // 1024
 
+    def work(data: dict[str, Any]) -> None:
+        ours, edges = who == "ours", data["edge_index"]
+        structure = gs.Topology.from_edge_index(edges, data["x"].size(0)) if ours else edges
+        epoch = _epoch(_gcn(ours, (WIDE, HIDDEN, CLASSES)), data["x"], structure, data["y"])
+        for _ in range(3):
+            epoch()
 
-def _status(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field))
+    work(power_law(2_000, 20_000))  # loads all that is loaded lazily
+    data = torch.load(path)
+    return peak_memory(lambda: work(data))
 
 
 def _cora() -> list[Row]:
@@ -185,11 +153,9 @@ def _cora() -> list[Row]:
     data = planetoid("Cora")[0]
     sizes = (data.num_features, 16, 7)
     ours, peer = _gcn(True, sizes), _gcn(False, sizes)
-    _alike(ours, peer)
-    topology, rest = gs.Topology.from_data(data), (data.y, data.train_mask)
-    mine, theirs = compare(
-        _epoch(ours, data.x, topology, *rest), _epoch(peer, data.x, data.edge_index, *rest), rounds=15
-    )
+    ours.load_state_dict(peer.state_dict())
+    structures = (ours, gs.Topology.from_data(data)), (peer, data.edge_index)
+    mine, theirs = compare(*(_epoch(m, data.x, s, data.y, data.train_mask) for m, s in structures), rounds=15)
     return [speed_up("graphs", "GCN, Cora", over(theirs, mine), 1.0)]
 
 
@@ -202,7 +168,7 @@ def _mutag() -> list[Row]:
     graphs = tudataset("MUTAG")
     peer = Classifier(GINConv, graphs.num_features, global_add_pool)
     ours = Classifier(gnn.GINConv, graphs.num_features, gnn.readout)
-    _alike(ours, peer)
+    ours.load_state_dict(peer.state_dict())
     ready = [graph.clone() for graph in graphs]
     for graph in ready:
         graph.topology = gs.Topology.from_data(graph)
@@ -231,8 +197,6 @@ def _mutag() -> list[Row]:
             epoch(ours, graphs, size, on_topology),
             epoch(ours, ready, size, on_topology),
         )
-        names = "on edge_index", "on from_data", "on topologies compiled beforehand"
-        for name, times in zip(names, mine, strict=True):
-            bar = None if name == names[2] else 1.0
-            found.append(speed_up("graphs", f"GIN, MUTAG in batches of {size}, {name}", over(theirs, times), bar))
+        for name, times in zip(("edge_index", "from_data", "topologies compiled beforehand"), mine, strict=True):
+            found.append(speed_up("graphs", f"GIN, MUTAG in batches of {size}, on {name}", over(theirs, times), 1.0))
     return found

@@ -20,8 +20,11 @@ from typing import Any
 import torch
 
 THREADS = 2
+LOAD = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")  # of other work, before any of ours
 ROUNDS, WARMUP = 9, 3
 LEAST = 0.02  # seconds that one timing lasts at least; what is quicker is called several times
+
+PROCESS = Path("/proc/self")  # of Linux
 
 Work = Callable[[], Any]
 
@@ -98,6 +101,20 @@ def _seconds(work: Work, count: int) -> float:
     return (time.perf_counter() - start) / count
 
 
+def peak_memory(work: Work) -> int:
+    """Return by how many MiB the resident memory rises above what it is now, at most, while work runs."""
+
+    def status(field: str) -> int:
+        lines = (PROCESS / "status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(field))
+
+    gc.collect()
+    (PROCESS / "clear_refs").write_text("5")  # sets the peak back to what is resident
+    before = status("VmRSS")
+    work()
+    return (status("VmHWM") - before) // 1024
+
+
 def environment() -> dict[str, Any]:
     """Say what the figures depend on."""
     versions = {p: metadata.version(p) for p in ("torch", "torch_geometric", "numba", "numpy")}
@@ -105,6 +122,7 @@ def environment() -> dict[str, Any]:
         "date": date.today().isoformat(),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
+        "load before": round(LOAD, 1),
         "threads": torch.get_num_threads(),
         "dtype": "float32",
         "python": platform.python_version(),
