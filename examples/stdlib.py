@@ -50,7 +50,7 @@ def baselines(functions: FunctionTrees) -> dict[str, list[float]]:
     }
 
 
-def main(epochs: int = 6, seed: int = 0) -> dict[str, str | float]:
+def main(epochs: int = 12, seed: int = 0) -> dict[str, str | float]:
     """Train on one split and return a row of results, of the epoch with the lowest validation loss."""
     torch.manual_seed(seed)
     functions = stdlib_functions(seed=seed)
@@ -92,6 +92,6 @@ def main(epochs: int = 6, seed: int = 0) -> dict[str, str | float]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0, help="of the split and the weights")
     main(**vars(parser.parse_args()))
