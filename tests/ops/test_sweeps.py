@@ -4,6 +4,7 @@ In float32 they run on compiled kernels, in float64 on PyTorch's operations; wha
 papers' equations in the tests of the cells.
 """
 
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -213,6 +214,23 @@ def test_kernels_on_two_threads(two_threads, case):
         single = inputs(case, t, torch.float32, hidden=64)
         double = [None if g is None else g.double() for g in single]
         assert_agree(run(case, t, single), [o.float() for o in run(case, t, double)], single, 1e-5)
+
+
+@each
+def test_large_numbers_infinities_and_nan(case):
+    """Gates saturate and do not overflow; what is no number stays none, where it is."""
+    for t in structures_of(case):
+        for value in (40.0, 1e4, 3e38, float("inf"), float("nan")):
+            if value > 1e4 and "relu" in case.name:
+                continue  # which has no gate
+            single = inputs(case, t, torch.float32)
+            with torch.no_grad():
+                single[0][::2] = value
+                if not math.isnan(value):
+                    single[0][1::2, ::3] = -value
+            wanted = run(case, t, [None if g is None else g.double() for g in single])
+            for a, b in zip(run(case, t, single), wanted, strict=True):
+                torch.testing.assert_close(a, b.float(), rtol=1e-5, atol=1e-5, equal_nan=True)
 
 
 @each

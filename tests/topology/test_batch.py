@@ -35,11 +35,13 @@ def same_compiled(a, b):
             assert all(torch.equal(p, q) for p, q in zip(x.packed, y.packed, strict=True))
 
 
+@examples(60)
 @given(st.lists(any_graph(), max_size=4))
 def test_a_batch_taken_apart_gives_the_members(members):
     assert unbatch(batch(members)) == members
 
 
+@examples(60)
 @given(st.lists(st.one_of(slotted_trees(3), chains(), forests()), max_size=4))
 def test_slots_survive(members):
     parts = unbatch(batch(members))
@@ -47,6 +49,7 @@ def test_slots_survive(members):
     assert all(torch.equal(a.slot, b.slot) for a, b in zip(parts, members, strict=True))
 
 
+@examples(60)
 @given(st.lists(any_graph(), max_size=4))
 def test_nodes_edges_and_graphs_lie_side_by_side(members):
     whole, edges, at = batch(members), [], 0
@@ -60,12 +63,14 @@ def test_nodes_edges_and_graphs_lie_side_by_side(members):
     assert torch.equal(whole.batch, torch.repeat_interleave(whole.graph_ptr.diff()))
 
 
+@examples(60)
 @given(st.lists(acyclic(), max_size=4))
 def test_levels_of_a_batch_are_the_most_of_its_members(members):
     assert batch(members).num_levels == max((t.num_levels for t in members), default=0)
     assert batch(members).reverse().num_levels == max((t.reverse().num_levels for t in members), default=0)
 
 
+@examples(60)
 @given(st.lists(any_graph(), min_size=1, max_size=4), st.booleans())
 def test_parts_that_are_joined_equal_parts_that_are_computed(members, all_compiled):
     for i, t in enumerate(members):
