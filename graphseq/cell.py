@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, Literal
 
 import torch
@@ -18,19 +19,14 @@ State = tuple[Tensor, ...]
 Merge = Literal["sum", "mean", "max", "slots"]
 
 
-class Form:
+class Form(Enum):
     """A message that is declared and not computed, so that a fused operator can stand behind it."""
 
-    def __init__(self, name: str) -> None:
-        """Name the form."""
-        self.name = name
-
-    def __repr__(self) -> str:
-        return self.name
+    COPY = "the sender's state"
+    SCALE = "the sender's state times the edge's weight, which comes as `edge_attr` [E]"
 
 
-COPY = Form("COPY")  # the sender's state
-SCALE = Form("SCALE")  # the sender's state times the edge's weight, which comes as `edge_attr` [E]
+COPY, SCALE = Form.COPY, Form.SCALE
 
 Message = Form | Callable[[State, Tensor, Tensor | None], State]
 
@@ -64,6 +60,19 @@ class Cell(nn.Module):
     slots: int = 1
     message: Message = COPY
     input_size: int | None = None
+
+    _fused = False  # whether `scan` says the same as `update` and `message`
+
+    def __init_subclass__(cls) -> None:
+        """Leave an operator behind where a subclass says anew what it stands for."""
+        super().__init_subclass__()
+        own = vars(cls)
+        if "scan" in own:
+            cls._fused = True
+        elif "update" in own or "message" in own:
+            cls._fused = False
+        if "project" in own and "project_leaves" not in own:
+            cls.project_leaves = Cell.project_leaves  # type: ignore[method-assign]
 
     def project(self, x: Tensor) -> Tensor:
         """Return what `update` needs of the inputs `[N, F]`; done for all nodes at once, before a sweep."""
@@ -130,6 +139,8 @@ def as_state(state: Any, cell: Cell) -> State:
     Raises:
         GraphError: another number of tensors, or another width.
     """
+    if not isinstance(state, (Tensor, tuple, list)):
+        raise expected("state", "a tensor or a tuple of tensors", state)
     parts = (state,) if isinstance(state, Tensor) else tuple(state)
     if len(parts) != len(cell.state_sizes):
         raise expected("state", f"{len(cell.state_sizes)} tensors", Words(str(len(parts))))

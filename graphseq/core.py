@@ -9,20 +9,23 @@ once. :func:`sweep` takes them level by level, each node reading predecessors th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from .cell import COPY, SCALE, Cell, Form, Merge, Message, State, fill
 from .errors import Words, expected
-from .ops._scan import Level, Structure, merge_rows, plain_sweep
+from .ops._scan import Bounds, Level, Structure, merge_rows, plain_sweep
 from .ops.levels import ALIGNED, FOREST
 from .ops.permute import permute
-from .ops.segment import segment_reduce
+from .ops.segment import REDUCES, segment_reduce
 from .ops.spmm import spmm
-from .replay import level_by_level
+from .replay import Step, level_by_level
 from .topology import Topology
+from .topology.inputs import same_length
 
 __all__ = ["aggregate", "rounds", "sweep"]
 
@@ -48,11 +51,21 @@ def aggregate(
 
     Returns:
         For each tensor that the message has, `[N, ...]`.
+
+    Raises:
+        GraphError: another number of rows than nodes, weights of another shape, another `merge`.
     """
     matrix = topology.matrix
+    for i, s in enumerate(state):
+        same_length(f"state[{i}]", s, topology.num_nodes, "node")
+    if merge not in REDUCES:
+        raise expected("merge", '"sum", "mean" or "max"', merge)
+    if message is SCALE and (edge_attr is None or edge_attr.shape != (topology.num_edges,)):
+        raise expected("edge_attr", f"the weights of the edges, shape [{topology.num_edges}]", edge_attr)
     if isinstance(message, Form) and merge in ("sum", "mean"):
         weight = None if message is COPY else edge_attr
-        merged = tuple(spmm(matrix, weight, s.flatten(1)).view(-1, *s.shape[1:]) for s in state)
+        flat = [s.reshape(s.size(0), math.prod(s.shape[1:])) for s in state]
+        merged = tuple(spmm(matrix, weight, f).view(s.shape) for f, s in zip(flat, state, strict=True))
         if merge == "mean":
             degree = topology.in_degree.clamp(min=1)
             merged = tuple(m / degree.view(-1, *[1] * (m.dim() - 1)).to(m.dtype) for m in merged)
@@ -133,11 +146,15 @@ def sweep(
     structure = packed_structure(cell, topology)
     first = packed.order[: first_level(topology)] if state is not None else None
     start = None if state is None or first is None else tuple(s.index_select(0, first) for s in state)
-    p, rest = project(cell, x, topology, nodes, start is None and fast and edge_attr is None)
-    done = cell.scan(p, structure, start, rest) if fast and edge_attr is None else None
+    fused = fast and cell._fused and edge_attr is None
+    p, rest = project(cell, x, topology, nodes, fused and start is None)
+    done = cell.scan(p, structure, start, rest) if fused else None
     if done is None:
         edge = None if edge_attr is None else edge_attr.index_select(0, packed.edges)
-        done = _generic(cell, fill(p, rest, topology.num_nodes), structure, start, edge)
+        bounds = topology.bounds
+        if cell.merge == "slots" and cell.slots > 1:
+            bounds = bounds._replace(form=min(bounds.form, FOREST))
+        done = _generic(cell, fill(p, rest, topology.num_nodes), structure, bounds, start, edge)
     return tuple(permute(s, packed.rank, packed.order) for s in done)
 
 
@@ -165,7 +182,9 @@ def project(
     return rest.expand(topology.num_nodes, -1).index_copy(0, at, cell.project(x)), None
 
 
-def _generic(cell: Cell, p: Tensor, structure: Structure, start: State | None, edge: Tensor | None) -> State:
+def _generic(
+    cell: Cell, p: Tensor, structure: Structure, bounds: Bounds, start: State | None, edge: Tensor | None
+) -> State:
     """Sweep over packed levels by calling the cell on one level after the other."""
     if p.size(0) == 0:
         return cell.update(p, cell._begin(p, start))
@@ -173,23 +192,37 @@ def _generic(cell: Cell, p: Tensor, structure: Structure, start: State | None, e
     def step(level: Level, p: Tensor, edge: Tensor | None, sent: State | None, start: State | None) -> State:
         if level.before < 0:
             return cell.update(p, cell._begin(p, start))
-        return cell.update(p, merge_level(cell, level, structure, p, edge, sent or ()))
+        return cell.update(p, merge_level(cell, level, structure, bounds.form == ALIGNED, p, edge, sent or ()))
 
+    if bounds.form == ALIGNED:
+        return _along_chains(step, p, bounds, start, edge)
     if torch.compiler.is_compiling():
 
         def traced(level: Level, sent: State | None) -> State:
             part = None if edge is None else edge[level.edge_a : level.edge_b]
             return step(level, p[level.a : level.b], part, sent, start)
 
-        return plain_sweep(structure, traced)
-    return level_by_level(cell, step, structure, p, edge, start)
+        return plain_sweep(structure, traced, bounds)
+    return level_by_level(cell, step, structure, bounds, p, edge, start)
+
+
+def _along_chains(step: Step, p: Tensor, bounds: Bounds, start: State | None, edge: Tensor | None) -> State:
+    """Sweep over aligned levels: each reads the one below and nothing is gathered, so autograd alone is linear."""
+    sizes = [b - a for a, b in pairwise(bounds.ptr)]
+    edges = None if edge is None else edge.split(sizes[1:])
+    done: list[State] = []
+    for k, (level, part) in enumerate(zip(bounds.levels(), p.split(sizes), strict=True)):
+        sent = None
+        if k:
+            sent = done[-1] if sizes[k] == sizes[k - 1] else tuple(s[: sizes[k]] for s in done[-1])
+        done.append(step(level, part, edges[k - 1] if edges is not None and k else None, sent, start))
+    return tuple(torch.cat(state) for state in zip(*done, strict=True))
 
 
 def merge_level(
-    cell: Cell, level: Level, structure: Structure, p: Tensor, edge: Tensor | None, sent: State
+    cell: Cell, level: Level, structure: Structure, one_each: bool, p: Tensor, edge: Tensor | None, sent: State
 ) -> State:
     """Return the merged messages of one level from its senders' states, one row an edge."""
-    one_each = level.edge_b - level.edge_a == level.b - level.a and int(structure.form) == ALIGNED
     receivers = None if one_each else structure.receivers[level.edge_a : level.edge_b] - level.a
     if cell.message is SCALE and edge is not None:
         sent = tuple(s * edge.view(-1, 1) for s in sent)
@@ -223,6 +256,8 @@ def packed_structure(cell: Cell, topology: Topology) -> Structure:
     Raises:
         GraphError: a node has a predecessor in a slot that the cell lacks.
     """
+    if cell.merge not in (*REDUCES, "slots"):
+        raise expected("merge", 'the cell\'s "sum", "mean", "max" or "slots"', cell.merge)
     packed = topology.packed
     parts = packed.level_ptr, packed.edge_ptr, packed.senders, packed.receivers
     if cell.merge != "slots":

@@ -14,16 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from .ops._autograd import gradients
-from .ops._scan import Level, Structure, plain_sweep
-from .ops.levels import ALIGNED
+from .ops._scan import Bounds, Level, Structure, plain_sweep
 
 State = tuple[Tensor, ...]
 Step = Callable[[Level, Tensor, Tensor | None, State | None, State | None], State]
 
 
 def level_by_level(
-    module: nn.Module, step: Step, structure: Structure, p: Tensor, edge: Tensor | None, start: State | None
-) -> State:
+    module: nn.Module, step: Step, structure: Structure, bounds: Bounds, p: Tensor, edge: Tensor | None,
+    start: State | None,
+) -> State:  # fmt: skip
     """Run `step` on each level of a packed structure.
 
     Args:
@@ -31,6 +31,7 @@ def level_by_level(
         step: `(level, p, edge, sent, start)` → states of the level's nodes, where p, edge and sent are the level's
             rows of the projected inputs, the edges' features and the senders' states, and start is None but at level 0.
         structure: of N > 0 nodes.
+        bounds: of the structure.
         p: `[N, P]`, packed.
         edge: `[E, F_e]`, packed, or None.
         start: `[M, H]` each, for the M nodes of level 0, or None.
@@ -41,7 +42,7 @@ def level_by_level(
     parameters = dict(module.named_parameters())
     state = start or ()
     result: State = _Sweep.apply(  # type: ignore[no-untyped-call]
-        module, step, structure, edge is not None, len(state), tuple(parameters), p,
+        module, step, structure, bounds, edge is not None, len(state), tuple(parameters), p,
         *(() if edge is None else (edge,)), *state, *parameters.values(),
     )  # fmt: skip
     return result
@@ -54,22 +55,19 @@ def _leaf(tensor: Tensor, wanted: bool) -> Tensor:
 class _Sweep(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, module: nn.Module, step: Step, structure: Structure, has_edge: bool, states: int,
+        ctx: Any, module: nn.Module, step: Step, structure: Structure, bounds: Bounds, has_edge: bool, states: int,
         names: tuple[str, ...], *tensors: Tensor,
     ) -> State:  # fmt: skip
         p, edge, start, _ = _sort(tensors, has_edge, states)
         wanted = any(ctx.needs_input_grad)
-        needs = ctx.needs_input_grad[6:]
+        needs = ctx.needs_input_grad[7:]
         need_edge = has_edge and needs[1]
         need_start = needs[1 + has_edge : 1 + has_edge + states]
-        ptr, aligned = structure.level_ptr.tolist(), int(structure.form) == ALIGNED
-        edges = structure.edge_ptr[structure.level_ptr].tolist()
+        random = torch.get_rng_state(), torch.cuda.get_rng_state(p.device) if p.is_cuda else None
         buffers: State = ()
-        new: State = ()
         records: list[tuple[Level, State, State]] = []
-        for k in range(len(ptr) - 1):
-            a, b, before = ptr[k], ptr[k + 1], ptr[k - 1] if k else -1
-            level = Level(a, b, edges[k], edges[k + 1], before)
+        for level in bounds.levels():
+            a, b, *_, before = level
             begin, sent, part = None, None, None
             with torch.set_grad_enabled(wanted):
                 rows = _leaf(p[a:b], needs[0])
@@ -77,38 +75,37 @@ class _Sweep(torch.autograd.Function):
                 if edge is not None:
                     part = _leaf(edge[level.edge_a : level.edge_b], need_edge)
                     leaves.append(part)
-                if k == 0 and start:
+                if before < 0 and start:
                     begin = tuple(_leaf(s, n) for s, n in zip(start, need_start, strict=True))
                     leaves += begin
-                if k and aligned:
-                    sent = tuple(_leaf(s[: b - a], wanted) for s in new)  # not of the buffers, which are written on
-                elif k:
+                if before >= 0:
                     index = structure.senders[level.edge_a : level.edge_b]
                     sent = tuple(_leaf(s.index_select(0, index), wanted) for s in buffers)
                 leaves += sent or ()
                 new = step(level, rows, part, sent, begin)
             if not buffers:
-                buffers = tuple(s.new_empty(ptr[-1], *s.shape[1:]) for s in new)
+                buffers = tuple(s.new_empty(bounds.ptr[-1], *s.shape[1:]) for s in new)
             for buffer, s in zip(buffers, new, strict=True):
                 buffer[a:b] = s.detach()
             if wanted:
                 records.append((level, tuple(leaves), new))
         ctx.save_for_backward(*tensors)
-        ctx.call = module, step, structure, has_edge, states, names
-        ctx.records, ctx.aligned, ctx.shapes = records, aligned, [(b.shape, b.dtype) for b in buffers]
+        ctx.random = random
+        ctx.call = module, step, structure, bounds, has_edge, states, names
+        ctx.records, ctx.shapes = records, [(b.shape, b.dtype) for b in buffers]
         return buffers
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         tensors = ctx.saved_tensors
-        _, _, structure, has_edge, states, _ = ctx.call
+        _, _, structure, _, has_edge, states, _ = ctx.call
         device = tensors[0].device
         seeds = [
             torch.zeros(shape, dtype=dtype, device=device) if g is None else g
             for g, (shape, dtype) in zip(grads, ctx.shapes, strict=True)
         ]
         if torch.is_grad_enabled():  # somebody wants to differentiate the gradient
-            return (*[None] * 6, *_again(ctx.call, tensors, seeds))
+            return (*[None] * 7, *_again(ctx.call, ctx.random, tensors, seeds))
         flow = [g.clone(memory_format=torch.contiguous_format) for g in seeds]
         p, edge, _, parameters = _sort(tensors, has_edge, states)
         wanted = [t for t in parameters if t.requires_grad]
@@ -136,23 +133,18 @@ class _Sweep(torch.autograd.Function):
             if level.before < 0:
                 by_start = rest or by_start
             else:
-                _hand_down(level, rest, structure, ctx.aligned, flow)
+                _hand_down(level, rest, structure, flow)
         of_parameter = iter(sums)
         by_parameters = [next(of_parameter) if t.requires_grad else None for t in parameters]
-        return (*[None] * 6, by_p, *([by_edge] if has_edge else []), *by_start, *by_parameters)
+        return (*[None] * 7, by_p, *([by_edge] if has_edge else []), *by_start, *by_parameters)
 
 
-def _hand_down(
-    level: Level, grads: list[Tensor | None], structure: Structure, aligned: bool, flow: list[Tensor]
-) -> None:
+def _hand_down(level: Level, grads: list[Tensor | None], structure: Structure, flow: list[Tensor]) -> None:
     """Add the gradients of the senders' states to their rows of the buffers."""
+    senders = structure.senders[level.edge_a : level.edge_b]
     for buffer, g in zip(flow, grads, strict=True):
-        if g is None:
-            continue
-        if aligned:
-            buffer[level.before : level.before + level.b - level.a] += g
-        else:
-            buffer.index_add_(0, structure.senders[level.edge_a : level.edge_b], g.to(buffer.dtype))
+        if g is not None:
+            buffer.index_add_(0, senders, g.to(buffer.dtype))
 
 
 def _sort(tensors: tuple[Tensor, ...], has_edge: bool, states: int) -> tuple[Tensor, Tensor | None, State, State]:
@@ -172,9 +164,11 @@ class _Inside(nn.Module):
         return function()
 
 
-def _again(call: tuple[Any, ...], tensors: tuple[Tensor, ...], seeds: list[Tensor]) -> list[Tensor | None]:
+def _again(
+    call: tuple[Any, ...], random: tuple[Any, Any], tensors: tuple[Tensor, ...], seeds: list[Tensor]
+) -> list[Tensor | None]:
     """Return the gradients as functions that can be differentiated: the sweep once more, by ordinary operations."""
-    module, step, structure, has_edge, states, names = call
+    module, step, structure, bounds, has_edge, states, names = call
     fresh = tuple(t.view_as(t) for t in tensors)  # cut off from what made them
     p, edge, start, parameters = _sort(fresh, has_edge, states)
 
@@ -184,5 +178,9 @@ def _again(call: tuple[Any, ...], tensors: tuple[Tensor, ...], seeds: list[Tenso
         return result
 
     swapped = {f"module.{name}": t for name, t in zip(names, parameters, strict=True)}
-    outputs = torch.func.functional_call(_Inside(module), swapped, (lambda: plain_sweep(structure, one),))
+    with torch.random.fork_rng([p.device] if p.is_cuda else []):  # a step with dropout draws the same again
+        torch.set_rng_state(random[0])
+        if random[1] is not None:
+            torch.cuda.set_rng_state(random[1], p.device)
+        outputs = torch.func.functional_call(_Inside(module), swapped, (lambda: plain_sweep(structure, one, bounds),))
     return gradients(outputs, fresh, seeds)

@@ -90,6 +90,7 @@ def register_scan(
     def save(ctx: Any, inputs: tuple[Any, ...], output: Tensors) -> None:
         ctx.save_for_backward(*inputs, *output)
         ctx.mark_non_differentiable(*output[states:])
+        ctx.set_materialize_grads(False)
 
     def differentiate(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         kept = ctx.saved_tensors
@@ -106,6 +107,7 @@ def register_scan(
 
     torch.library.register_autograd(f"graphseq::{name}", differentiate, setup_context=save)
     full_precision(name)
+    full_precision(f"{name}_backward")
 
     def call(*given: Any) -> Tensors:
         *tensors, structure = given

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -30,20 +31,34 @@ def parallel(function: Callable[..., Any], fastmath: set[str] = FAST) -> Callabl
     the parent's thread pool; and PyTorch's own limit on threads holds here too.
     """
     one, many = (
-        numba.njit(function, cache=True, nogil=True, fastmath=fastmath, error_model="numpy", parallel=p)
-        for p in (False, True)
-    )
+        numba.njit(
+            _renamed(function, "_parallel" if several else "_serial"), cache=True, nogil=True, fastmath=fastmath,
+            error_model="numpy", parallel=several,
+        )
+        for several in (False, True)
+    )  # fmt: skip
 
     def run(work: int, *arguments: Any) -> None:
-        threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS) if work > 400_000 else 1
+        limit = torch.get_num_threads()
+        threads = min(limit, numba.config.NUMBA_NUM_THREADS) if work > 400_000 else 1
         if threads == 1 or os.getpid() != _PROCESS:
             one(*arguments)
-        else:
-            with _LOCK:
-                numba.set_num_threads(threads)
-                many(*arguments)
+            return
+        with _LOCK:
+            numba.set_num_threads(threads)
+            many(*arguments)
+        if torch.get_num_threads() != limit:  # both may share one OpenMP, and Numba sets it when it starts
+            torch.set_num_threads(limit)
 
     return run
+
+
+def _renamed(function: Callable[..., Any], suffix: str) -> Callable[..., Any]:
+    """Return a copy under another name, by which alone Numba tells compiled kernels on disk apart."""
+    copy = types.FunctionType(function.__code__, function.__globals__, function.__name__ + suffix)
+    copy.__qualname__ = function.__qualname__ + suffix
+    copy.__module__ = function.__module__
+    return copy
 
 
 def array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:

@@ -8,25 +8,38 @@ from numba import prange
 
 from ._numba import parallel
 
+# Sums over neighbours read four of them a pass, so that a row of the result is loaded and stored a quarter as often.
+
 
 def _weighted(ptr: Any, index: Any, edge: Any, weight: Any, x: Any, out: Any) -> None:
     for v in prange(out.shape[0]):
-        row = out[v]
+        row, first, end = out[v], ptr[v], ptr[v + 1]
         row[:] = 0
-        for k in range(ptr[v], ptr[v + 1]):
-            w, source = weight[edge[k]], x[index[k]]
+        whole = end - (end - first) % 4
+        for k in range(first, whole, 4):
+            a, b, c, d = weight[edge[k]], weight[edge[k + 1]], weight[edge[k + 2]], weight[edge[k + 3]]
+            p, q, r, s = x[index[k]], x[index[k + 1]], x[index[k + 2]], x[index[k + 3]]
             for j in range(len(row)):
-                row[j] += w * source[j]
+                row[j] += a * p[j] + b * q[j] + c * r[j] + d * s[j]
+        for k in range(whole, end):
+            a, p = weight[edge[k]], x[index[k]]
+            for j in range(len(row)):
+                row[j] += a * p[j]
 
 
 def _plain(ptr: Any, index: Any, x: Any, out: Any) -> None:
     for v in prange(out.shape[0]):
-        row = out[v]
+        row, first, end = out[v], ptr[v], ptr[v + 1]
         row[:] = 0
-        for k in range(ptr[v], ptr[v + 1]):
-            source = x[index[k]]
+        whole = end - (end - first) % 4
+        for k in range(first, whole, 4):
+            p, q, r, s = x[index[k]], x[index[k + 1]], x[index[k + 2]], x[index[k + 3]]
             for j in range(len(row)):
-                row[j] += source[j]
+                row[j] += p[j] + q[j] + r[j] + s[j]
+        for k in range(whole, end):
+            p = x[index[k]]
+            for j in range(len(row)):
+                row[j] += p[j]
 
 
 def _dots(ptr: Any, index: Any, edge: Any, a: Any, b: Any, out: Any) -> None:

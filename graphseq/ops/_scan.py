@@ -30,6 +30,27 @@ class Structure(NamedTuple):
     form: Tensor
 
 
+class Bounds(NamedTuple):
+    """The same as numbers, for what walks the levels in Python: where they and their edges begin, and the form."""
+
+    ptr: tuple[int, ...]
+    edges: tuple[int, ...]
+    form: int
+
+    def levels(self) -> list[Level]:
+        """Return every level from below."""
+        ptr, edges = self.ptr, self.edges
+        return [
+            Level(ptr[k], ptr[k + 1], edges[k], edges[k + 1], ptr[k - 1] if k else -1) for k in range(len(ptr) - 1)
+        ]
+
+    @staticmethod
+    def of(structure: Structure) -> Bounds:
+        """Read them from the tensors."""
+        edges = structure.edge_ptr[structure.level_ptr.to(structure.edge_ptr.device)]
+        return Bounds(tuple(structure.level_ptr.tolist()), tuple(edges.tolist()), int(structure.form))
+
+
 class Level(NamedTuple):
     """Rows a to b, edges from to; `before`, the first row of the level below (-1 at level 0)."""
 
@@ -132,7 +153,9 @@ def merge_rows(rows: Tensor, receivers: Tensor, count: int, slot: Tensor | None,
 
 
 def plain_sweep(
-    structure: Structure, step: Callable[[Level, tuple[Tensor, ...] | None], tuple[Tensor, ...]]
+    structure: Structure,
+    step: Callable[[Level, tuple[Tensor, ...] | None], tuple[Tensor, ...]],
+    bounds: Bounds | None = None,
 ) -> tuple[Tensor, ...]:
     """Sweep with ordinary PyTorch operations alone: what every fast path is measured against and falls back to.
 
@@ -140,23 +163,20 @@ def plain_sweep(
         structure: over packed levels.
         step: takes a level and its senders' states, one row an edge (None at level 0), and returns the states of
             the level's nodes.
+        bounds: of the structure, where they are known.
 
     Returns:
         The states of all nodes, packed. Reading a level reads all below it, so this is for derivatives of higher
         order and for tracing, not for deep structures.
     """
-    ptr, senders = structure.level_ptr.tolist(), structure.senders
-    edges = structure.edge_ptr[structure.level_ptr].tolist()
+    where = bounds or Bounds.of(structure)
     done: list[tuple[Tensor, ...]] = []
-    for k in range(len(ptr) - 1):
-        level = Level(ptr[k], ptr[k + 1], edges[k], edges[k + 1], ptr[k - 1] if k else -1)
+    for level in where.levels():
         sent = None
-        if k:
-            index = senders[level.edge_a : level.edge_b]
-            if int(structure.form) == ALIGNED:
+        if done:
+            index, below = structure.senders[level.edge_a : level.edge_b], done
+            if where.form == ALIGNED:
                 index, below = index - level.before, done[-1:]
-            else:
-                below = done
             sent = tuple(torch.cat(part).index_select(0, index) for part in zip(*below, strict=True))
         done.append(step(level, sent))
     return tuple(torch.cat(part) for part in zip(*done, strict=True))

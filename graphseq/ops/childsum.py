@@ -56,6 +56,7 @@ def _forward(p: Tensor, weight: Tensor, s: Structure) -> Tensors:
     scan, (w_sum, w_edge) = Scan(s._replace(form=s.form.clamp(max=FOREST)), p), _split(weight)
     rows, edges, hidden = p.size(0), s.senders.numel(), weight.size(1)
     h, c, merged = (p.new_empty(rows, hidden) for _ in range(3))
+    merged[: scan.first] = 0
     gates, f, sent = p.new_empty(rows, 3 * hidden), p.new_empty(edges, hidden), p.new_empty(edges, hidden)
     if scan.native:
         from ._gates import childsum_forward, gather_edges

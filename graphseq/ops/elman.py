@@ -22,6 +22,7 @@ def _forward(p: Tensor, weight: Tensor, h0: Tensor | None, s: Structure, *, relu
     scan, wt = Scan(s, p), weight.t()
     h = torch.empty_like(p)
     merged = p[:0].clone() if scan.aligned else torch.empty_like(p)
+    merged[: scan.first] = 0
     if scan.native:
         from ._gates import elman_forward
 

@@ -40,6 +40,7 @@ def _forward(p: Tensor, weight: Tensor, bias: Tensor, h0: Tensor | None, s: Stru
     scan, wt = Scan(s, p), weight.t()
     h, w_n = (p.new_empty(p.size(0), weight.size(1)) for _ in range(2))
     gates, merged = torch.empty_like(p), h[:0].clone() if scan.aligned else torch.empty_like(h)
+    merged[: scan.first] = 0
     start = h.new_zeros(scan.first, h.size(1)) if h0 is None else h0.contiguous()
     if scan.native:
         from ._gates import gru_forward

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import Words, expected
 from ._autograd import Tensors, own, register_scan
 from ._scan import Level, Scan, Structure, merge_rows, plain_sweep
 
@@ -79,10 +80,14 @@ def _forward(
 ) -> Tensors:
     scan, wt, hidden = Scan(s, p), weight.t(), _hidden(weight)
     rows, width = int(s.level_ptr[-1]), weight.size(1)
+    if s.slot is not None and s.slot.numel() and int(s.slot.max()) * hidden >= width:
+        got = Words(f"{int(s.slot.max()) + 1}")
+        raise expected("topology", f"at most {width // hidden} slots, the cell's arity", got)
     skip = scan.first if h0 is None and c0 is None else 0  # nodes that read no state
     h, c = (p.new_empty(rows, hidden) for _ in range(2))
     leaf, gates = p.new_empty(skip, 3 * hidden), p.new_empty(rows - skip, weight.size(0))
     merged = p.new_empty(0 if scan.aligned else rows - skip, width)
+    merged[: scan.first - skip] = 0
     if scan.native:
         from ._gates import leaf_forward, lstm_forward
 
@@ -123,7 +128,8 @@ def _forward(
 
 def _backward(given: tuple[Any, ...], s: Structure, grads: Sequence[Tensor | None], outputs: Tensors) -> Tensors:
     (p, rest, weight, h0, c0), (h, c, leaf, gates, merged) = given, outputs
-    scan, hidden, skip, width = Scan(s, p), h.size(1), leaf.size(0), weight.size(1)
+    scan, hidden, width = Scan(s, p), h.size(1), weight.size(1)
+    skip = leaf.size(0)
     dh, dc = own(grads[0], h), own(grads[1], c)
     dp = torch.empty_like(p)
     shared = width == hidden and rest is None  # one slot: both gradients are the same numbers
@@ -142,7 +148,7 @@ def _backward(given: tuple[Any, ...], s: Structure, grads: Sequence[Tensor | Non
             if scan.native:
                 leaf_backward(b * hidden * 20, a, b, *(t.numpy() for t in (leaf, c, dh, dc, dp)))
             else:
-                padded = torch.cat([leaf[:, :hidden], torch.zeros_like(c[a:b]), leaf[:, hidden:]], 1)
+                padded = torch.cat([leaf[a:b, :hidden], torch.zeros_like(c[a:b]), leaf[a:b, hidden:]], 1)
                 by_gates = _gradients(padded, c[a:b], torch.zeros_like(c[a:b]), dh[a:b], dc[a:b])[1]
                 dp[a:b, :hidden], dp[a:b, -2 * hidden :] = by_gates[:, :hidden], by_gates[:, 2 * hidden :]
                 dp[a:b, hidden : -2 * hidden] = 0
@@ -164,8 +170,8 @@ def _backward(given: tuple[Any, ...], s: Structure, grads: Sequence[Tensor | Non
         elif before >= 0:
             torch.mm(product, weight, out=ds[: b - a])
             scan.scatter(level, ds, dh, a)
-    first, none = scan.first - skip, p.new_empty(0)
-    drest = none
+    first = scan.first - skip
+    drest, dh0 = p.new_empty(0), p.new_empty(0)
     if rest is not None:
         drest = _fold(dg[first:].sum(0, keepdim=True), hidden)[0]
         if first:
@@ -173,11 +179,10 @@ def _backward(given: tuple[Any, ...], s: Structure, grads: Sequence[Tensor | Non
     elif not shared:
         dp[skip:] = _fold(dg, hidden)
     dw = dg[first:].t() @ (scan.previous(h) if scan.aligned else merged[first:])
-    dh0 = none
     if h0 is not None:
         dw[:, :hidden].addmm_(dg[:first].t(), h0)
         dh0 = dg[:first] @ weight[:, :hidden]
-    return dp, drest, dw, dh0, none if dc0 is None else dc0
+    return dp, drest, dw, dh0, p.new_empty(0) if dc0 is None else dc0
 
 
 def _reference(

@@ -8,8 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import expected
 from ._library import define, full_precision
 from .spmm import _native, _rows
+
+REDUCES = ("sum", "mean", "max")
 
 
 def _sum_forward(values: Tensor, ptr: Tensor) -> Tensor:
@@ -95,7 +98,12 @@ def segment_reduce(values: Tensor, ptr: Tensor, reduce: str) -> Tensor:
 
     Returns:
         `[S, ...]`.
+
+    Raises:
+        GraphError: another `reduce`.
     """
+    if reduce not in REDUCES:
+        raise expected("reduce", '"sum", "mean" or "max"', reduce)
     out: Tensor
     flat = values.reshape(values.size(0), math.prod(values.shape[1:]))
     if reduce == "max":

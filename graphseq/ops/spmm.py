@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ._direct import is_plain
 from ._library import define, full_precision
 
 
@@ -109,17 +110,28 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _spmm_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     weight, x, *pattern = ctx.saved_tensors
     matrix = Sparse(*pattern)
-    by_weight = _dots(grad, x, *matrix) if ctx.needs_input_grad[0] else None
-    by_x = _spmm(weight, grad, *matrix.transpose()) if ctx.needs_input_grad[1] else None
+    by_weight = edge_dots(matrix, grad, x) if ctx.needs_input_grad[0] else None
+    by_x = spmm(matrix.transpose(), weight, grad) if ctx.needs_input_grad[1] else None
     return by_weight, by_x, *[None] * 6
 
 
 def _dots_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     a, b, *pattern = ctx.saved_tensors
     matrix = Sparse(*pattern)
-    by_a = _spmm(grad, b, *matrix) if ctx.needs_input_grad[0] else None
-    by_b = _spmm(grad, a, *matrix.transpose()) if ctx.needs_input_grad[1] else None
+    by_a = spmm(matrix, grad, b) if ctx.needs_input_grad[0] else None
+    by_b = spmm(matrix.transpose(), grad, a) if ctx.needs_input_grad[1] else None
     return by_a, by_b, *[None] * 6
+
+
+class _Direct(torch.autograd.Function):
+    """The operator without the dispatcher."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor | None, x: Tensor, *pattern: Tensor) -> Tensor:
+        ctx.save_for_backward(weight, x, *pattern)
+        return _spmm_forward(weight, x, *pattern)
+
+    backward = staticmethod(_spmm_backward)
 
 
 torch.library.register_autograd("graphseq::spmm", _spmm_backward, setup_context=_save)
@@ -138,6 +150,11 @@ def spmm(matrix: Sparse, weight: Tensor | None, x: Tensor) -> Tensor:
         `[R, F]`. Its gradients are again of this form, over the transpose, so derivatives of any order work, and
         no `[E, F]` tensor is made on the CPU.
     """
+    if is_plain(x):
+        if torch.is_grad_enabled() and (x.requires_grad or (weight is not None and weight.requires_grad)):
+            direct: Tensor = _Direct.apply(weight, x, *matrix)  # type: ignore[no-untyped-call]
+            return direct
+        return _spmm_forward(weight, x, *matrix)
     result: Tensor = _spmm(weight, x, *matrix)
     return result
 

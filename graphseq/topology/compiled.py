@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from ..ops._scan import Bounds
 from ..ops.csr import csr
 from ..ops.levels import Packed, levels, longest_paths, pack
 from ..ops.spmm import Sparse
@@ -126,24 +127,25 @@ class Compiled:
     def by_receiver(self) -> tuple[Tensor, Tensor]:
         """`ptr` `[N + 1]` and `perm` `[E]`: the edges into v are ``perm[ptr[v]:ptr[v + 1]]``, in their order."""
         if self._in is None:
-            self._in = csr(self._edge_index[1], self._num_nodes)
+            self._in = _kept(lambda: csr(self._edge_index[1], self._num_nodes))
         return self._in
 
     @property
     def by_sender(self) -> tuple[Tensor, Tensor]:
         """The same for the edges out of each node."""
         if self._out is None:
-            self._out = csr(self._edge_index[0], self._num_nodes)
+            self._out = _kept(lambda: csr(self._edge_index[0], self._num_nodes))
         return self._out
 
     @property
     def matrix(self) -> Sparse:
         """The adjacency as a sparse matrix whose rows are receivers, with its transpose."""
+        return self.memo("matrix", self._matrix)
+
+    def _matrix(self) -> Sparse:
         (in_ptr, in_perm), (out_ptr, out_perm) = self.by_receiver, self.by_sender
         sources, targets = self._edge_index
-        return self.memo(
-            "matrix", lambda: Sparse(in_ptr, sources[in_perm], in_perm, out_ptr, targets[out_perm], out_perm)
-        )
+        return Sparse(in_ptr, sources[in_perm], in_perm, out_ptr, targets[out_perm], out_perm)
 
     @property
     def level(self) -> Tensor:
@@ -153,7 +155,8 @@ class Compiled:
             GraphError: there is a cycle; the error names it.
         """
         if self._level is None:
-            self._level = levels(self.matrix.ptr, self.matrix.columns, self.matrix.t_ptr, self.matrix.t_columns)
+            m = self.matrix
+            self._level = _kept(lambda: levels(m.ptr, m.columns, m.t_ptr, m.t_columns))
         return self._level
 
     @property
@@ -161,12 +164,33 @@ class Compiled:
         """The nodes level by level: what a sweep runs over."""
         if self._packed is None:
             (ptr, perm), level = self.by_receiver, self.level
-            self._packed = Packed(*pack(level, self._graph_ptr, ptr, self._edge_index[0][perm], perm))
+            senders = self.matrix.columns
+            self._packed = _kept(lambda: Packed(*pack(level, self._graph_ptr, ptr, senders, perm)))
+            if not torch.compiler.is_compiling():
+                self.bounds  # noqa: B018  # for tracing later, which has no numbers to read
         return self._packed
+
+    @property
+    def bounds(self) -> Bounds:
+        """Where levels and their edges begin, as numbers."""
+        if "bounds" not in self._memo:
+            packed = self.packed
+            edges = packed.edge_ptr[packed.level_ptr.to(packed.edge_ptr.device)]
+            self._memo["bounds"] = Bounds(tuple(packed.level_ptr.tolist()), tuple(edges.tolist()), int(packed.form))
+        found: Bounds = self._memo["bounds"]
+        return found
 
     def memo(self, key: Any, make: Callable[[], _T]) -> _T:
         """Return what `make` returned the first time that it was asked for under `key`."""
         if key not in self._memo:
-            self._memo[key] = make()
+            self._memo[key] = _kept(make)
         result: _T = self._memo[key]
         return result
+
+
+def _kept(make: Callable[[], _T]) -> _T:
+    """Make something that outlives the call, so that it serves training too, even if asked for under inference mode."""
+    if torch.compiler.is_compiling() or not torch.is_inference_mode_enabled():
+        return make()
+    with torch.inference_mode(False):
+        return make()

@@ -131,6 +131,8 @@ def check_inputs(
     else:
         if not isinstance(nodes, Tensor) or nodes.dtype != torch.int64 or nodes.dim() != 1:
             raise expected("nodes", "int64 of shape [M]", nodes)
+        if nodes.device != x.device:
+            raise expected("nodes", f"int64 on {x.device}, as `x` is", nodes)
         same_length("x", x, nodes.numel(), "entry of `nodes`")
         if not torch.compiler.is_compiling():
             check_range("nodes", nodes, topology.num_nodes)
