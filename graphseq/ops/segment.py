@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import expected
+from ._direct import is_plain
 from ._library import define, full_precision
 from .spmm import _native, _rows
 
@@ -84,6 +85,28 @@ def _max_backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Tensor, None]:
     return grad.new_zeros(ctx.rows, grad.size(1)).scatter_add(0, arg.clamp(min=0), kept), None
 
 
+class _Direct(torch.autograd.Function):
+    """The sum without the dispatcher."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, ptr: Tensor) -> Tensor:
+        _sum_save(ctx, (values, ptr), values)
+        return _sum_forward(values, ptr)
+
+    backward = staticmethod(_sum_backward)
+
+
+def _segment_sum(values: Tensor, ptr: Tensor) -> Tensor:
+    result: Tensor
+    if not is_plain(values):
+        result = _sum(values, ptr)
+    elif torch.is_grad_enabled() and values.requires_grad:
+        result = _Direct.apply(values, ptr)  # type: ignore[no-untyped-call]
+    else:
+        result = _sum_forward(values, ptr)
+    return result
+
+
 torch.library.register_autograd("graphseq::segment_sum", _sum_backward, setup_context=_sum_save)
 torch.library.register_autograd("graphseq::segment_max", _max_backward, setup_context=_max_save)
 
@@ -109,7 +132,7 @@ def segment_reduce(values: Tensor, ptr: Tensor, reduce: str) -> Tensor:
     if reduce == "max":
         out = _max(flat, ptr)[0]
     else:
-        out = _sum(flat, ptr)
+        out = _segment_sum(flat, ptr)
         if reduce == "mean":
             out = out / ptr.diff().clamp(min=1)[:, None].to(out.dtype)
     return out.reshape(ptr.size(0) - 1, *values.shape[1:])

@@ -156,6 +156,10 @@ class Topology(Compiled):
             edge_index = torch.empty(
                 2, 0, dtype=torch.int64, device=None if members is None else members.device
             )
+        ptr = getattr(data, "ptr", None)
+        if isinstance(ptr, Tensor) and hasattr(data, "to_data_list") and ptr.device == edge_index.device:
+            one = cls.from_edge_index(edge_index, num_nodes)  # PyG joined it: its graphs are apart
+            return cls(one.edge_index, num_nodes, ptr)
         return cls.from_edge_index(
             edge_index, num_nodes, members, num_graphs=None if members is None else data.num_graphs
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...cell import SCALE
+from ...cell import COPY, SCALE
 from ...core import aggregate
 from ...spectral import gcn_norm
 from ...topology import Topology
@@ -70,12 +70,12 @@ class GCNConv(nn.Module):
             topology, weight = gcn_norm(
                 topology, edge_weight, improved=self.improved, add_self_loops=self.add_self_loops, dtype=x.dtype
             )
-        wide = x.size(1)
+        form, wide = COPY if weight is None else SCALE, x.size(1)
         if wide < self.out_channels or (wide == self.out_channels and not x.requires_grad):  # (ÂX) W, the cheaper way
-            out: Tensor = self.lin(aggregate(topology, (x,), message=SCALE, edge_attr=weight)[0])
-        else:
-            (out,) = aggregate(topology, (self.lin(x),), message=SCALE, edge_attr=weight)
-        return out if self.bias is None else out + self.bias
+            (merged,) = aggregate(topology, (x,), message=form, edge_attr=weight)
+            return nn.functional.linear(merged, self.lin.weight, self.bias)
+        (out,) = aggregate(topology, (self.lin(x),), message=form, edge_attr=weight)
+        return out if self.bias is None else out.add_(self.bias)  # into memory that is nobody else's
 
     def extra_repr(self) -> str:
         """Return the sizes."""
