@@ -18,6 +18,7 @@ from torch import Tensor
 
 from .cell import COPY, SCALE, Cell, Form, Merge, Message, State, fill
 from .errors import Words, expected
+from .ops._direct import is_plain
 from .ops._scan import Bounds, Level, Structure, merge_rows, plain_sweep
 from .ops.levels import ALIGNED, FOREST
 from .ops.permute import permute
@@ -28,6 +29,8 @@ from .topology import Topology
 from .topology.inputs import same_length
 
 __all__ = ["aggregate", "rounds", "sweep"]
+
+_SMALL = 300_000  # numbers sent, below which starting a kernel of our own costs more than it saves
 
 
 def aggregate(
@@ -55,7 +58,6 @@ def aggregate(
     Raises:
         GraphError: another number of rows than nodes, weights of another shape, another `merge`.
     """
-    matrix = topology.matrix
     for i, s in enumerate(state):
         same_length(f"state[{i}]", s, topology.num_nodes, "node")
     if merge not in REDUCES:
@@ -65,11 +67,12 @@ def aggregate(
     if isinstance(message, Form) and merge in ("sum", "mean"):
         weight = None if message is COPY else edge_attr
         flat = [s.reshape(s.size(0), math.prod(s.shape[1:])) for s in state]
-        merged = tuple(spmm(matrix, weight, f).view(s.shape) for f, s in zip(flat, state, strict=True))
+        merged = tuple(_sum_neighbours(topology, weight, f).view(s.shape) for f, s in zip(flat, state, strict=True))
         if merge == "mean":
             degree = topology.in_degree.clamp(min=1)
             merged = tuple(m / degree.view(-1, *[1] * (m.dim() - 1)).to(m.dtype) for m in merged)
         return merged
+    matrix = topology.matrix
     sent = tuple(s.index_select(0, matrix.columns) for s in state)
     edge = None if edge_attr is None else edge_attr.index_select(0, matrix.edge)
     if not isinstance(message, Form):
@@ -78,6 +81,17 @@ def aggregate(
     elif message is SCALE and edge is not None:
         sent = tuple(s * edge.view(-1, *[1] * (s.dim() - 1)) for s in sent)
     return tuple(segment_reduce(s, matrix.ptr, merge) for s in sent)
+
+
+def _sum_neighbours(topology: Topology, weight: Tensor | None, x: Tensor) -> Tensor:
+    """Sum over neighbours, `[N, F]`: a sparse product, or for small graphs gather and scatter, which need no plan."""
+    if not is_plain(x) or topology.num_edges * x.size(1) > _SMALL or x.device.type != "cpu":
+        return spmm(topology.matrix, weight, x)
+    sources, targets = topology.ends
+    sent = x.index_select(0, sources)
+    if weight is not None:
+        sent = sent * weight[:, None]
+    return x.new_zeros(x.shape).index_add_(0, targets, sent)
 
 
 def rounds(

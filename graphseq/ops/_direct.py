@@ -14,7 +14,7 @@ def is_plain(x: Tensor) -> bool:
     return (
         type(x) in _PLAIN
         and not torch.compiler.is_compiling()
-        and not torch.is_autocast_enabled(x.device.type)
+        and not torch._C._is_any_autocast_enabled()
         and _get_current_dispatch_mode() is None
         and torch._C._functorch.peek_interpreter_stack() is None
     )

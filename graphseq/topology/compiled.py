@@ -138,6 +138,11 @@ class Compiled:
         return self._out
 
     @property
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """The source and the target of each edge, int64 `[E]` each."""
+        return self.memo("ends", lambda: (self._edge_index[0], self._edge_index[1]))
+
+    @property
     def matrix(self) -> Sparse:
         """The adjacency as a sparse matrix whose rows are receivers, with its transpose."""
         return self.memo("matrix", self._matrix)

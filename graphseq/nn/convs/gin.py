@@ -59,5 +59,9 @@ class GINConv(torch_nn.Module):
         topology = structure_of(edge_index, x)
         check_features(x, -1, next(self.nn.parameters(), None))
         (merged,) = aggregate(topology, (x,))
-        out: Tensor = self.nn((1 + self.eps) * x + merged)
+        if self.eps.requires_grad or self.eps.device.type != "cpu" or torch.compiler.is_compiling():
+            merged = (1 + self.eps) * x + merged
+        else:
+            merged = merged.add_(x, alpha=1 + float(self.eps))  # into memory that is nobody else's
+        out: Tensor = self.nn(merged)
         return out
