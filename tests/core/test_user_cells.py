@@ -181,9 +181,9 @@ def test_a_step_outside_a_sweep_is_the_step_inside(t):
             assert_agree(cell(x), [torch.stack(p) for p in zip(*[step(row, []) for row in x], strict=True)], [x])
 
 
-@pytest.mark.parametrize("message", [gs.COPY, gs.SCALE], ids=repr)
+@pytest.mark.parametrize("message", [gs.COPY, gs.SCALE], ids=["copy", "scale"])
 def test_copies_of_a_cell_keep_its_message(message):
-    cell, x, weight = GRUCell(3, 4).double(), leaf(6, 3), leaf(6)
+    cell, x, weight = GRUCell(3, 4).double(), leaf(6, 3), leaf(6) if message is gs.SCALE else None
     cell.message = message
     wanted = Recurrent(cell)(x, DAG, edge_attr=weight)
     for other in (copy.deepcopy(cell), pickle.loads(pickle.dumps(cell))):
