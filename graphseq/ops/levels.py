@@ -31,16 +31,17 @@ def find_cycle(level: Tensor, in_ptr: Tensor, senders: Tensor) -> list[int]:
     return backwards[::-1]
 
 
+def name_cycle(nodes: list[int]) -> Words:
+    """Return a cycle as an error message names it."""
+    shown = [*nodes[:10], "…", nodes[-1]] if len(nodes) > 12 else nodes
+    return Words(f"the cycle {' → '.join(map(str, shown))}")
+
+
 def _levels(in_ptr: Tensor, senders: Tensor, out_ptr: Tensor, receivers: Tensor) -> Tensor:
     level, acyclic = longest_paths(in_ptr, out_ptr, receivers)
     if not acyclic:
-        nodes = find_cycle(level, in_ptr, senders)
-        middle = [*nodes[:10], "…", nodes[-1]] if len(nodes) > 12 else nodes
-        raise expected(
-            "topology",
-            "a graph without cycles for a sweep",
-            Words(f"the cycle {' → '.join(map(str, middle))}"),
-        )
+        cycle = name_cycle(find_cycle(level, in_ptr, senders))
+        raise expected("topology", "a graph without cycles for a sweep", cycle)
     return level
 
 

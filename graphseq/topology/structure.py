@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import Words, expected
 from ..ops.csr import csr
-from ..ops.levels import Packed
+from ..ops.levels import Packed, find_cycle, longest_paths, name_cycle
 from .compiled import Compiled
 from .inputs import check_count, check_range, graph_offsets, integers, networkx_edges, offsets, scipy_edges
 
@@ -57,6 +57,12 @@ class Topology(Compiled):
         wrong = not isinstance(edge_index, Tensor) or edge_index.dtype != torch.int64 or edge_index.dim() != 2
         if wrong or edge_index.size(0) != 2:
             raise expected("edge_index", "int64 of shape [2, E]", edge_index)
+        if batch is not None:
+            if not isinstance(batch, Tensor):
+                raise expected("batch", "int64 of shape [N]", batch)
+            integers("batch", batch)
+        elif num_graphs is not None and num_graphs != 1:
+            raise expected("num_graphs", "None or 1 without `batch`", num_graphs)
         if num_nodes is None:
             largest = int(edge_index.max()) + 1 if batch is None and edge_index.numel() else 0
             num_nodes = largest if batch is None else batch.size(0)
@@ -128,7 +134,11 @@ class Topology(Compiled):
         topology = cls(
             torch.stack([child, parent[child]]), n, torch.tensor([0, n], device=parent.device), places
         )
-        topology.level  # noqa: B018  # a cycle is an error here and now
+        level, acyclic = longest_paths(topology.matrix.ptr, topology.matrix.t_ptr, topology.matrix.t_columns)
+        if not acyclic:
+            cycle = find_cycle(level, topology.matrix.ptr, topology.matrix.columns)
+            raise expected("parent", "a tree", name_cycle(cycle))
+        topology._level = level
         return topology
 
     @classmethod
@@ -161,7 +171,7 @@ class Topology(Compiled):
             one = cls.from_edge_index(edge_index, num_nodes)  # PyG joined it: its graphs are apart
             return cls(one.edge_index, num_nodes, ptr)
         return cls.from_edge_index(
-            edge_index, num_nodes, members, num_graphs=None if members is None else data.num_graphs
+            edge_index, num_nodes, members, num_graphs=None if members is None else getattr(data, "num_graphs", None)
         )
 
     @classmethod

@@ -107,9 +107,8 @@ def spread_state(state: Any, cell: Cell, topology: Topology, x: Tensor) -> State
         if part.dim() != 2 or part.size(0) not in (topology.num_nodes, topology.num_graphs):
             rows = f"{topology.num_nodes} or {topology.num_graphs}"
             raise expected(f"state[{i}]", f"{rows} rows, one for each node or graph", part)
-    if parts[0].size(0) == topology.num_nodes:
-        return parts
-    return tuple(part.index_select(0, topology.batch) for part in parts)
+    count = topology.num_nodes
+    return tuple(part if part.size(0) == count else part.index_select(0, topology.batch) for part in parts)
 
 
 def check_inputs(
