@@ -15,6 +15,7 @@ import torch
 # Reassociation of sums is allowed (it is what vectorises a reduction); NaN and infinities keep their meaning.
 FAST = {"reassoc", "contract", "nsz", "arcp", "afn"}
 
+_WORTH = 400_000  # elements, below which waking other threads costs more than they save
 _PROCESS = os.getpid()
 _LOCK = threading.Lock()  # one of Numba's thread pools allows one parallel kernel at a time
 
@@ -39,8 +40,8 @@ def parallel(function: Callable[..., Any], fastmath: set[str] = FAST) -> Callabl
     )  # fmt: skip
 
     def run(work: int, *arguments: Any) -> None:
-        limit = torch.get_num_threads()
-        threads = min(limit, numba.config.NUMBA_NUM_THREADS) if work > 400_000 else 1
+        limit = torch.get_num_threads() if work > _WORTH else 1
+        threads = min(limit, numba.config.NUMBA_NUM_THREADS)
         if threads == 1 or os.getpid() != _PROCESS:
             one(*arguments)
             return
