@@ -13,7 +13,20 @@ from torch import Tensor, nn
 from .errors import Words, expected
 from .ops._scan import Structure
 
-__all__ = ["COPY", "SCALE", "Cell", "Form", "Merge", "Message", "State", "as_state", "check_width", "fill", "unpack"]
+__all__ = [
+    "COPY",
+    "SCALE",
+    "Cell",
+    "Form",
+    "Merge",
+    "Message",
+    "State",
+    "as_state",
+    "check_width",
+    "fill",
+    "unpack",
+    "updated",
+]
 
 State = tuple[Tensor, ...]
 Merge = Literal["sum", "mean", "max", "slots"]
@@ -99,7 +112,7 @@ class Cell(nn.Module):
 
     def step(self, p: Tensor, state: State | None) -> State:
         """Update nodes with one predecessor each, whose state is given, or with none."""
-        return self.update(p, self._begin(p, state))
+        return updated(self, p, self._begin(p, state))
 
     def forward(self, x: Tensor, state: Any = None) -> Any:
         """Take one step: `(input, state) → state`, both tuples where the state has several tensors.
@@ -153,6 +166,21 @@ def as_state(state: Any, cell: Cell) -> State:
 def unpack(state: State) -> Any:
     """Return the one tensor of a state, or the tuple of several."""
     return state[0] if len(state) == 1 else state
+
+
+def updated(cell: Cell, p: Tensor, state: State) -> State:
+    """Return the cell's new states, checked.
+
+    Raises:
+        GraphError: they are not a tuple with a tensor `[M, size]` for each of the cell's `state_sizes`.
+    """
+    new, wanted = cell.update(p, state), [[p.size(0), size] for size in cell.state_sizes]
+    if not isinstance(new, tuple) or len(new) != len(wanted):
+        raise expected("update", f"the cell's to return a tuple of {len(wanted)} tensors", new)
+    for i, (s, shape) in enumerate(zip(new, wanted, strict=True)):
+        if not isinstance(s, Tensor) or list(s.shape) != shape:
+            raise expected(f"update()[{i}]", f"the cell's to return shape {shape}", s)
+    return new
 
 
 def check_width(cell: Cell, x: Tensor) -> None:

@@ -16,9 +16,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from .cell import COPY, SCALE, Cell, Form, Merge, Message, State, fill
+from .cell import COPY, SCALE, Cell, Form, Merge, Message, State, fill, updated
 from .errors import Words, expected
-from .ops._direct import is_plain
+from .ops._direct import is_plain, is_transformed
 from .ops._scan import Bounds, Level, Structure, merge_rows, plain_sweep
 from .ops.levels import ALIGNED, FOREST
 from .ops.permute import permute
@@ -201,16 +201,17 @@ def _generic(
 ) -> State:
     """Sweep over packed levels by calling the cell on one level after the other."""
     if p.size(0) == 0:
-        return cell.update(p, cell._begin(p, start))
+        return updated(cell, p, cell._begin(p, start))
 
     def step(level: Level, p: Tensor, edge: Tensor | None, sent: State | None, start: State | None) -> State:
         if level.before < 0:
-            return cell.update(p, cell._begin(p, start))
-        return cell.update(p, merge_level(cell, level, structure, bounds.form == ALIGNED, p, edge, sent or ()))
+            return updated(cell, p, cell._begin(p, start))
+        merged = merge_level(cell, level, structure, bounds.form == ALIGNED, p, edge, sent or ())
+        return updated(cell, p, merged)
 
     if bounds.form == ALIGNED:
         return _along_chains(step, p, bounds, start, edge)
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or is_transformed():
 
         def traced(level: Level, sent: State | None) -> State:
             part = None if edge is None else edge[level.edge_a : level.edge_b]

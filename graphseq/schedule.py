@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .errors import expected
 from .topology.inputs import check_count
 
 __all__ = ["Rounds", "Schedule", "Sweep"]
@@ -20,6 +21,10 @@ class Sweep:
     """
 
     reverse: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.reverse, bool):
+            raise expected("reverse", "True or False", self.reverse)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._direct import is_transformed
 from ._library import define, full_precision
 from ._scan import STRUCTURE, Structure
 
@@ -111,6 +112,8 @@ def register_scan(
 
     def call(*given: Any) -> Tensors:
         *tensors, structure = given
+        if is_transformed():
+            return reference(*tensors, structure)
         result: Tensors = operator(*tensors, *structure)
         return result[:states]
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ._autograd import Tensors, gradients
+from ._direct import is_transformed
 
 
 class _FirstOrder(torch.autograd.Function):
@@ -41,6 +42,8 @@ def first_order(fast: Callable[..., Tensors], slow: Callable[..., Tensors], *ten
         tensors: all that both read and that may want a gradient.
     """
     if not torch.is_grad_enabled() or not any(t is not None and t.requires_grad for t in tensors):
-        return fast(*tensors)
+        return slow(*tensors) if is_transformed() else fast(*tensors)
+    if is_transformed():
+        return slow(*tensors)
     result: Tensors = _FirstOrder.apply(fast, slow, *tensors)  # type: ignore[no-untyped-call]
     return result

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._direct import is_transformed
 from ._library import define
 
 
@@ -41,5 +42,7 @@ def permute(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
         order: int64 `[N]`.
         inverse: the permutation that undoes it.
     """
+    if is_transformed():
+        return x.index_select(0, order)
     result: Tensor = _permute(x, order, inverse)
     return result

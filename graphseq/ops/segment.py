@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import expected
-from ._direct import is_plain
+from ._direct import is_plain, is_transformed
 from ._library import define, full_precision
 from .spmm import _native, _rows
 
@@ -98,7 +98,9 @@ class _Direct(torch.autograd.Function):
 
 def _segment_sum(values: Tensor, ptr: Tensor) -> Tensor:
     result: Tensor
-    if not is_plain(values):
+    if is_transformed():
+        result = values.new_zeros(ptr.size(0) - 1, values.size(1)).index_add(0, _rows(ptr), values)
+    elif not is_plain(values):
         result = _sum(values, ptr)
     elif torch.is_grad_enabled() and values.requires_grad:
         result = _Direct.apply(values, ptr)  # type: ignore[no-untyped-call]
@@ -130,7 +132,12 @@ def segment_reduce(values: Tensor, ptr: Tensor, reduce: str) -> Tensor:
     out: Tensor
     flat = values.reshape(values.size(0), math.prod(values.shape[1:]))
     if reduce == "max":
-        out = _max(flat, ptr)[0]
+        if is_transformed():
+            spread = _rows(ptr)[:, None].expand_as(flat)
+            zeros = flat.new_zeros(ptr.size(0) - 1, flat.size(1))
+            out = zeros.scatter_reduce(0, spread, flat, "amax", include_self=False)
+        else:
+            out = _max(flat, ptr)[0]
     else:
         out = _segment_sum(flat, ptr)
         if reduce == "mean":

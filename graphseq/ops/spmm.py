@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ._direct import is_plain
+from ._direct import is_plain, is_transformed
 from ._library import define, full_precision
 
 
@@ -155,6 +155,11 @@ def spmm(matrix: Sparse, weight: Tensor | None, x: Tensor) -> Tensor:
             direct: Tensor = _Direct.apply(weight, x, *matrix)  # type: ignore[no-untyped-call]
             return direct
         return _spmm_forward(weight, x, *matrix)
+    if is_transformed():
+        sent = x.index_select(0, matrix.columns)
+        if weight is not None:
+            sent = sent * weight.index_select(0, matrix.edge)[:, None]
+        return x.new_zeros(matrix.ptr.size(0) - 1, x.size(1)).index_add(0, _rows(matrix.ptr), sent)
     result: Tensor = _spmm(weight, x, *matrix)
     return result
 

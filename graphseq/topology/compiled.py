@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from ..errors import Words, expected
 from ..ops._scan import Bounds
 from ..ops.csr import csr
 from ..ops.levels import Packed, levels, longest_paths, pack
@@ -179,6 +180,9 @@ class Compiled:
     def bounds(self) -> Bounds:
         """Where levels and their edges begin, as numbers."""
         if "bounds" not in self._memo:
+            if torch.compiler.is_compiling():
+                wanted = "one that is compiled (read its `packed`) before a cell without an operator is traced"
+                raise expected("topology", wanted, Words("one that is not"))
             packed = self.packed
             edges = packed.edge_ptr[packed.level_ptr.to(packed.edge_ptr.device)]
             self._memo["bounds"] = Bounds(tuple(packed.level_ptr.tolist()), tuple(edges.tolist()), int(packed.form))

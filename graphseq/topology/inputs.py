@@ -71,7 +71,7 @@ def graph_offsets(batch: Tensor, num_nodes: int, num_graphs: int | None, edge_in
         raise expected(
             "batch", "ascending numbers of graphs", Words("a graph's nodes that are not contiguous")
         )
-    least = int(batch[-1]) + 1 if num_nodes else 0
+    least = max(int(batch[-1]) + 1, 1) if num_nodes else 0
     count = least if num_graphs is None else check_count("num_graphs", num_graphs)
     check_range("batch", batch, count)
     across = batch[edge_index[0]] != batch[edge_index[1]]

@@ -155,10 +155,13 @@ class Topology(Compiled):
         if not hasattr(data, "edge_index") or not hasattr(data, "num_nodes"):
             raise expected("data", "a PyG Data or Batch", data)
         ready = getattr(data, "topology", None)
-        if isinstance(ready, Topology):
-            return ready
-        if isinstance(ready, list):
-            return batch(ready)
+        if isinstance(ready, (Topology, list)):
+            made = batch(ready) if isinstance(ready, list) else ready
+            edges = made.num_edges if data.edge_index is None else data.edge_index.size(1)
+            if made.num_nodes != data.num_nodes or made.num_edges != edges:
+                got = Words(f"{made!r} beside {data.num_nodes} nodes and {edges} edges")
+                raise expected("data", "a `topology` of its own nodes and edges", got)
+            return made
         num_nodes, edge_index, members = data.num_nodes, data.edge_index, getattr(data, "batch", None)
         if num_nodes is None:
             raise expected("data", "to know its number of nodes", data)
@@ -273,6 +276,8 @@ def batch(topologies: Sequence[Topology]) -> Topology:
     >>> batch([Topology.chain([2]), Topology.chain([3])])
     Topology(num_nodes=5, num_edges=3, num_graphs=2)
     """
+    if isinstance(topologies, Topology):
+        raise expected("topologies", "a list of them", topologies)
     members = list(topologies)
     for i, t in enumerate(members):
         if not isinstance(t, Topology):

@@ -187,3 +187,28 @@ def test_an_unknown_merge(merge):
     tree = gs.Topology.tree([3, 3, 3, -1])
     with pytest.raises(GraphError, match="merge"):
         Recurrent(cell)(X, tree)
+
+
+@pytest.mark.parametrize(
+    "new", [lambda p: p, lambda p: None, lambda p: (p, p), lambda p: (p[:1],), lambda p: (p[:, :1],), lambda p: [p]]
+)
+def test_a_cell_whose_update_returns_something_else(new):
+    class Wrong(gs.Cell):
+        state_sizes = (3,)
+
+        def update(self, p, state):
+            return new(p)
+
+    for schedule in (gs.Sweep(), gs.Rounds(1)):
+        with pytest.raises(GraphError, match=r"`update"):
+            Recurrent(Wrong(), schedule)(X, T)
+
+
+def test_a_cell_that_says_too_little():
+    class Silent(gs.Cell):
+        pass
+
+    with pytest.raises(GraphError, match="`cell`: expected state_sizes"):
+        Recurrent(Silent())
+    with pytest.raises(GraphError, match="`reverse`: expected True or False"):
+        gs.Sweep(reverse="False")

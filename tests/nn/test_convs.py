@@ -204,3 +204,17 @@ def test_bad_options():
         GatedGraphConv(4, 0)
     with pytest.raises(gs.GraphError, match="`in_channels`"):
         GCNConv(-2, 4)
+
+
+def test_edges_that_change_behind_pytorchs_back():
+    shared = torch.tensor([[0, 1], [1, 2]]).numpy()
+    conv, edge_index, x = GCNConv(3, 4), torch.from_numpy(shared), torch.randn(3, 3)
+    before = conv(x, edge_index)
+    shared[1, 1] = 0
+    assert not torch.equal(conv(x, edge_index), before)
+    assert_close(conv(x, edge_index), conv(x, edge_index.clone()))
+
+
+def test_loops_without_normalisation_are_refused():
+    with pytest.raises(gs.GraphError, match="`add_self_loops`"):
+        GCNConv(3, 4, normalize=False, add_self_loops=True)

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import Words, expected
+from ...ops._direct import is_transformed
 from ...topology import Topology
 from ...topology.inputs import check_same_kind
 
-_SEEN: dict[int, tuple[Any, int, dict[int, Topology]]] = {}
+_SEEN: dict[int, tuple[Any, Tensor, dict[int, Topology]]] = {}
 
 
 def structure_of(edge_index: Tensor | Topology, x: Tensor) -> Topology:
@@ -37,15 +38,15 @@ def structure_of(edge_index: Tensor | Topology, x: Tensor) -> Topology:
 
 
 def _remembered(edge_index: Tensor, num_nodes: int) -> Topology:
-    if torch.compiler.is_compiling() or not isinstance(edge_index, Tensor) or edge_index.is_inference():
+    if torch.compiler.is_compiling() or not isinstance(edge_index, Tensor) or is_transformed():
         return Topology.from_edge_index(edge_index, num_nodes)
     key = id(edge_index)
     seen = _SEEN.get(key)
-    if seen is None or seen[0]() is not edge_index or seen[1] != edge_index._version:
-        seen = weakref.ref(edge_index, lambda _: _SEEN.pop(key, None)), edge_index._version, {}
+    if seen is None or seen[0]() is not edge_index or not torch.equal(seen[1], edge_index):
+        seen = weakref.ref(edge_index, lambda _: _SEEN.pop(key, None)), edge_index.detach().clone(), {}
         _SEEN[key] = seen
     if num_nodes not in seen[2]:
-        seen[2][num_nodes] = Topology.from_edge_index(edge_index.detach(), num_nodes)
+        seen[2][num_nodes] = Topology.from_edge_index(seen[1], num_nodes)
     return seen[2][num_nodes]
 
 

@@ -28,7 +28,7 @@ class GatedGraphConv(nn.Module):
     Args:
         out_channels: H.
         num_layers: K, the number of rounds, each with a W of its own.
-        aggr: "add", "mean" or "max".
+        aggr: "add" (or "sum"), "mean" or "max".
         bias: whether the GRU has biases.
 
     Raises:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ...cell import COPY, SCALE
 from ...core import aggregate
+from ...errors import expected
 from ...spectral import gcn_norm
 from ...topology import Topology
 from ._common import check_features, check_weight, linear, structure_of
@@ -42,6 +43,8 @@ class GCNConv(nn.Module):
         add_self_loops: bool | None = None, normalize: bool = True, bias: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
+        if add_self_loops and not normalize:
+            raise expected("add_self_loops", "False or None where `normalize` is False", add_self_loops)
         self.in_channels, self.out_channels, self.improved, self.cached = in_channels, out_channels, improved, cached
         self.normalize = normalize
         self.add_self_loops = normalize if add_self_loops is None else add_self_loops

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from ...topology import Topology
-from ...topology.inputs import same_length
+from ...topology.inputs import check_range, same_length
 from ..recurrent import TreeLSTM
 
 
@@ -48,6 +49,8 @@ class TreeClassifier(nn.Module):
             roots: whether to classify the roots alone.
         """
         same_length("symbols", symbols, topology.num_nodes, "node")
+        if not torch.compiler.is_compiling():
+            check_range("symbols", symbols, self.embedding.num_embeddings, low=-1)
         nodes = (symbols >= 0).nonzero()[:, 0]
         x = self.dropout(self.embedding(symbols.index_select(0, nodes)))
         h, _ = self.tree_lstm(x, topology, nodes=nodes)

@@ -9,7 +9,7 @@ from ...errors import expected
 from ...ops.csr import csr
 from ...ops.segment import segment_reduce
 from ...topology import Topology
-from ...topology.inputs import integers, same_length
+from ...topology.inputs import check_count, check_range, integers, same_length
 
 
 def readout(
@@ -37,11 +37,15 @@ def readout(
         raise expected("reduce", '"sum", "mean" or "max"', reduce)
     if isinstance(batch_or_topology, Topology):
         same_length("x", x, batch_or_topology.num_nodes, "node")
+        if num_graphs not in (None, batch_or_topology.num_graphs):
+            raise expected("num_graphs", f"None or the topology's {batch_or_topology.num_graphs}", num_graphs)
         return segment_reduce(x, batch_or_topology.graph_ptr, reduce)
     batch = integers("batch_or_topology", batch_or_topology)
     same_length("x", x, batch.size(0), "entry of the batch vector")
     if num_graphs is None:
-        num_graphs = int(batch.max()) + 1 if batch.size(0) else 0
+        num_graphs = max(int(batch.max()) + 1, 0) if batch.size(0) else 0
+    if not torch.compiler.is_compiling():
+        check_range("batch_or_topology", batch, check_count("num_graphs", num_graphs))
     ptr, perm = csr(batch, num_graphs)
     return segment_reduce(x if _ascending(batch) else x.index_select(0, perm), ptr, reduce)
 

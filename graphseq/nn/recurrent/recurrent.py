@@ -45,6 +45,11 @@ class Recurrent(nn.Module):
         super().__init__()
         if not isinstance(cell, Cell):
             raise expected("cell", "a graphseq.Cell", cell)
+        sizes = getattr(cell, "state_sizes", None)
+        if not isinstance(sizes, tuple) or not sizes or not all(isinstance(n, int) and n > 0 for n in sizes):
+            raise expected("cell", "state_sizes, a tuple of the widths of its states", Words(f"state_sizes {sizes!r}"))
+        if not isinstance(cell.message, Form) and not callable(cell.message):
+            raise expected("cell", "a message that is COPY, SCALE or a method", Words(repr(cell.message)))
         if schedule is not None and not isinstance(schedule, (Sweep, Rounds)):
             raise expected("schedule", "Sweep() or Rounds(k)", schedule)
         self.cell, self.schedule, self.fast = cell, schedule or Sweep(), fast

@@ -1,0 +1,44 @@
+"""Forward mode and the transforms of torch.func go through every layer."""
+
+import pytest
+import torch
+from torch import func
+
+import graphseq as gs
+from graphseq import nn
+from tests.oracles import assert_close
+
+TREE = gs.Topology.tree([2, 2, 4, 4, -1])
+EDGES = torch.tensor([[0, 1, 2, 3, 3], [1, 2, 3, 0, 1]])
+LAYERS = {
+    "gru": (lambda: nn.GRU(4, 3), lambda m, x: m(x)[0]),
+    "lstm": (lambda: nn.LSTM(4, 3, 2, bidirectional=True), lambda m, x: m(x)[0]),
+    "rnn": (lambda: nn.RNN(4, 3), lambda m, x: m(x, topology=TREE)[0]),
+    "child-sum": (lambda: nn.TreeLSTM(4, 3), lambda m, x: m(x, TREE)[0]),
+    "nary": (lambda: nn.TreeLSTM(4, 3, kind="nary"), lambda m, x: m(x, TREE)[1]),
+    "generic": (lambda: nn.Recurrent(nn.LSTMCell(4, 3, peephole=True)), lambda m, x: m(x, TREE)[0]),
+    "rounds": (lambda: nn.Recurrent(nn.GRUCell(4, 4), gs.Rounds(2)), lambda m, x: m(x, TREE)),
+    "gcn": (lambda: nn.GCNConv(4, 3), lambda m, x: m(x, EDGES)),
+    "gin": (lambda: nn.GINConv(torch.nn.Linear(4, 3)), lambda m, x: m(x, EDGES)),
+    "gated": (lambda: nn.GatedGraphConv(4, 2, aggr="max"), lambda m, x: m(x, EDGES)),
+    "readout": (lambda: torch.nn.Identity(), lambda m, x: nn.readout(m(x) ** 2, torch.tensor([0, 0, 1, 1, 1]), "mean")),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", LAYERS)
+def test_forward_mode_and_torch_func(name, dtype):
+    make, call = LAYERS[name]
+    layer, x, v = make().to(dtype), torch.randn(5, 4, dtype=dtype), torch.randn(5, 4, dtype=dtype)
+
+    def total(z):
+        return call(layer, z).pow(2).sum()
+
+    leaf = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(total(leaf), leaf)
+    near = 1e-5 if dtype == torch.float32 else 1e-11
+    assert_close(func.grad(total)(x), gradient, near)
+    assert_close(func.jvp(total, (x,), (v,))[1].detach(), (gradient * v).sum(), near)
+    with torch.autograd.forward_ad.dual_level():
+        out = total(torch.autograd.forward_ad.make_dual(x, v))
+        assert_close(torch.autograd.forward_ad.unpack_dual(out).tangent.detach(), (gradient * v).sum(), near)
