@@ -30,7 +30,7 @@ from .topology.inputs import same_length
 
 __all__ = ["aggregate", "rounds", "sweep"]
 
-_SMALL = 300_000  # numbers sent, below which starting a kernel of our own costs more than it saves
+_SMALL = 180_000  # numbers sent, below which starting a kernel of our own costs more than it saves
 
 
 def aggregate(
