@@ -47,7 +47,7 @@ def aggregate(
     Args:
         topology: of N nodes and E edges.
         state: tensors `[N, ...]`.
-        message: a form or a callable, see :class:`Cell`. The forms run as one sparse product.
+        message: a form or a callable, see :class:`Cell`. Sums of forms are sparse products, of small graphs scattered.
         merge: "sum", "mean" or "max"; a node without predecessors gets 0.
         received: `[N, P]`, what a callable reads of the receivers; by default the first tensor of `state`.
         edge_attr: `[E, ...]` in the order of the edges; `[E]` for :data:`SCALE`.

@@ -335,6 +335,8 @@ def unbatch(topology: Topology) -> list[Topology]:
     >>> unbatch(Topology.chain([2, 3]))
     [Topology(num_nodes=2, num_edges=1, num_graphs=1), Topology(num_nodes=3, num_edges=2, num_graphs=1)]
     """
+    if not isinstance(topology, Topology):
+        raise expected("topology", "a Topology", topology)
     graph_ptr = topology._graph_ptr
     graphs = torch.ones_like(graph_ptr[1:]) if topology._members is None else topology._members
     graph_at = offsets(graphs)

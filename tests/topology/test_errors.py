@@ -7,7 +7,7 @@ import scipy.sparse as sp
 import torch
 from torch_geometric.data import Data
 
-from graphseq import GraphError, Topology, batch
+from graphseq import GraphError, Topology, batch, unbatch
 
 EDGE = torch.tensor([[0, 1], [1, 2]])
 MEMBERS = torch.tensor([0, 0, 1])
@@ -162,3 +162,8 @@ def test_batch_of_something_else():
         batch([chain, EDGE])
     with pytest.raises(GraphError, match=r"`topologies\[2\]`: expected a Topology on cpu, .* got meta"):
         batch([chain, chain, chain.to("meta")])
+
+
+def test_taking_apart_what_is_no_topology():
+    with pytest.raises(GraphError, match="`topology`: expected a Topology, got 3"):
+        unbatch(3)
