@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import reprlib
 
-__all__ = ["GraphError", "Words", "describe", "expected"]
+__all__ = ["CorruptData", "GraphError", "MissingData", "Words", "describe", "expected"]
 
 _LONGEST = 80  # characters of a value that a message quotes
 
@@ -24,6 +24,14 @@ _repr.maxstring = _repr.maxlong = _repr.maxother = _LONGEST
 
 class GraphError(ValueError):
     """An argument does not describe what the function needs: a graph, a state, an index, a size."""
+
+
+class MissingData(GraphError):
+    """Files of a data set are in no data root and were not downloaded; the message says which, and what to do."""
+
+
+class CorruptData(GraphError):
+    """A file of a data set is cut or altered: its size or its checksum is not the recorded one."""
 
 
 class Words(str):

@@ -1,6 +1,15 @@
 """From text to PyG ``Data``: bracketed trees of sentences, and the syntax trees of Python source."""
 
-from graphseq.convert.brackets import Vocabulary, encode_words, read_trees
+from graphseq.convert.brackets import Vocabulary, encode_words, leaf_spans, read_trees
 from graphseq.convert.source import KINDS, NAME, encode_tokens, syntax_tree
 
-__all__ = ["KINDS", "NAME", "Vocabulary", "encode_tokens", "encode_words", "read_trees", "syntax_tree"]
+__all__ = [
+    "KINDS",
+    "NAME",
+    "Vocabulary",
+    "encode_tokens",
+    "encode_words",
+    "leaf_spans",
+    "read_trees",
+    "syntax_tree",
+]

@@ -20,7 +20,7 @@ from graphseq.errors import GraphError, expected
 if TYPE_CHECKING:
     from torch_geometric.data import Data
 
-__all__ = ["Vocabulary", "encode_words", "read_trees"]
+__all__ = ["Vocabulary", "encode_words", "leaf_spans", "read_trees"]
 
 # Only ASCII blanks part one word from the next: a no-break space is a letter like any other. A line feed is
 # a token of its own, so that a tree can be made to end with its line.
@@ -140,6 +140,25 @@ def encode_words(tree: Data, vocabulary: Vocabulary) -> Tensor:
     word[tree.edge_index[1].numpy()] = -1
     word[word == 0] = vocabulary.encode(tree.tokens)
     return torch.from_numpy(word)
+
+
+def leaf_spans(tree: Data) -> Tensor:
+    """Return which leaves are below each node: the first, and the one past the last, int64 [N, 2].
+
+    The tree's nodes are in preorder, as :func:`read_trees` numbers them; leaves are counted from left to right.
+
+    >>> [tree] = read_trees("(S (NP (D the) (N cat)) (V sat))")
+    >>> leaf_spans(tree).tolist()
+    [[0, 3], [0, 2], [0, 1], [1, 2], [2, 3]]
+    """
+    parent = tree.edge_index[1].tolist()
+    last = list(range(tree.num_nodes))  # of each node's descendants
+    for child in range(tree.num_nodes - 1, 0, -1):
+        above = parent[child - 1]
+        last[above] = max(last[above], last[child])
+    before = np.zeros(tree.num_nodes + 1, np.int64)  # leaves before each node
+    np.cumsum(np.equal(last, np.arange(tree.num_nodes)), out=before[1:])
+    return torch.from_numpy(np.stack([before[:-1], before[np.array(last, np.int64) + 1]], axis=1))
 
 
 def _text(source: str | os.PathLike[str]) -> tuple[str, str]:

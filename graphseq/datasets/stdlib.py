@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
 import random
 import re
+import sys
 import sysconfig
 import warnings
 from collections.abc import Iterator, Sequence
@@ -16,7 +18,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from graphseq.convert import KINDS, Vocabulary, encode_tokens, syntax_tree
+from graphseq.convert import KINDS, Vocabulary, syntax_tree
+from graphseq.datasets.cache import Stored, cache_key, cached
+from graphseq.datasets.forest import Forest, texts_to_ids
 from graphseq.errors import Words, expected
 
 if TYPE_CHECKING:
@@ -66,6 +70,7 @@ def stdlib_functions(
     alone is kept, looking at train, then val, then test, so that no tree is in two splits.
 
     Source: the standard library of the running Python (PSF licence), so the counts differ between versions.
+    What is read is kept in the cache folder, under the names, sizes and times of the source files.
 
     Args:
         seed: decides which module is in which split.
@@ -87,19 +92,15 @@ def stdlib_functions(
     """
     if not 1 <= min_nodes <= max_nodes:
         raise expected("min_nodes", f"an integer from 1 to max_nodes={max_nodes}", min_nodes)
-    top = Path(sysconfig.get_paths()["stdlib"] if folder is None else folder)
-    modules = []
-    for path in _source_files(top):
-        trees = _trees(path, path.relative_to(top).as_posix(), min_nodes, max_nodes)
-        if trees:
-            modules.append(trees)
+    top = Path(sysconfig.get_paths()["stdlib"] if folder is None else folder).resolve()
+    paths = list(_source_files(top))
+    key = cache_key({"sources": _fingerprint(top, paths)}, {"python": sys.version, "verbs": VERBS})
+    modules = _within(cached("stdlib", key, lambda: _read(top, paths)), min_nodes, max_nodes)
     if not modules:
         came = Words(f"{top}, which has none with {min_nodes} to {max_nodes} nodes")
         raise expected("folder", f"Python source with functions named {', '.join(VERBS)}", came)
     splits = _split(modules, seed)
-    vocabulary = Vocabulary.build(
-        (token for tree in splits[0] for token in tree.tokens if token), min_count=min_count
-    )
+    vocabulary = Vocabulary.build((token for tree in splits[0] for token in tree.tokens if token), min_count=min_count)
     train, val, test = _unique(splits, vocabulary)
     return FunctionTrees(train, val, test, vocabulary)
 
@@ -127,25 +128,71 @@ def _source_files(top: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(files) if name.endswith(".py"))
 
 
-def _trees(path: Path, module: str, min_nodes: int, max_nodes: int) -> list[Data]:
-    """Return the trees of a module's functions that have a verb and the right size."""
+def _fingerprint(top: Path, paths: Sequence[Path]) -> str:
+    """Return a checksum of the files' names, sizes and times of change."""
+    stats = ((path, path.stat()) for path in paths)
+    lines = [f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}" for path, stat in stats]
+    return hashlib.sha256("\n".join([str(top), *lines]).encode(errors="surrogateescape")).hexdigest()
+
+
+def _read(top: Path, paths: Sequence[Path]) -> Stored:
+    """Return the trees of all functions that have a verb, whatever their size, with their modules and lines."""
+    trees, modules, lines = [], [], []
+    for path in paths:
+        for tree, line in _trees(path):
+            trees.append(tree)
+            modules.append(path.relative_to(top).as_posix())
+            lines.append(line)
+    tokens, table = texts_to_ids([token for tree in trees for token in tree.tokens])
+    module, names = texts_to_ids(modules)
+    forest = Forest.of(trees, columns=("kind",))
+    arrays = {
+        **forest.pack(),
+        "tokens": tokens.int(),
+        "module": module.int(),
+        "line": torch.tensor(lines, dtype=torch.int32),
+        "y": torch.tensor([tree.y for tree in trees], dtype=torch.int32),
+    }
+    return Stored(arrays, {"table": table, "modules": names})
+
+
+def _within(stored: Stored, min_nodes: int, max_nodes: int) -> list[list[Data]]:
+    """Return the trees of the right size, a list for each module that has some."""
+    from torch_geometric.data import Data
+
+    arrays = {name: array.long() for name, array in stored.arrays.items()}
+    table = stored.facts["table"]
+    modules: dict[int, list[Data]] = {}
+    columns = (arrays[name].tolist() for name in ("sizes", "module", "line", "y"))
+    end = 0
+    for size, module, line, y in zip(*columns, strict=True):
+        start, end = end, end + size
+        if not min_nodes <= size <= max_nodes:
+            continue
+        edges = torch.stack([torch.arange(1, size), arrays["parent"][start + 1 : end]])
+        tree = Data(edge_index=edges, num_nodes=size, kind=arrays["kind"][start:end].clone())
+        tree.tokens = [table[token] for token in arrays["tokens"][start:end].tolist()]
+        tree.y = torch.tensor([y])
+        tree.origin = f"{stored.facts['modules'][module]}:{line}"
+        modules.setdefault(module, []).append(tree)
+    return list(modules.values())
+
+
+def _trees(path: Path) -> Iterator[tuple[Data, int]]:
+    """Yield the trees of a module's functions that have a verb, each with its line."""
     text = path.read_bytes()
     if not _NAMES_ONE.search(text):
-        return []
+        return
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a wrong escape in the library is no fault of the caller
             root = ast.parse(text)
     except (SyntaxError, ValueError):
-        return []
-    trees = []
+        return
     for node, verb in _functions(root):
         tree = syntax_tree(node, hide=node.name)
-        if min_nodes <= tree.num_nodes <= max_nodes:
-            tree.y = torch.tensor([VERBS.index(verb)])
-            tree.origin = f"{module}:{node.lineno}"
-            trees.append(tree)
-    return trees
+        tree.y = VERBS.index(verb)
+        yield tree, node.lineno
 
 
 def _functions(root: ast.Module) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, str]]:
@@ -182,7 +229,7 @@ def _unique(splits: tuple[list[Data], ...], vocabulary: Vocabulary) -> list[list
     for trees in splits:
         kept.append([])
         for tree in trees:
-            tree.token = encode_tokens(tree.tokens, vocabulary)
+            tree.token = torch.tensor([vocabulary[token] if token else -1 for token in tree.tokens])
             key = torch.cat([tree.kind, tree.token, tree.edge_index[1]]).numpy().tobytes()
             if key not in seen:
                 seen.add(key)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graphseq.datasets.roots import Root, download, find_or_fetch, process_once
-from graphseq.errors import GraphError, expected
+from graphseq.datasets.cache import Stored, cache_key, cached, version
+from graphseq.datasets.checksums import verify
+from graphseq.datasets.fetch import download, find_or_fetch, unpack
+from graphseq.datasets.graphs import graph_set, reading, store_graphs
+from graphseq.datasets.roots import Root
+from graphseq.errors import expected
 
 if TYPE_CHECKING:
-    from torch_geometric.data import Data
-    from torch_geometric.datasets import TUDataset
+    from torch_geometric.data import Data, InMemoryDataset
 
 __all__ = ["tudataset"]
 
+_URL = "https://www.chrsmrrs.com/graphkerneldatasets"
 _HOW = "To get it, unpack {}/{}.zip and lay its files {}_*.txt in the folder {} of a data root."
 
 
@@ -27,12 +30,14 @@ def tudataset(
     use_node_attr: bool = False,
     use_edge_attr: bool = False,
     transform: Callable[[Data], Data] | None = None,
-) -> TUDataset:
+    check: bool = True,
+    offline: bool = False,
+) -> InMemoryDataset:
     """Return one of the sets of TUDataset: many small graphs, each with a label.
 
     Source: C. Morris et al., "TUDataset: A collection of benchmark datasets for learning with graphs", GRL+
-    workshop at ICML 2020; each set has a source of its own. What PyG makes of the files is kept in the cache
-    folder under a checksum.
+    workshop at ICML 2020; each set has a source of its own. What PyG makes of the text files is kept in the cache
+    folder, as plain tensors, under their checksums.
 
     Args:
         name: the set's name, such as ``"MUTAG"`` or ``"PROTEINS"``.
@@ -40,13 +45,17 @@ def tudataset(
         use_node_attr: whether ``x`` has the continuous attributes of the nodes, before their one-hot labels.
         use_edge_attr: whether ``edge_attr`` has the continuous attributes of the edges, likewise.
         transform: applied to a graph each time that it is taken out.
+        check: whether files with a recorded checksum must be the published ones; False for own ones.
+        offline: whether nothing may be downloaded, as with ``GRAPHSEQ_OFFLINE=1``.
 
     Returns:
-        PyG's data set of B graphs. Each has ``edge_index`` int64 [2, E], ``y`` [1], int64 for a class, and as
+        A PyG data set of B graphs. Each has ``edge_index`` int64 [2, E], ``y`` [1], int64 for a class, and as
         far as the set has them ``x`` float32 [N, F] and ``edge_attr`` float32 [E, F_e].
 
     Raises:
-        GraphError: the files are in no data root, or PyG cannot read them.
+        MissingData: the files are in no data root and were not downloaded.
+        CorruptData: a file is not the published one.
+        GraphError: the files cannot be read.
 
     Example::
 
@@ -55,35 +64,33 @@ def tudataset(
     """
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         raise expected("name", "a set's name, such as 'MUTAG'", name)
-    from torch_geometric.datasets import TUDataset
-
     folder = f"tudataset/{name}/raw"
+    files = [f"{name}_A.txt", f"{name}_graph_indicator.txt"]
 
     def fetch(into: Path) -> None:
-        archive = download(f"{TUDataset.url}/{name}.zip", into)
-        _unpack(archive, into)
+        unpack(download(f"{_URL}/{name}.zip", into), into)
 
-    raw = find_or_fetch(
-        folder,
-        [f"{name}_A.txt", f"{name}_graph_indicator.txt"],
-        root,
-        how=_HOW.format(TUDataset.url, name, name, folder),
-        fetch=fetch,
-    )
-    paths = sorted(raw.glob(f"{name}_*.txt"))
-    home = process_once(name, paths, lambda into: TUDataset(into, name))
-    return TUDataset(
-        str(home), name, transform=transform, use_node_attr=use_node_attr, use_edge_attr=use_edge_attr
-    )
+    how = _HOW.format(_URL, name, name, folder)
+    raw = find_or_fetch(folder, files, root, how=how, fetch=fetch, offline=offline)
+    sums = verify(folder, sorted(raw.glob(f"{name}_*.txt")), check=check)
+    key = cache_key(sums, {"torch_geometric": version("torch_geometric")})
+    stored = cached(f"tudataset-{name}", key, lambda: _read(raw, name))
+    graphs = graph_set(name, stored, transform=transform)
+    data = graphs._data  # attributes are in front of one-hot labels
+    if data.x is not None and not use_node_attr:
+        data.x = data.x[:, graphs.num_node_attributes :]
+    if data.edge_attr is not None and not use_edge_attr:
+        data.edge_attr = data.edge_attr[:, graphs.num_edge_attributes :]
+    return graphs
 
 
-def _unpack(archive: Path, into: Path) -> None:
-    """Lay the text files of an archive flat in a folder and remove the archive."""
-    try:
-        with zipfile.ZipFile(archive) as packed:
-            for member in packed.namelist():
-                if member.endswith(".txt"):
-                    (into / Path(member).name).write_bytes(packed.read(member))
-    except zipfile.BadZipFile:
-        raise GraphError(f"{archive.name} from the server is not a zip file") from None
-    archive.unlink()
+def _read(raw: Path, name: str) -> Stored:
+    """Return the graphs that the files describe, as PyG reads them."""
+    from torch_geometric.io import read_tu_data
+
+    with reading(raw):
+        data, slices, sizes = read_tu_data(str(raw), name)
+        stored = store_graphs(data, slices, sizes)
+        for graph in graph_set(name, stored, transform=None):
+            graph.validate(raise_on_error=True)  # PyG makes graphs of edges to nowhere too
+        return stored
