@@ -1,0 +1,136 @@
+"""Graph convolutional networks that classify the nodes of one graph.
+
+Kipf & Welling (2017), Semi-supervised classification with graph convolutional networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ..datasets import karate, planetoid
+from ..errors import Words, expected
+from ..nn import NodeClassifier
+from ..topology import Topology
+from ..train import Batch, Split, option
+from .base import Facts, Prediction, Recipe, Source, Splits
+from .inputs import graph_from_json
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
+
+__all__ = ["RECIPES", "KarateGCN", "NodeGCN", "PlanetoidGCN"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeGCN(Recipe):
+    """A two-layer GCN on one graph, all nodes at once: ``Z = Â dropout(relu(Â dropout(X) W_1)) W_2``."""
+
+    network: ClassVar[str] = "GCN"
+    input: ClassVar[str] = "numbers of nodes of the graph, or a graph as JSON: x, edge_index"
+
+    epochs: int = 200
+    lr: float = 0.01
+    weight_decay: float = 5e-4
+    hidden: int = option(16, "hidden units", low=1)
+    dropout: float = option(0.5, "of the inputs of each layer", low=0, high=1)
+
+    def facts(self, data: Data) -> Facts:
+        """Return the width of the features and the classes."""
+        return {"features": data.num_features, "classes": _classes(data)}
+
+    def model(self, facts: Facts) -> NodeClassifier:
+        """Make the network."""
+        return NodeClassifier(facts["features"], self.hidden, len(facts["classes"]), dropout=self.dropout)
+
+    def splits(self, data: Data, facts: Facts, seed: int) -> Splits:
+        """Return the labelled nodes that the masks name; each batch has the whole graph."""
+        topology = Topology.from_data(data)
+        return Splits(*(_split(data, topology, data[f"{part}_mask"]) for part in ("train", "val", "test")))
+
+    def read(self, text: str, facts: Facts, source: Source) -> Prediction:
+        """Read numbers of nodes, or another graph."""
+        if text.lstrip().startswith("{"):
+            graph = graph_from_json(text, facts["features"])
+            nodes = torch.arange(graph.num_nodes)
+        else:
+            graph = self.data(source, 0)
+            nodes = _numbers(text, int(graph.num_nodes))
+        batch = Batch((graph.x, Topology.from_data(graph)), torch.zeros(len(nodes), dtype=torch.int64), nodes)
+        return Prediction(batch, [f"node {node}" for node in nodes.tolist()])
+
+
+@dataclass(frozen=True, kw_only=True)
+class KarateGCN(NodeGCN):
+    """Who follows whom when Zachary's karate club splits; two members of each side are known."""
+
+    summary: ClassVar[str] = "which of two clubs each member joins, from friendships; built in"
+    example: ClassVar[str] = "0 8 33"
+
+    epochs: int = 100
+
+    def data(self, source: Source, seed: int) -> Data:
+        """Return the club, the seed dealing its members to the parts."""
+        return karate(seed=seed)
+
+    def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
+        """Return one group: weights decay in both layers."""
+        return [{"params": list(model.parameters())}]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanetoidGCN(NodeGCN):
+    """Topics of papers, from their words and citations, with the published split of 20 papers a class."""
+
+    summary: ClassVar[str] = "topics of papers, from words and citations"
+    example: ClassVar[str] = "0 1 2"
+
+    dataset: str = option("Cora", "Cora, CiteSeer or PubMed")
+
+    def data(self, source: Source, seed: int) -> Data:
+        """Read the graph; rows of features sum to 1."""
+        from torch_geometric.transforms import NormalizeFeatures
+
+        return planetoid(self.dataset, source.root, transform=NormalizeFeatures(), offline=source.offline)[0]
+
+    def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
+        """Return the layers: the weights of the first alone decay."""
+        first, *others = model.convs
+        rest = [parameter for conv in others for parameter in conv.parameters()]
+        return [{"params": list(first.parameters())}, {"params": rest, "weight_decay": 0.0}]
+
+
+def _split(data: Data, topology: Topology, mask: Tensor) -> Split:
+    nodes = mask.nonzero()[:, 0]
+    whole = Batch((data.x, topology), data.y[nodes], nodes)
+
+    def collate(indices: Tensor) -> Batch:
+        if len(indices) == len(nodes):
+            return whole
+        chosen = nodes[indices]
+        return Batch((data.x, topology), data.y[chosen], chosen)
+
+    return Split(len(nodes), collate)
+
+
+def _classes(data: Data) -> list[str]:
+    return [f"class {c}" for c in range(int(data.y.max()) + 1)]
+
+
+def _numbers(text: str, count: int) -> Tensor:
+    words = text.replace(",", " ").split()
+    if not words or not all(word.isdecimal() and int(word) < count for word in words):
+        raise expected("input", f"numbers of nodes from 0 to {count - 1}, or a graph as JSON", Words(repr(text[:80])))
+    return torch.tensor([int(word) for word in words])
+
+
+RECIPES: dict[str, Recipe] = {
+    "karate-gcn": KarateGCN(),
+    "cora-gcn": PlanetoidGCN(dataset="Cora"),
+    "citeseer-gcn": PlanetoidGCN(dataset="CiteSeer"),
+    "pubmed-gcn": PlanetoidGCN(dataset="PubMed"),
+}

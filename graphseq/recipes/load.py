@@ -1,0 +1,158 @@
+"""Runs that are over or under way, opened again: the model ready to use, predictions, judging."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import GraphError, Words, expected
+from ..train import Machine, RunFolder, Session, describe_options, metric, read_json, read_tensors
+from .base import Facts, Recipe, Source
+from .inputs import text_of
+from .registry import find_recipe
+
+__all__ = ["Run", "load", "open_run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's recipe with its options, what it knows of its data, and its model with the best weights.
+
+    Args:
+        path: the run's folder.
+        name: the recipe's name.
+        recipe: with the options of this run.
+        seed: of this run.
+        facts: of the data.
+        model: in evaluation mode.
+    """
+
+    path: Path
+    name: str
+    recipe: Recipe
+    seed: int
+    facts: Facts
+    model: nn.Module
+
+    @torch.no_grad()
+    def predict(self, source: str, data: Source | None = None) -> list[dict[str, Any]]:
+        """Return the most likely class, and its probability, for each part of an input.
+
+        Args:
+            source: the input, or the name of a file with it; the recipe's ``input`` says what it may be.
+            data: where data come from, if the recipe needs them.
+
+        Raises:
+            GraphError: the input is not what the recipe takes.
+        """
+        batch, names = self.recipe.read(text_of(source), self.facts, Source() if data is None else data)
+        output = self.model(*batch.inputs)
+        scores = batch.rows(output[0] if isinstance(output, tuple) else output)
+        classes = self.facts.get("classes")
+        if classes is None:
+            return [{"input": name, "value": row.tolist()} for name, row in zip(names, scores, strict=True)]
+        chance, best = scores.softmax(1).max(1)
+        return [
+            {"input": name, "class": classes[c], "probability": p}
+            for name, c, p in zip(names, best.tolist(), chance.tolist(), strict=True)
+        ]
+
+    def evaluate(self, split: str = "test", *, source: Source | None = None, machine: Machine | None = None) -> Any:
+        """Judge the model on a split of the run's data again.
+
+        Args:
+            split: "train", "val" or "test".
+            source: where data come from.
+            machine: device and precision.
+
+        Returns:
+            The mean loss and the metrics, shares in per cent.
+
+        Raises:
+            GraphError: there is no such split, or the data are missing or others than the run's.
+        """
+        if split not in ("train", "val", "test"):
+            raise expected("split", "train, val or test", split)
+        task, facts = self.recipe.task(Source() if source is None else source, self.seed)
+        if facts != self.facts:
+            raise expected("source", "the data that the run was trained with", Words("others"))
+        part = getattr(task, split)
+        if part is None:
+            raise expected("split", f"one that {self.name} has", split)
+        task.model = self.model
+        fabric = (Machine() if machine is None else machine).fabric()
+        fabric.launch()
+        found = Session(task, self.recipe, fabric, self.seed).judge(part)
+        self.model.eval()
+        return {k: 100 * v if k in task.metrics and metric(k).unit == "%" else v for k, v in found.items()}
+
+
+def open_run(path: str | os.PathLike[str]) -> Run:
+    """Open the folder of a run; of several seeds' the one that did best on validation data.
+
+    Raises:
+        GraphError: it is no run's folder, or it is damaged, or its training has not got to a first checkpoint.
+
+    Example::
+
+        run = open_run("runs/sst")
+        run.predict("(3 (2 It) (4 works))")
+    """
+    folder = RunFolder(_best_of(Path(path).expanduser()))
+    config = read_json(folder / "config.json")
+    try:
+        name, seed, options = config["recipe"], config["seed"], config["options"]
+    except (KeyError, TypeError):
+        raise GraphError(f"{folder / 'config.json'} is not a run's configuration") from None
+    recipe = _with_options(find_recipe(name), name, options)
+    facts = read_json(folder / "facts.json")
+    weights, _ = read_tensors(folder / "best.safetensors")
+    model = recipe.model(facts)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise expected("run", f"weights of {name}", Words(f"others: {error}")) from None
+    return Run(folder.path, name, recipe, seed, facts, model.eval())
+
+
+def load(path: str | os.PathLike[str]) -> nn.Module:
+    """Return the model of a run, with the weights of its best epoch, in evaluation mode.
+
+    Args:
+        path: a run's folder, as ``graphseq train --out`` made it; of several seeds the best on validation data.
+
+    Raises:
+        GraphError: it is no run's folder, or it is damaged.
+
+    Example::
+
+        model = graphseq.load("runs/cora")
+        model(x, edge_index).argmax(1)
+    """
+    return open_run(path).model
+
+
+def _best_of(path: Path) -> Path:
+    if (path / "config.json").is_file() or not (path / "summary.json").is_file():
+        return path
+    found: list[tuple[float, Path]] = []
+    for name in read_json(path / "summary.json")["runs"]:
+        result = read_json(path / name / "result.json")
+        best = metric(result["metric"])
+        value = result["val"].get(result["metric"], 0.0)
+        found.append((value if best.larger_is_better else -value, path / name))
+    return max(found, key=lambda pair: pair[0])[1]
+
+
+def _with_options(recipe: Recipe, name: str, options: dict[str, Any]) -> Recipe:
+    unknown = set(options) - {option.name for option in describe_options(recipe)}
+    if unknown:
+        text = Words(f"{', '.join(sorted(unknown))}: made by another version of graphseq?")
+        raise expected("run", f"a run with options of {name}", text)
+    return dataclasses.replace(recipe, **options)

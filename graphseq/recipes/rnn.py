@@ -1,0 +1,90 @@
+"""Recurrent networks over sequences: pixels of digits, words of sentences."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from ..datasets import digits
+from ..errors import Words, expected
+from ..nn import SequenceClassifier
+from ..train import Batch, Split, option
+from .base import Facts, Prediction, Recipe, Source, Splits
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
+
+__all__ = ["RECIPES", "DigitsGRU"]
+
+_PIXELS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigitsGRU(Recipe):
+    """Handwritten digits, one pixel after the other, read by a gated recurrent network."""
+
+    summary: ClassVar[str] = "handwritten digits, pixel by pixel; built in"
+    network: ClassVar[str] = "GRU"
+    input: ClassVar[str] = "64 numbers, 8 rows of 8 pixels, from 0 (white) to 16 (ink)"
+    example: ClassVar[str] = (
+        "0 0 5 13 9 1 0 0 0 0 13 15 10 15 5 0 0 3 15 2 0 11 8 0 0 4 12 0 0 8 8 0 "
+        "0 5 8 0 0 9 8 0 0 4 11 0 1 12 7 0 0 2 14 5 10 12 0 0 0 0 6 13 10 0 0 0"
+    )
+
+    epochs: int = 100
+    batch_size: int = 32
+    schedule: Literal["constant", "cosine", "linear", "step", "onecycle"] = "onecycle"
+    clip_norm: float = 1.0
+    layer: Literal["rnn", "gru", "lstm"] = option("gru", "the network: rnn, gru or lstm")
+    hidden: int = option(64, "hidden units", low=1)
+    layers: int = option(1, "layers, one above the other", low=1)
+    bidirectional: bool = option(False, "whether to read backwards too")
+    dropout: float = option(0.0, "between layers and before the classifier", low=0, high=1)
+
+    def data(self, source: Source, seed: int) -> Data:
+        """Return the digits, the seed dealing them to the parts."""
+        return digits(seed=seed)
+
+    def facts(self, data: Data) -> Facts:
+        """Return the classes."""
+        return {"classes": [str(digit) for digit in range(10)]}
+
+    def model(self, facts: Facts) -> SequenceClassifier:
+        """Make the network."""
+        return SequenceClassifier(
+            1, self.hidden, len(facts["classes"]), layer=self.layer, num_layers=self.layers,
+            bidirectional=self.bidirectional, dropout=self.dropout,
+        )  # fmt: skip
+
+    def splits(self, data: Data, facts: Facts, seed: int) -> Splits:
+        """Return the parts that the masks name."""
+        masks = (data[f"{part}_mask"].nonzero()[:, 0] for part in ("train", "val", "test"))
+        return Splits(*(self.subset(data, facts, chosen) for chosen in masks))
+
+    def labels(self, data: Data) -> Tensor:
+        """Return the digits' classes."""
+        return torch.as_tensor(data.y)
+
+    def subset(self, data: Data, facts: Facts, indices: Tensor) -> Split:
+        """Return some of the digits."""
+        return Split(len(indices), lambda i: Batch((data.x[indices[i]],), data.y[indices[i]]))
+
+    def read(self, text: str, facts: Facts, source: Source) -> Prediction:
+        """Read 64 numbers, in JSON or parted by blanks or commas."""
+        try:
+            flat = [float(word) for word in re.split(r"[\s,\[\]]+", text) if word]
+        except ValueError:
+            flat = []
+        if len(flat) != _PIXELS or not all(0 <= value <= 16 for value in flat) or any(map(math.isnan, flat)):
+            raise expected("input", "64 numbers from 0 to 16", Words(json.dumps(text[:80])))
+        x = torch.tensor(flat).div(16).reshape(1, _PIXELS, 1)
+        return Prediction(Batch((x,), torch.zeros(1, dtype=torch.int64)), ["digit"])
+
+
+RECIPES: dict[str, Recipe] = {"digits-gru": DigitsGRU()}

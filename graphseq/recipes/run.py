@@ -1,0 +1,154 @@
+"""Run a recipe: with one seed or several, in one process or several, into a folder that says it all."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Words, expected
+from ..plot import curves
+from ..train import Machine, RunFolder, fit, launch, metric, read_json, write_json
+from .base import Recipe, Source
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+__all__ = ["Job", "summary", "train"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """How to run a recipe, beside its options.
+
+    Args:
+        machine: device, precision, processes.
+        source: where data come from.
+        resume: whether to go on with what the folder has.
+        save_every: seconds between two checkpoints.
+        tensorboard: whether to write for TensorBoard too.
+    """
+
+    machine: Machine = field(default_factory=Machine)
+    source: Source = field(default_factory=Source)
+    resume: bool = False
+    save_every: float = 30.0
+    tensorboard: bool = False
+
+
+def train(
+    name: str, recipe: Recipe, out: str | Path, *, seeds: Sequence[int] = (0,), job: Job | None = None
+) -> dict[str, Any]:
+    """Train a recipe once with each seed, write all of it below a folder, and return the summary.
+
+    With one seed the folder is the run's own; with several there is a run in each of ``seed-0``, ``seed-1``, ….
+
+    Raises:
+        GraphError: data or files are missing, or the folder holds another run.
+
+    Example::
+
+        recipe = find_recipe("cora-gcn")
+        train("cora-gcn", recipe, "runs/cora", seeds=range(10))["mean"]
+    """
+    job = Job() if job is None else job
+    if not seeds:
+        raise expected("seeds", "at least one", seeds)
+    top = RunFolder(out)
+    folders = [top.path] if len(seeds) == 1 else [top.path / f"seed-{seed}" for seed in seeds]
+    start = time.perf_counter()
+    for folder, seed in zip(folders, seeds, strict=True):
+        _check(RunFolder(folder), _config(name, recipe, seed), resume=job.resume)
+    results = [_once(name, recipe, folder, seed, job) for folder, seed in zip(folders, seeds, strict=True)]
+    total = summary(name, recipe, results, time.perf_counter() - start)
+    if len(seeds) > 1:
+        write_json(top / "summary.json", total | {"runs": [folder.name for folder in folders]})
+    return total
+
+
+def summary(name: str, recipe: Recipe, results: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    """Return mean and sample standard deviation of what some runs gave; shares are in per cent."""
+    values = [result["value"] for result in results]
+    return {
+        "recipe": name,
+        "metric": recipe.metrics[0],
+        "mean": statistics.fmean(values),
+        "std": statistics.stdev(values) if len(values) > 1 else 0.0,
+        "values": values,
+        "seconds": seconds,
+        "split": "dev" if recipe.reports == "val" else recipe.reports,
+        "unit": metric(recipe.metrics[0]).unit,
+    }
+
+
+def _config(name: str, recipe: Recipe, seed: int) -> dict[str, Any]:
+    return {"recipe": name, "seed": seed, "options": dataclasses.asdict(recipe)}
+
+
+def _check(folder: RunFolder, config: dict[str, Any], *, resume: bool) -> None:
+    """See that the folder is free, or holds the beginning of this very run."""
+    path = folder / "config.json"
+    if not path.exists():
+        return
+    if not resume:
+        text = f"{folder.path}, which holds a run; resume goes on with it"
+        raise expected("out", "a folder without a run", Words(text))
+    began = read_json(path)
+    for key in ("recipe", "seed"):
+        if began.get(key) != config[key]:
+            raise expected(key, f"{began.get(key)!r}, as the run in {folder.path} began with", config[key])
+    for key, value in config["options"].items():
+        if began["options"].get(key) != value and not _may_grow(key, began["options"], config["options"]):
+            raise expected(key, f"{began['options'].get(key)!r}, as the run in {folder.path} began with", value)
+
+
+def _may_grow(key: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Say whether more epochs are but a continuation: so they are where the learning rate does not look at the end."""
+    steady = before["schedule"] in ("constant", "step") and not before["warmup"]
+    return key == "epochs" and steady and bool(now[key] > before[key])
+
+
+def _once(name: str, recipe: Recipe, path: Path, seed: int, job: Job) -> dict[str, Any]:
+    folder = RunFolder(path)
+    config = _config(name, recipe, seed)
+    if folder.result is not None and read_json(folder / "config.json") == config:
+        return folder.result  # over already: resuming finds nothing to do
+    result: dict[str, Any] = launch(job.machine, _train, name, recipe, path, seed, job)
+    return result
+
+
+def _train(fabric: Fabric, name: str, recipe: Recipe, path: Path, seed: int, job: Job) -> dict[str, Any]:
+    """Train once, in each process."""
+    start = time.perf_counter()
+    folder = RunFolder(path)
+    task, facts = recipe.task(job.source, seed)
+    first = fabric.global_rank == 0
+    if first:
+        write_json(folder / "facts.json", facts)
+        write_json(folder / "config.json", _config(name, recipe, seed))
+    outcome = fit(
+        task, recipe, seed=seed, fabric=fabric, workers=job.machine.workers, folder=folder, resume=job.resume,
+        save_every=job.save_every, tensorboard=job.tensorboard, name=f"{name}, seed {seed}",
+    )  # fmt: skip
+    report = outcome.val if recipe.reports == "val" else outcome.test
+    measured = report[recipe.metrics[0]]
+    result = {
+        "recipe": name,
+        "seed": seed,
+        "metric": recipe.metrics[0],
+        "split": "dev" if recipe.reports == "val" else recipe.reports,
+        "value": round(100 * measured, 4) if metric(recipe.metrics[0]).unit == "%" else measured,
+        "best_epoch": outcome.best_epoch,
+        "epochs": outcome.epochs,
+        "val": outcome.val,
+        "test": outcome.test,
+        "seconds": time.perf_counter() - start,
+    }
+    if first:
+        curves(outcome.records, folder / "curves.png", title=f"{name}, seed {seed}")
+        write_json(folder / "result.json", result)
+    return result

@@ -1,0 +1,86 @@
+"""Which examples are in which step, for which process: a function of seed and epoch alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from multiprocessing import get_all_start_methods
+from typing import TYPE_CHECKING
+
+import torch
+import torch.utils.data
+from torch import Tensor
+
+from .settings import Training
+from .task import Batch, Split
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+__all__ = ["draw", "judged", "steps_in"]
+
+
+def steps_in(split: Split, settings: Training) -> int:
+    """Return the number of steps of an epoch."""
+    return -(-split.size // (settings.batch_size or split.size))
+
+
+def draw(
+    split: Split, settings: Training, fabric: Fabric, seed: int, epoch: int, done: int, workers: int
+) -> Iterator[Sequence[Batch]]:
+    """Yield this process's batches of an epoch but for the first `done`, each in the parts that it is run in."""
+    steps = _Steps(split, settings, fabric, seed, epoch)
+    rest = range(done, len(steps))
+    if not workers:
+        made: Iterator[Sequence[Batch]] = (steps[i] for i in rest)
+    else:
+        # A generator of its own: the loader draws from it, and must not disturb the model's.
+        loader = torch.utils.data.DataLoader(
+            steps, batch_size=None, sampler=rest, num_workers=workers, generator=torch.Generator(),
+            multiprocessing_context="fork" if "fork" in get_all_start_methods() else None,
+        )  # fmt: skip
+        made = iter(loader)
+    if fabric.device.type == "cpu":
+        return made
+    return ([part.to(fabric.device) for part in parts] for parts in made)
+
+
+class _Steps(torch.utils.data.Dataset[Sequence[Batch]]):
+    """The batches of one epoch."""
+
+    def __init__(self, split: Split, settings: Training, fabric: Fabric, seed: int, epoch: int) -> None:
+        self.split, self.parts = split, settings.accumulate
+        self.rank, self.world = fabric.global_rank, fabric.world_size
+        if settings.batch_size:
+            generator = torch.Generator().manual_seed((seed << 32) + epoch)
+            self.chosen = torch.randperm(split.size, generator=generator).split(settings.batch_size)
+        else:
+            self.chosen = (torch.arange(split.size),)
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, i: int) -> Sequence[Batch]:
+        if self.parts == self.world == 1:
+            return (self.split.collate(self.chosen[i]),)
+        mine = self.chosen[i][self.rank :: self.world]
+        shares = mine.tensor_split(self.parts)
+        if self.world == 1:
+            return [self.split.collate(share) for share in shares if len(share)]
+        return [_collate(self.split, share)[0] for share in shares]  # as many in each process
+
+
+def _collate(split: Split, indices: Tensor) -> tuple[Batch, bool]:
+    """Make a batch and say whether it counts: for no examples at all, one that doesn't stands in."""
+    if len(indices):
+        return split.collate(indices), True
+    return split.collate(torch.tensor([0])).without_weight(), False
+
+
+def judged(split: Split, settings: Training, fabric: Fabric) -> list[tuple[Batch, bool]]:
+    """Return this process's share of a split in batches, made once, each with whether it counts."""
+    if not split.size:
+        return []
+    mine = torch.arange(split.size)[fabric.global_rank :: fabric.world_size]
+    size = settings.eval_batch_size if settings.batch_size else max(1, len(mine))
+    made = [_collate(split, indices) for indices in (mine.split(size) if len(mine) else [mine])]
+    return [(batch.to(fabric.device), counts) for batch, counts in made]

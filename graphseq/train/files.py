@@ -1,0 +1,91 @@
+"""Files that are either whole or not there: tensors as safetensors, all else as JSON. Nothing here can run code."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ..errors import GraphError, Words, expected
+
+__all__ = ["read_json", "read_tensors", "write_bytes", "write_json", "write_tensors"]
+
+_META = "graphseq"
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name, make sure of it and rename it.
+
+    Raises:
+        GraphError: it cannot be written, as on a full disk; a file of that name is left as it was.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=f".{path.name}-", dir=path.parent, delete=False) as file:
+            temporary = file.name
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise GraphError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, atomically; numbers come back bit for bit."""
+    write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        GraphError: there is no such file, or it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise expected("run", "the folder of a run", Words(f"{path.parent}, which has no {path.name}")) from None
+    except (OSError, ValueError) as error:
+        raise GraphError(f"{path} cannot be read: {error}") from None
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+    """Write tensors, and what else there is to know as JSON in the file's header, atomically."""
+    from safetensors.torch import save
+
+    seen: set[int] = set()
+    apart = {}
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        apart[name] = tensor.clone() if tensor.data_ptr() in seen else tensor  # tied weights are written twice
+        seen.add(tensor.data_ptr())
+    write_bytes(path, save(apart, metadata={_META: json.dumps(meta)}))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what :func:`write_tensors` wrote, onto the CPU.
+
+    Raises:
+        GraphError: there is no such file, or it is damaged, or not of graphseq.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise expected("run", "the folder of a run", Words(f"{path.parent}, which has no {path.name}"))
+    try:
+        with safe_open(path, framework="pt") as file:
+            meta = json.loads((file.metadata() or {})[_META])
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, KeyError, ValueError, OSError, RuntimeError) as error:
+        raise GraphError(f"{path} is damaged or not a file of graphseq: {error}") from None
+    return tensors, meta

@@ -1,0 +1,128 @@
+"""Where to train: device, precision and processes, by Lightning Fabric; none of it is the loop's concern."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from ..errors import GraphError, Words, expected
+from .options import option, validate
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+__all__ = ["Machine", "launch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where a run takes place: nothing here is meant to change what comes out, beyond rounding.
+
+    ``processes`` above 1 trains data-parallel: each process has a copy of the model and a share of each batch
+    (``DistributedDataParallel``; gloo on the CPU, NCCL on CUDA). Under ``torchrun``, also on several machines, the
+    processes are torchrun's, and ``processes`` is their number on each machine.
+
+    >>> Machine(processes=2).processes
+    2
+    """
+
+    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
+    precision: Literal["32-true", "16-mixed", "bf16-mixed", "64-true"] = option("32-true", "of numbers")
+    processes: int = option(1, "processes that train together, on each machine", low=1)
+    workers: int = option(0, "processes that prepare batches; 0 prepares them between the steps", low=0)
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        validate(self)
+        kind, _, index = self.device.partition(":")
+        if kind not in ("auto", "cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal())):
+            raise expected("device", "auto, cpu, cuda, cuda:N or mps", self.device)
+        if kind == "cuda" and not torch.cuda.is_available():
+            raise expected("device", "a device that PyTorch sees", Words("'cuda'; this PyTorch sees no CUDA device"))
+        if index and int(index) >= torch.cuda.device_count():
+            raise expected("device", f"a number below {torch.cuda.device_count()} behind cuda:", self.device)
+        if index and self.processes > 1:
+            raise expected("device", "cuda without a number where processes is above 1", self.device)
+        if kind == "mps" and not torch.backends.mps.is_available():
+            raise expected("device", "a device that PyTorch sees", Words("'mps'"))
+
+    def fabric(self) -> Fabric:
+        """Return the Fabric, not yet launched."""
+        import logging
+
+        from lightning_fabric import Fabric
+
+        # What it says of its rendezvous is of no use to who waits for a result.
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+        kind, _, index = self.device.partition(":")
+        if kind == "auto":
+            kind = "cuda" if torch.cuda.is_available() else "cpu"
+        if kind == "cuda":  # the same seed gives the same result
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.use_deterministic_algorithms(True, warn_only=True)
+        together = _under_torchrun() or self.processes > 1
+        strategy = ("ddp" if _under_torchrun() else "ddp_spawn") if together else "auto"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Fabric(
+                accelerator=kind,
+                devices=[int(index)] if index else self.processes,
+                num_nodes=_machines(self.processes),
+                strategy=strategy,
+                precision=self.precision,
+            )
+
+
+def _under_torchrun() -> bool:
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def _machines(processes: int) -> int:
+    if not _under_torchrun():
+        return 1
+    here, world = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
+    if here != processes:
+        raise expected("processes", f"the {here} that torchrun starts on each machine", processes)
+    return world // here
+
+
+def launch(machine: Machine, function: Callable[..., Any], *args: Any) -> Any:
+    """Call ``function(fabric, *args)`` in each process and return what the first of them returns.
+
+    With several processes the function and its arguments must be such that ``pickle`` can pass them on, and the
+    calling script must guard its entry point by ``if __name__ == "__main__"``.
+
+    Raises:
+        GraphError: the function raised one, in whichever process.
+    """
+    fabric = machine.fabric()
+    if machine.processes == 1 or _under_torchrun():
+        fabric.launch()
+        return function(fabric, *args)
+    # Ctrl-C reaches all processes; those that train save what they have, and this one waits for them.
+    main = threading.current_thread() is threading.main_thread()
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+    try:
+        result = fabric.launch(partial(_guarded, function=function, args=args))
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, previous)
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+def _guarded(fabric: Fabric, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Hand an error of the caller's on as a value: raised in a child, it would come out as a wall of text."""
+    try:
+        return function(fabric, *args)
+    except GraphError as error:
+        return error

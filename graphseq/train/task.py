@@ -1,0 +1,89 @@
+"""What is trained: a model, splits that make batches, a loss and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+__all__ = ["Batch", "Split", "Task", "class_loss"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some examples, ready for the model.
+
+    Args:
+        inputs: the model's arguments: tensors, topologies.
+        target: `[n]` or `[n, …]`, what to predict.
+        index: int64 `[n]`, the row of the model's output for each target; by default all, in order.
+        weight: `[n]`, how much each target counts in the loss; by default 1.
+    """
+
+    inputs: tuple[Any, ...]
+    target: Tensor
+    index: Tensor | None = None
+    weight: Tensor | None = None
+
+    def to(self, device: torch.device) -> Batch:
+        """Return it on a device."""
+        inputs = tuple(part.to(device) if hasattr(part, "to") else part for part in self.inputs)
+        index, weight = (None if part is None else part.to(device) for part in (self.index, self.weight))
+        return Batch(inputs, self.target.to(device), index, weight)
+
+    def rows(self, output: Tensor) -> Tensor:
+        """Return those of the model's rows that the targets belong to."""
+        return output if self.index is None else output.index_select(0, self.index)
+
+    def without_weight(self) -> Batch:
+        """Return it so that it counts for nothing."""
+        return replace(self, weight=torch.zeros(len(self.target)))
+
+
+@dataclass(frozen=True)
+class Split:
+    """A part of the data.
+
+    Args:
+        size: the number of examples.
+        collate: makes a batch of the examples with these indices, int64 `[n]`, n at least 1. It must not draw
+            random numbers: it may run in another process.
+    """
+
+    size: int
+    collate: Callable[[Tensor], Batch]
+
+
+def class_loss(scores: Tensor, target: Tensor) -> Tensor:
+    """Return the cross entropy of each row, `[n]`, of scores `[n, C]` and classes int64 `[n]`."""
+    return cross_entropy(scores, target, reduction="none")
+
+
+@dataclass
+class Task:
+    """All that :func:`graphseq.train.fit` needs to know beside the options.
+
+    The model takes a batch's ``inputs`` and returns scores, or a pair of scores and a scalar that is added to
+    the loss, such as a link loss.
+
+    Args:
+        model: with weights as training begins.
+        train: what to learn from.
+        val: what chooses the epoch; without it the last one counts.
+        test: what is judged once, with the epoch chosen.
+        loss: of scores and targets, one number a row.
+        metrics: names out of :data:`graphseq.train.METRICS`; the first is the one that is reported.
+        groups: the optimizer's parameter groups, with options of their own; by default one of all parameters.
+    """
+
+    model: nn.Module
+    train: Split
+    val: Split | None = None
+    test: Split | None = None
+    loss: Callable[[Tensor, Tensor], Tensor] = class_loss
+    metrics: Sequence[str] = ("accuracy",)
+    groups: Sequence[Mapping[str, Any]] = field(default_factory=list)
