@@ -6,7 +6,7 @@ import io
 import os
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import GraphError, Words, expected
 
@@ -24,7 +24,7 @@ INK, GREY = "#222222", "#8C8C8C"
 _FORMATS = (".png", ".svg")
 
 
-def figure(width: float, height: float) -> Figure:
+def figure(width: float, height: float, *, constrained: bool = True) -> Figure:
     """Return an empty figure of so many inches on a canvas that needs no screen and no global state.
 
     Raises:
@@ -35,7 +35,8 @@ def figure(width: float, height: float) -> Figure:
         from matplotlib.figure import Figure
     except ImportError:
         raise GraphError("pictures need matplotlib, which is not installed: pip install matplotlib") from None
-    made = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
+    layout: Literal["constrained"] | None = "constrained" if constrained else None
+    made = Figure(figsize=(width, height), dpi=150, layout=layout, facecolor="white")
     FigureCanvasAgg(made)
     return made
 
@@ -84,7 +85,7 @@ def save(made: Figure, path: Path_) -> Figure:
     file, content = Path(path), io.BytesIO()
     kind = file.suffix.lower()[1:]
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "graphseq"}):  # text stays text; same bytes
-        made.savefig(content, format=kind, metadata={"Date": None} if kind == "svg" else None)
+        made.savefig(content, format=kind, dpi=made.dpi, metadata={"Date": None} if kind == "svg" else None)
     scratch = file.with_name(f".{file.name}-{secrets.token_hex(4)}")
     try:
         scratch.write_bytes(content.getvalue())
