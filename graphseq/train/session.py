@@ -172,11 +172,7 @@ class Session:
             scores.append(batch.rows(output)[: None if counts else 0].float())
             targets.append(batch.target[: None if counts else 0])
         found = (scores[0], targets[0]) if len(scores) == 1 else (torch.cat(scores), torch.cat(targets))
-        if self.fabric.world_size == 1:
-            return found
-        from torchmetrics.utilities.distributed import gather_all_tensors  # shards may differ in length
-
-        return torch.cat(gather_all_tensors(found[0])), torch.cat(gather_all_tensors(found[1]))
+        return torch.cat(self._all_gather(found[0])), torch.cat(self._all_gather(found[1]))
 
     def judge(self, split: Split) -> dict[str, float]:
         """Return the mean loss and the metrics of a split."""
@@ -210,17 +206,18 @@ class Session:
             tensors |= {f"optimizer/{i}/{name}": torch.as_tensor(value) for name, value in values.items()}
         for name, value in random_states().items():
             tensors |= {f"random/{rank}/{name}": state for rank, state in enumerate(self._all_gather(value))}
-        tensors["losses"] = self._all_gather(self._losses)
+        tensors["losses"] = torch.stack(self._all_gather(self._losses))
         numbers = {"epoch": self.epoch, "batch": self.batch, "weights": self._weights, "seed": self.seed}
         best = {"best_epoch": self.best_epoch, "best_value": self.best_value}
         return tensors, numbers | best | {"processes": self.fabric.world_size}
 
-    def _all_gather(self, tensor: Tensor) -> Tensor:
-        """Return the tensors of all processes, one behind the other."""
+    def _all_gather(self, tensor: Tensor) -> list[Tensor]:
+        """Return the tensors of all processes; they may differ in length."""
         if self.fabric.world_size == 1:
-            return tensor[None]
-        gathered = self.fabric.all_gather(tensor.to(self.fabric.device))
-        return cast(Tensor, gathered)
+            return [tensor]
+        from torchmetrics.utilities.distributed import gather_all_tensors
+
+        return gather_all_tensors(tensor.to(self.fabric.device))
 
     def _all_reduce(self, tensor: Tensor, how: str) -> Tensor:
         return cast(Tensor, self.fabric.all_reduce(tensor, reduce_op=how))

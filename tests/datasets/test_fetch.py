@@ -1,0 +1,268 @@
+import multiprocessing
+import os
+import socket
+
+import pytest
+
+from graphseq.datasets import fetch
+from graphseq.datasets.fetch import download, find_or_fetch
+from graphseq.errors import CorruptData, GraphError, MissingData
+
+TEXT = bytes(range(256)) * 1000  # longer than a block
+
+
+@pytest.fixture
+def into(tmp_path):
+    folder = tmp_path / "into"
+    folder.mkdir()
+    return folder
+
+
+def test_a_download(site, into):
+    site.lay("a.txt", TEXT)
+    assert download(f"{site.url}/a.txt", into) == into / "a.txt"
+    assert (into / "a.txt").read_bytes() == TEXT
+    assert os.listdir(into) == ["a.txt"]
+    download(f"{site.url}/a.txt", into)
+    assert len(site.requests) == 1  # it is there
+
+
+def test_one_that_breaks_off_is_gone_on_with(site, into):
+    site.lay("a.txt", TEXT, cut=[100_000, 200_000])
+    download(f"{site.url}/a.txt", into)
+    assert (into / "a.txt").read_bytes() == TEXT
+    assert site.requests == [
+        ("a.txt", None, None),
+        ("a.txt", "bytes=100000-", '"1"'),
+        ("a.txt", "bytes=200000-", '"1"'),
+    ]
+
+
+def test_what_another_process_left_is_gone_on_with(site, into):
+    page = site.lay("a.txt", TEXT, cut=[100_000])
+    with pytest.raises(CorruptData, match=r"a\.txt was cut: expected 256000 bytes, got 100000"):
+        download(f"{site.url}/a.txt", into, retries=0)
+    assert not (into / "a.txt").exists() and (into / "a.txt.part").stat().st_size == 100_000
+    download(f"{site.url}/a.txt", into, retries=0)
+    assert (into / "a.txt").read_bytes() == page.content and site.requests[-1][1] == "bytes=100000-"
+    assert os.listdir(into) == ["a.txt"]
+
+
+def test_a_file_that_changed_in_the_meantime_is_begun_anew(site, into):
+    site.lay("a.txt", TEXT, cut=[100_000])
+    with pytest.raises(CorruptData):
+        download(f"{site.url}/a.txt", into, retries=0)
+    site.lay("a.txt", TEXT[::-1], etag='"2"')
+    download(f"{site.url}/a.txt", into)
+    assert (into / "a.txt").read_bytes() == TEXT[::-1]
+    assert site.requests[-1] == ("a.txt", "bytes=100000-", '"1"')
+
+
+@pytest.mark.parametrize("options", [{"ranges": False}, {"etag": None}, {"etag": 'W/"1"'}])
+def test_a_server_that_cannot_go_on_is_asked_for_all(site, into, options):
+    site.lay("a.txt", TEXT, cut=[100_000], **options)
+    download(f"{site.url}/a.txt", into)
+    assert (into / "a.txt").read_bytes() == TEXT
+    assert len(site.requests) == 2
+
+
+def test_a_part_as_long_as_the_whole(site, into):
+    """A process that dies just before the last step leaves one."""
+    site.lay("a.txt", TEXT, cut=[100_000])
+    with pytest.raises(CorruptData):
+        download(f"{site.url}/a.txt", into, retries=0)
+    (into / "a.txt.part").write_bytes(TEXT)
+    download(f"{site.url}/a.txt", into, retries=0)
+    assert (into / "a.txt").read_bytes() == TEXT and len(site.requests) == 3
+
+
+def test_a_part_whose_note_is_broken_is_begun_anew(site, into):
+    site.lay("a.txt", TEXT)
+    (into / "a.txt.part").write_bytes(b"something else")
+    for note in ("", "[]", "{}", '{"url": "http://other", "version": "1"}'):
+        (into / "a.txt.part.json").write_text(note)
+        download(f"{site.url}/a.txt", into)
+        assert (into / "a.txt").read_bytes() == TEXT
+        (into / "a.txt").rename(into / "a.txt.part")
+    assert {asked for _, asked, _ in site.requests} == {None}
+
+
+def test_failures_that_pass_are_tried_again_and_others_are_not(site, into):
+    site.lay("a.txt", TEXT, fail=[503, 500])
+    assert download(f"{site.url}/a.txt", into).is_file() and len(site.requests) == 3
+    with pytest.raises(GraphError, match=r"b\.txt could not be downloaded: HTTP Error 404"):
+        download(f"{site.url}/b.txt", into)
+    assert len(site.requests) == 4
+    site.lay("c.txt", TEXT, fail=[503] * 9)
+    with pytest.raises(GraphError, match=r"c\.txt could not be downloaded: HTTP Error 503"):
+        download(f"{site.url}/c.txt", into, retries=2)
+    assert len(site.requests) == 7
+
+
+def test_one_that_is_cut_each_time_is_named(site, into):
+    site.lay("a.txt", TEXT, ranges=False, cut=[10, 20, 30])
+    with pytest.raises(CorruptData, match=r"a\.txt was cut: expected 256000 bytes, got 30"):
+        download(f"{site.url}/a.txt", into, retries=2)
+    assert not (into / "a.txt").exists()
+
+
+def test_a_server_that_says_nothing(into, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.txt"
+        with pytest.raises(GraphError, match=r"a\.txt could not be downloaded: .*timed out"):
+            download(url, into, timeout=0.05, retries=0)
+        monkeypatch.setenv("GRAPHSEQ_TIMEOUT", "0.05")
+        with pytest.raises(GraphError, match="timed out"):
+            download(url, into, retries=0)
+    with pytest.raises(GraphError, match="could not be downloaded: .*refused"):
+        download(url, into, retries=0)
+
+
+@pytest.mark.parametrize("value", ["soon", "0", "-1", "nan"])
+def test_a_timeout_that_is_none(into, monkeypatch, value):
+    monkeypatch.setenv("GRAPHSEQ_TIMEOUT", value)
+    with pytest.raises(GraphError, match="`GRAPHSEQ_TIMEOUT`: expected a number of seconds above 0"):
+        download("http://127.0.0.1:1/a.txt", into)
+
+
+def lay(folder, *files):
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        (folder / file).write_text(str(folder))
+    return folder
+
+
+def fetcher(site, *names):
+    def fetch_them(folder):
+        for name in names:
+            download(f"{site.url}/{name}", folder)
+
+    return fetch_them
+
+
+def test_the_files_land_in_the_cache_with_their_checksums(site, cache):
+    for name in "ab":
+        site.lay(name, f"text {name}")
+    home = find_or_fetch("set/raw", ["a"], None, how="Ask.", fetch=fetcher(site, "a", "b"))
+    assert home == cache / "set/raw"
+    assert sorted(os.listdir(home)) == ["SHA256SUMS", "a", "b"]
+    assert [line.split()[1] for line in (home / "SHA256SUMS").read_text().splitlines()] == ["a", "b"]
+    assert os.listdir(cache / "set") == ["raw"]
+    assert find_or_fetch("set/raw", ["a"], None, how="Ask.", fetch=fetcher(site, "lost")) == home
+    assert len(site.requests) == 2
+
+
+def test_half_of_a_set_is_nothing_but_is_not_asked_for_again(site, cache):
+    site.lay("a", "text a")
+
+    def find():
+        return find_or_fetch("set", ["a", "b"], None, how="Ask.", fetch=fetcher(site, "a", "b"))
+
+    with pytest.raises(MissingData, match=r"(?s)looked for.*/b could not be downloaded: .*404.*\nAsk\."):
+        find()
+    assert not (cache / "set").exists()
+    site.lay("b", "text b")
+    assert (find() / "b").read_text() == "text b"
+    assert [path for path, *_ in site.requests] == ["a", "b", "b"]
+
+
+def test_files_that_lie_in_the_cache_already_are_kept(site, cache):
+    lay(cache / "set", "a")
+    for name in "ab":
+        site.lay(name, f"text {name}")
+    home = find_or_fetch("set", ["a", "b"], None, how="Ask.", fetch=fetcher(site, "a", "b"))
+    assert (home / "a").read_text() == str(home) and (home / "b").read_text() == "text b"
+    assert (home / "SHA256SUMS").read_text().split()[1:] == ["b"]
+    assert not (cache / ".set.coming").exists()
+
+
+def test_a_set_without_the_files_that_it_should_have(site, cache):
+    site.lay("a", "text a")
+    with pytest.raises(MissingData, match="b, c was not in what was downloaded"):
+        find_or_fetch("set", ["a", "b", "c"], None, how="Ask.", fetch=fetcher(site, "a"))
+
+
+def test_what_is_not_as_recorded_is_refused_and_fetched_anew(site, cache, monkeypatch):
+    digest = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"  # of "foo"
+    monkeypatch.setattr("graphseq.datasets.checksums.RECORDED", {"set": {"a": (digest, 3)}})
+    site.lay("a", "fop")
+
+    def find():
+        return find_or_fetch("set", ["a"], None, how="Ask.", fetch=fetcher(site, "a"))
+
+    with pytest.raises(CorruptData, match=f"set/a as it was downloaded: expected 3 bytes of SHA-256 {digest}, got 3 "):
+        find()
+    assert not (cache / "set").exists()
+    site.lay("a", "foo")
+    assert (find() / "a").read_text() == "foo"
+
+
+def test_files_that_are_nowhere(monkeypatch, tmp_path, no_sockets):
+    lay(tmp_path / "mine/set", "a")
+    monkeypatch.setenv("GRAPHSEQ_DATA", str(tmp_path / "env"))
+
+    def fail(folder):
+        raise AssertionError("whoever hands in a root gets no download")
+
+    with pytest.raises(MissingData) as caught:
+        find_or_fetch("set", ["a", "b", "c"], tmp_path / "mine", how="Ask the author.", fetch=fail)
+    assert str(caught.value).splitlines() == [
+        "set is in no data root; looked for",
+        f"  {tmp_path}/mine/set/b, c",
+        f"  {tmp_path}/env/set/a, b, c",
+        f"  {tmp_path}/cache/set/a, b, c",
+        "Nothing was downloaded, since a data root was handed in.",
+        "Ask the author.",
+    ]
+
+
+@pytest.mark.parametrize("how", ["argument", "environment"])
+def test_offline(monkeypatch, cache, no_sockets, how):
+    if how == "environment":
+        monkeypatch.setenv("GRAPHSEQ_OFFLINE", "1")
+
+    def fetch_it(folder):
+        return download("http://127.0.0.1:1/a", folder)
+
+    with pytest.raises(MissingData, match="Nothing was downloaded: offline"):
+        find_or_fetch("set", ["a"], None, how="Ask.", fetch=fetch_it, offline=how == "argument")
+    assert not cache.exists()
+    monkeypatch.setenv("GRAPHSEQ_OFFLINE", "0")
+    with pytest.raises(AssertionError, match="a socket was opened"):  # else the test could not fail
+        find_or_fetch("set", ["a"], None, how="Ask.", fetch=fetch_it)
+
+
+def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path, site):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GRAPHSEQ_CACHE", str(tmp_path / "file"))
+    with pytest.raises(GraphError, match="`GRAPHSEQ_CACHE`: expected a cache folder that can be written to"):
+        find_or_fetch("set", ["a"], None, how="Ask.", fetch=fetcher(site, "a"))
+
+
+def _find_in_a_process(site, results):
+    home = find_or_fetch("set", ["a"], None, how="Ask.", fetch=fetcher(site, "a"))
+    results.put((home / "a").read_bytes() == TEXT)
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
+def test_two_processes_at_once(site, cache):
+    site.lay("a", TEXT, delay=0.3)
+    context = multiprocessing.get_context("fork")
+    results = context.SimpleQueue()
+    processes = [context.Process(target=_find_in_a_process, args=(site, results)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(30)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert results.get() and results.get()
+    assert len(site.requests) == 1  # the second waited, and found it
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.gz"])
+@pytest.mark.parametrize("content", [b"", b"an error page", b"PK\x03\x04 cut", b"\x1f\x8b\x08\x00 cut"])
+def test_archives_that_are_none(into, name, content):
+    (into / name).write_bytes(content)
+    with pytest.raises(GraphError, match=rf"{name[0]}\.{name[2:]} from the server is not a sound archive"):
+        fetch.unpack(into / name, into)
+    assert not os.listdir(into)
