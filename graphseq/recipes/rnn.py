@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..datasets import digits
+from ..convert import Vocabulary
+from ..datasets import SENTIMENTS, SST, Phrases, digits
 from ..errors import Words, expected
-from ..nn import SequenceClassifier
+from ..nn import LSTM, SequenceClassifier
+from ..topology import Topology
 from ..train import Batch, Split, option
 from .base import Facts, Prediction, Recipe, Source, Splits
+from .sentiment import decaying, forget, read_sst, words_of
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
 
-__all__ = ["RECIPES", "DigitsGRU"]
+__all__ = ["RECIPES", "DigitsGRU", "SentimentLSTM"]
 
 _PIXELS = 64
 
@@ -87,4 +91,103 @@ class DigitsGRU(Recipe):
         return Prediction(Batch((x,), torch.zeros(1, dtype=torch.int64)), ["digit"])
 
 
-RECIPES: dict[str, Recipe] = {"digits-gru": DigitsGRU()}
+@dataclass(frozen=True, kw_only=True)
+class SentimentLSTM(Recipe):
+    """An LSTM, both ways, over the words of sentences and phrases: the Tree-LSTM's rival that sees no tree."""
+
+    summary: ClassVar[str] = "sentiment of a sentence, from its words in order"
+    network: ClassVar[str] = "bidirectional LSTM"
+    reports: ClassVar[str] = "val"
+    input: ClassVar[str] = "a sentence"
+    example: ClassVar[str] = "It is not bad at all ."
+
+    epochs: int = 4
+    batch_size: int = 64
+    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    lr: float = 2e-3
+    weight_decay: float = 0.1
+    schedule: Literal["constant", "cosine", "linear", "step", "onecycle"] = "cosine"
+    average: float = 0.99
+    select: Literal["loss", "metric"] = "metric"
+    check: bool = option(True, "whether the files must be the published ones")
+    phrases: bool = option(True, "whether to train on phrases too, not on whole sentences alone")
+    embedding: int = option(300, "size of the words' vectors", low=1)
+    embedding_decay: float = option(1.0, "weight decay of the words' vectors", low=0)
+    hidden: int = option(150, "hidden units, each way", low=1)
+    dropout: float = option(0.5, "of words' vectors and of states", low=0, high=1)
+    unknown: float = option(0.1, "share of words that are made unknown in training", low=0, high=1)
+
+    def data(self, source: Source, seed: int) -> list[SST | None]:
+        """Read the splits; the test split may be missing."""
+        return read_sst(source, "fine", self.check)
+
+    def facts(self, data: Any) -> Facts:
+        """Return the classes and the words."""
+        return {"classes": list(SENTIMENTS), "words": list(data[0].vocabulary.words)}
+
+    def model(self, facts: Facts) -> nn.Module:
+        """Make the network."""
+        sizes = (len(facts["words"]) + 1, self.embedding, self.hidden, len(facts["classes"]))
+        return _Sentences(*sizes, self.dropout, self.unknown)
+
+    def splits(self, data: Any, facts: Facts, seed: int) -> Splits:
+        """Return the published splits: phrases or sentences to train on, sentences to judge."""
+        train, dev, test = data
+        judged = [None if part is None else _whole(part) for part in (dev, test)]
+        taught = _sequences(train.phrases()) if self.phrases else _whole(train)
+        return Splits(taught, judged[0], judged[1])  # type: ignore[arg-type]
+
+    def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
+        """Return the words' vectors, which decay more, and the rest."""
+        return decaying(model, self.embedding_decay)
+
+    def read(self, text: str, facts: Facts, source: Source) -> Prediction:
+        """Read a sentence."""
+        words = words_of(text)
+        vocabulary = Vocabulary(tuple(facts["words"]), lower=True)
+        inputs = (torch.tensor(vocabulary.encode(words)), Topology.chain([len(words)]))
+        return Prediction(Batch(inputs, torch.zeros(1, dtype=torch.int64)), [" ".join(words)])
+
+
+class _Sentences(nn.Module):
+    """Scores from the last states of both directions."""
+
+    def __init__(
+        self, num_words: int, embedding_size: int, hidden_size: int, num_classes: int, dropout: float, unknown: float
+    ) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(num_words, embedding_size)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        self.lstm = LSTM(embedding_size, hidden_size, bidirectional=True)
+        self.dropout, self.unknown = nn.Dropout(dropout), unknown
+        self.classifier = nn.Linear(2 * hidden_size, num_classes)
+
+    def forward(self, word: Tensor, topology: Topology) -> Tensor:
+        if self.training:
+            word = forget(word, self.unknown)
+        _, (h, _) = self.lstm(self.dropout(self.embedding(word)), topology=topology)
+        scores: Tensor = self.classifier(self.dropout(torch.cat([h[0], h[1]], 1)))
+        return scores
+
+
+def _whole(split: SST) -> Split:
+    """Return the sentences of a split."""
+    words = [tree.word[tree.word >= 0] for tree in split.trees]
+    lengths = torch.tensor([len(word) for word in words])
+    offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    return _sequences(Phrases(torch.cat(words), offsets, torch.stack([tree.y[0] for tree in split.trees])))
+
+
+def _sequences(phrases: Phrases) -> Split:
+    begins, lengths = phrases.offsets[:-1], phrases.offsets.diff()
+
+    def collate(indices: Tensor) -> Batch:
+        begin, length = begins[indices], lengths[indices]
+        first = length.cumsum(0) - length
+        at = torch.arange(int(length.sum())) + (begin - first).repeat_interleave(length)
+        return Batch((phrases.word[at], Topology.chain(length)), phrases.y[indices])
+
+    return Split(len(phrases), collate)
+
+
+RECIPES: dict[str, Recipe] = {"digits-gru": DigitsGRU(), "sst-lstm": SentimentLSTM()}

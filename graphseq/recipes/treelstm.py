@@ -1,0 +1,240 @@
+"""Tree-LSTMs: the sentiment of phrases and sentences, the verbs of functions' names.
+
+Tai, Socher & Manning (2015), Improved semantic representations from tree-structured LSTM networks.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..convert import KINDS, Vocabulary, encode_tokens, encode_words, leaf_spans, read_trees, syntax_tree
+from ..datasets import SENTIMENTS, SST, VERBS, FunctionTrees, stdlib_functions
+from ..errors import Words, expected
+from ..nn import TreeClassifier, TreeLSTM
+from ..topology import Topology, batch
+from ..train import Batch, Split, option
+from .base import Facts, Prediction, Recipe, Source, Splits
+from .sentiment import decaying, forget, read_sst, words_of
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
+
+__all__ = ["RECIPES", "SentimentTreeLSTM", "VerbTreeLSTM"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentimentTreeLSTM(Recipe):
+    """A binary Tree-LSTM on the Stanford Sentiment Treebank, trained on every phrase and judged at the roots.
+
+    No vectors from outside: the words' own are learnt, with strong decay. Some words are made unknown in training, so
+    that the unknown word's vector is learnt too.
+    """
+
+    summary: ClassVar[str] = "sentiment of every phrase of a sentence, on its tree"
+    network: ClassVar[str] = "binary Tree-LSTM"
+    reports: ClassVar[str] = "val"
+    input: ClassVar[str] = "a tree as (label (label word) (label word)), or a sentence, read as right-branching"
+    example: ClassVar[str] = "(_ (_ (_ not) (_ bad)) (_ (_ at) (_ all)))"
+
+    epochs: int = 6
+    batch_size: int = 25
+    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    lr: float = 2e-3
+    weight_decay: float = 0.1
+    schedule: Literal["constant", "cosine", "linear", "step", "onecycle"] = "cosine"
+    average: float = 0.99
+    select: Literal["loss", "metric"] = "metric"
+    labels_of: Literal["fine", "binary"] = option("fine", "fine: five classes; binary: positive or negative")
+    check: bool = option(True, "whether the files must be the published ones")
+    embedding: int = option(300, "size of the words' vectors", low=1)
+    embedding_decay: float = option(1.0, "weight decay of the words' vectors", low=0)
+    hidden: int = option(150, "hidden units", low=1)
+    dropout: float = option(0.5, "of words' vectors and of states", low=0, high=1)
+    unknown: float = option(0.1, "share of words that are made unknown in training", low=0, high=1)
+    root_weight: float = option(3.0, "how much a sentence counts beside a phrase", low=0)
+
+    def data(self, source: Source, seed: int) -> list[SST | None]:
+        """Read the splits; the test split may be missing."""
+        return read_sst(source, self.labels_of, self.check)
+
+    def facts(self, data: Any) -> Facts:
+        """Return the classes and the words."""
+        classes = list(SENTIMENTS) if self.labels_of == "fine" else ["negative", "positive"]
+        return {"classes": classes, "words": list(data[0].vocabulary.words)}
+
+    def model(self, facts: Facts) -> TreeClassifier:
+        """Make the network."""
+        model = _Sentiment(
+            len(facts["words"]) + 1, self.embedding, self.hidden, len(facts["classes"]), dropout=self.dropout
+        )
+        model.unknown = self.unknown
+        nn.init.normal_(model.embedding.weight, std=0.1)
+        return model
+
+    def splits(self, data: Any, facts: Facts, seed: int) -> Splits:
+        """Return the published splits: all phrases to train on, the roots to judge."""
+        train, dev, test = data
+        root_weight = self.root_weight
+        judged = [None if part is None else _tree_split(part.trees, None) for part in (dev, test)]
+        return Splits(_tree_split(train.trees, root_weight), judged[0], judged[1])  # type: ignore[arg-type]
+
+    def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
+        """Return the words' vectors, which decay more, and the rest."""
+        return decaying(model, self.embedding_decay)
+
+    def read(self, text: str, facts: Facts, source: Source) -> Prediction:
+        """Read a tree, or a sentence."""
+        vocabulary = Vocabulary(tuple(facts["words"]), lower=True)
+        text = text.strip()
+        tree = _one_tree(text if text.startswith("(") else _right_branching(text))
+        topology = Topology.from_data(tree)
+        if int(topology.in_degree.max()) > 2:
+            raise expected("input", "a tree whose nodes have at most two children", Words("one with more"))
+        spans = _phrases(tree)
+        batch = Batch((encode_words(tree, vocabulary), topology), torch.zeros(len(spans), dtype=torch.int64))
+        return Prediction(batch, spans)
+
+
+class _Sentiment(TreeClassifier):
+    """A tree classifier that forgets some words in training."""
+
+    unknown = 0.0
+
+    def forward(self, symbols: Tensor, topology: Topology, *, roots: bool = False) -> Tensor:
+        """Return scores of every node, or of the roots."""
+        if self.training and self.unknown:
+            symbols = forget(symbols, self.unknown)
+        return super().forward(symbols, topology, roots=roots)
+
+
+def _tree_split(trees: Sequence[Data], root_weight: float | None) -> Split:
+    """Return trees to train on, each labelled node counting, or, without a weight, to judge by their roots."""
+    topologies = _topologies(trees)
+
+    def collate(indices: Tensor) -> Batch:
+        chosen = indices.tolist()
+        topology = batch([topologies[i] for i in chosen])
+        word, y = (torch.cat([trees[i][name] for i in chosen]) for name in ("word", "y"))
+        if root_weight is None:
+            return Batch((word, topology), y[topology.roots], topology.roots)
+        weight = torch.ones(len(y)).index_fill(0, topology.roots, root_weight)
+        nodes = (y >= 0).nonzero()[:, 0]
+        if len(nodes) == len(y):
+            return Batch((word, topology), y, weight=weight)
+        return Batch((word, topology), y[nodes], nodes, weight[nodes])  # neutral phrases of the binary task
+
+    return Split(len(trees), collate)
+
+
+def _topologies(trees: Sequence[Data]) -> list[Topology]:
+    found = [Topology.from_data(tree) for tree in trees]
+    for topology in found:
+        _ = topology.level  # computed once here, then joined in every batch
+    return found
+
+
+def _one_tree(text: str) -> Data:
+    trees = read_trees(text)
+    if len(trees) != 1:
+        raise expected("input", "one tree or sentence", Words(f"{len(trees)} trees"))
+    return trees[0]
+
+
+def _right_branching(sentence: str) -> str:
+    """Return a tree that joins the last two words first: for one word (_ a), for three (_ (_ a) (_ (_ b) (_ c)))."""
+    *others, last = (f"(_ {word})" for word in words_of(sentence))
+    return "".join(f"(_ {word} " for word in others) + last + ")" * len(others)
+
+
+def _phrases(tree: Data) -> list[str]:
+    return [" ".join(tree.tokens[a:b]) for a, b in leaf_spans(tree).tolist()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerbTreeLSTM(Recipe):
+    """A child-sum Tree-LSTM on syntax trees of Python's own library; a node is what it is plus the name it has."""
+
+    summary: ClassVar[str] = "the verb that begins a function's name, from its syntax tree; built in"
+    network: ClassVar[str] = "child-sum Tree-LSTM"
+    input: ClassVar[str] = "Python source with functions"
+    example: ClassVar[str] = "def f(self, key, default=None): return self._items.get(key, default)"
+
+    epochs: int = 20
+    batch_size: int = 25
+    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    lr: float = 2e-3
+    weight_decay: float = 0.1
+    schedule: Literal["constant", "cosine", "linear", "step", "onecycle"] = "cosine"
+    max_nodes: int = option(300, "size of the largest tree that is kept", low=8)
+    hidden: int = option(128, "hidden units", low=1)
+    dropout: float = option(0.5, "of nodes' vectors and of the roots' states", low=0, high=1)
+
+    def data(self, source: Source, seed: int) -> FunctionTrees:
+        """Read the functions, the seed dealing whole modules to the parts."""
+        return stdlib_functions(seed=seed, max_nodes=self.max_nodes)
+
+    def facts(self, data: FunctionTrees) -> Facts:
+        """Return the classes and the names."""
+        return {"classes": list(VERBS), "words": list(data.vocabulary.words)}
+
+    def model(self, facts: Facts) -> nn.Module:
+        """Make the network."""
+        return _Functions(len(facts["words"]) + 1, self.hidden, len(facts["classes"]), self.dropout)
+
+    def splits(self, data: FunctionTrees, facts: Facts, seed: int) -> Splits:
+        """Return the parts."""
+        return Splits(*(_function_split(part) for part in (data.train, data.val, data.test)))
+
+    def read(self, text: str, facts: Facts, source: Source) -> Prediction:
+        """Read the functions of some source."""
+        vocabulary = Vocabulary(tuple(facts["words"]))
+        try:
+            root = ast.parse(text)
+        except (SyntaxError, ValueError) as error:
+            raise expected("input", "Python source", Words(f"text that is not: {error}")) from None
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+        functions = [node for node in ast.walk(root) if isinstance(node, kinds)]
+        if not functions:
+            raise expected("input", "Python source with functions", Words("source without any"))
+        trees = [syntax_tree(node, hide=node.name) for node in functions]
+        for tree in trees:
+            tree.token, tree.y = encode_tokens(tree.tokens, vocabulary), torch.tensor([0])
+        made = _function_split(trees).collate(torch.arange(len(trees)))
+        return Prediction(made, [f"{node.name}, line {node.lineno}" for node in functions])
+
+
+class _Functions(nn.Module):
+    """Scores of verbs from the state of a tree's root; a node's input is its kind's vector plus its token's."""
+
+    def __init__(self, num_tokens: int, hidden_size: int, num_classes: int, dropout: float) -> None:
+        super().__init__()
+        self.kind = nn.Embedding(len(KINDS), hidden_size)
+        self.token = nn.Embedding(num_tokens + 1, hidden_size, padding_idx=0)  # row 0: a node without a token
+        self.tree_lstm = TreeLSTM(hidden_size, hidden_size, "child-sum")
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(hidden_size, num_classes)
+
+    def forward(self, kind: Tensor, token: Tensor, topology: Topology) -> Tensor:
+        h, _ = self.tree_lstm(self.dropout(self.kind(kind) + self.token(token + 1)), topology)
+        scores: Tensor = self.classifier(self.dropout(h[topology.roots]))
+        return scores
+
+
+def _function_split(trees: Sequence[Data]) -> Split:
+    topologies = _topologies(trees)
+
+    def collate(indices: Tensor) -> Batch:
+        chosen = indices.tolist()
+        kind, token, y = (torch.cat([trees[i][name] for i in chosen]) for name in ("kind", "token", "y"))
+        return Batch((kind, token, batch([topologies[i] for i in chosen])), y)
+
+    return Split(len(trees), collate)
+
+
+RECIPES: dict[str, Recipe] = {"sst-treelstm": SentimentTreeLSTM(), "stdlib-treelstm": VerbTreeLSTM()}
