@@ -4,16 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-# One stamp for each set of extras. They are older than pyproject.toml or constraints.txt when those have changed.
-EXAMPLES := $(VENV)/.installed-examples
+# Stamps, without and with the development tools: older than pyproject.toml or constraints.txt when those have changed.
+PLAIN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test lint bench clean
 .DEFAULT_GOAL := demo
 
-demo: $(EXAMPLES)  ## run the examples
-	$(BIN)/python -m examples $(ARGS)
+demo: $(PLAIN)  ## train some networks and draw them; ARGS="--quick" is shorter
+	$(BIN)/graphseq demo $(ARGS)
 
 test: $(DEV)  ## run the tests; ARGS="-k sweep" selects
 	$(BIN)/python -m pytest -n 2 $(ARGS)
@@ -22,7 +22,7 @@ lint: $(DEV)  ## check style and types
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy --strict graphseq
 
-bench: $(EXAMPLES)  ## time the library beside its peers; ARGS=--json for machines
+bench: $(PLAIN)  ## time the library beside its peers; ARGS=--json for machines
 	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:  ## remove the environment, builds and caches
@@ -32,12 +32,12 @@ clean:  ## remove the environment, builds and caches
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(EXAMPLES): pyproject.toml constraints.txt | $(BIN)/python
+$(PLAIN): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing graphseq into $(VENV); this takes a few minutes."
-	$(INSTALL) --editable ".[examples]"
+	$(INSTALL) --editable .
 	@touch $@
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing graphseq and its development tools into $(VENV); this takes a few minutes."
-	$(INSTALL) --editable ".[dev,examples]"
-	@touch $(EXAMPLES) $@
+	$(INSTALL) --editable ".[dev]"
+	@touch $(PLAIN) $@

@@ -1,8 +1,9 @@
 """Neural networks on chains, trees, DAGs and graphs through one message-passing core."""
 
-from . import nn
+from . import nn, recipes, train
 from .cell import COPY, SCALE, Cell
 from .errors import GraphError
+from .recipes import load
 from .schedule import Rounds, Sweep
 from .topology import Topology, batch, unbatch
 
@@ -16,6 +17,9 @@ __all__ = [
     "Sweep",
     "Topology",
     "batch",
+    "load",
     "nn",
+    "recipes",
+    "train",
     "unbatch",
 ]

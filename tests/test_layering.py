@@ -38,8 +38,8 @@ FLOORS = {
     "plot": 8,
     "parsing": 8,
     "recipes": 9,
-    "cli": 9,
-    "__main__": 10,
+    "cli": 10,
+    "__main__": 11,
 }
 
 HEAVY = {

@@ -1,0 +1,84 @@
+"""The commands under one name, and what becomes of their errors."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import torch
+import typer
+from typer.core import TyperGroup
+
+from .. import __version__
+from ..errors import GraphError
+from .recipes import recipes
+from .runs import evaluate, predict
+from .show import note
+from .train import train
+
+__all__ = ["app", "main"]
+
+STOPPED = 130  # as a shell reports a program that Ctrl-C ended
+
+
+class _Commands(TyperGroup):
+    """Turns errors that a user can cause into one message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GraphError as error:
+            message = str(error)
+        except KeyboardInterrupt:
+            note("Stopped.")
+            raise typer.Exit(STOPPED) from None
+        except torch.OutOfMemoryError as error:
+            message = f"the device's memory is full; try --set batch_size or accumulate. {str(error).splitlines()[0]}"
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of our output has gone: no fault of anybody's
+                raise
+            message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        note(f"Error: {message}")
+        raise typer.Exit(2)
+
+
+app = typer.Typer(
+    name="graphseq", cls=_Commands, invoke_without_command=True, add_completion=False, rich_markup_mode=None,
+    pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"graphseq {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def graphseq(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Train and use networks on sequences, trees and graphs.
+
+    `graphseq demo` shows what it does; `graphseq train RECIPE` trains a network; `graphseq predict RUN INPUT` uses it.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+_COMMANDS: tuple[Callable[..., None], ...] = (train, predict, evaluate, recipes)
+for _command in _COMMANDS:
+    app.command()(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command line, by default this process's, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that has no ± shows a question mark
+    app(args=arguments, prog_name="graphseq")

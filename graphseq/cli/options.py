@@ -1,0 +1,44 @@
+"""Options that several commands have, and values given as texts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import expected
+
+__all__ = ["AsJson", "DataRoot", "Device", "Offline", "pairs", "ranks_here"]
+
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="A folder of data sets, looked through before $GRAPHSEQ_DATA and the others."),
+]
+Device = Annotated[str, typer.Option(metavar="D", help="auto, cpu, cuda, cuda:1 or mps.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object as the last line, all else on standard error.")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Never open a connection to download data.")]
+
+
+def pairs(texts: Iterable[str]) -> dict[str, str]:
+    """Part ``KEY=VALUE`` texts; what is said last counts.
+
+    >>> pairs(["epochs=5", "layer=gru"])
+    {'epochs': '5', 'layer': 'gru'}
+    """
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise expected("--set", "KEY=VALUE, such as epochs=20", text)
+        found[name.strip()] = value.strip()
+    return found
+
+
+def ranks_here() -> int | None:
+    """Return how many processes torchrun starts on each machine, None if this process is not torchrun's."""
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else None

@@ -1,0 +1,87 @@
+"""What commands print: tables, numbers with their units, JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+
+__all__ = ["is_first", "note", "number", "say", "say_json", "table", "told"]
+
+
+def is_first() -> bool:
+    """Say whether this process is the one of several that speaks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def say(text: str = "") -> None:
+    """Print a line on standard output."""
+    if is_first():
+        typer.echo(text)
+
+
+def note(text: str) -> None:
+    """Print a line on standard error: what is no result."""
+    if is_first():
+        typer.echo(text, err=True)
+
+
+def say_json(content: Any) -> None:
+    """Print one line of JSON; what is not finite becomes null."""
+    sys.stdout.flush()
+    say(json.dumps(_finite(content), default=str))
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    if isinstance(content, Mapping):
+        return {str(key): _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return content
+
+
+def number(value: float, unit: str) -> str:
+    """Return a measured number with its unit.
+
+    >>> number(81.66, "%"), number(0.51234, "")
+    ('81.7 %', '0.512')
+    """
+    return f"{value:.1f} %" if unit == "%" else f"{value:.3g} {unit}".rstrip()
+
+
+def told(summary: Mapping[str, Any]) -> str:
+    """Return a summary's metric in words: mean, standard deviation if there are several runs, unit, split.
+
+    >>> told({"metric": "accuracy", "mean": 81.66, "std": 0.61, "values": [81, 82], "split": "test", "unit": "%"})
+    'test accuracy 81.7 ± 0.6 %'
+    """
+    mean, std, unit = summary["mean"], summary["std"], summary["unit"]
+    if len(summary["values"]) < 2:
+        value = number(mean, unit)
+    elif unit == "%":
+        value = f"{mean:.1f} ± {std:.1f} %"
+    else:
+        value = f"{mean:.3g} ± {std:.2g} {unit}".rstrip()
+    return f"{summary['split']} {summary['metric']} {value}"
+
+
+def table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
+    """Lay texts out in columns.
+
+    >>> print(table([["a", "1"], ["long", "2"]], ["name", "n"]))
+    name  n
+    a     1
+    long  2
+    """
+    lines = [list(header), *map(list, rows)] if header else [list(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
