@@ -101,20 +101,20 @@ def _read(folder: Path) -> Stored | None:
         files = {name: (folder / name).read_bytes() for name in (_ARRAYS, _FACTS)}
         if read_sums(folder) == {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}:
             return Stored(load(files[_ARRAYS]), json.loads(files[_FACTS]))
-    except FileNotFoundError:
+    except OSError:
         pass
     return None
 
 
 def _write(folder: Path, stored: Stored) -> None:
     """Write the entry beside its place and move it there, so that nobody ever sees a half of it."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as scratch:
         made = Path(scratch, folder.name)
         made.mkdir()
-        save_file({name: array.contiguous() for name, array in stored.arrays.items()}, made / _ARRAYS)
+        (made / _ARRAYS).write_bytes(save({name: array.contiguous() for name, array in stored.arrays.items()}))
         (made / _FACTS).write_text(json.dumps(stored.facts), encoding="utf-8")
         write_sums(made, (_ARRAYS, _FACTS))
         if folder.exists():  # what is not sound

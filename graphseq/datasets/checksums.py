@@ -76,8 +76,8 @@ def checksum(path: Path) -> Checksum:
 
 
 def write_sums(folder: Path, names: Iterable[str]) -> None:
-    """Record the files in a folder in its ``SHA256SUMS``; those that stand there already are left as they are."""
-    sums = {name: checksum(folder / name).sha256 for name in names} | read_sums(folder)
+    """Record the files in a folder in its ``SHA256SUMS``, beside what it has of others."""
+    sums = read_sums(folder) | {name: checksum(folder / name).sha256 for name in names}
     text = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
     (folder / SUMS).write_text(text, encoding="utf-8")
 

@@ -7,6 +7,7 @@ which then finds what the first one laid.
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import os
@@ -25,8 +26,12 @@ from graphseq.datasets.checksums import checksum, compare, write_sums
 from graphseq.datasets.roots import Root, cache_folder, data_roots, find, handed_in, is_offline, missing
 from graphseq.errors import CorruptData, GraphError, MissingData, Words, expected
 
-__all__ = ["download", "find_or_fetch", "locked", "unpack"]
+__all__ = ["BAD_ARCHIVE", "download", "find_or_fetch", "locked", "unpack"]
 
+# What reading an archive can raise that is none, or cut, or encrypted, or packed in an unknown way.
+BAD_ARCHIVE = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+
+_UNFINISHED = (".part", ".part.json")
 _BLOCK = 1 << 16
 _PAUSE = 0.5  # seconds before the second attempt; each further pause is twice as long
 _PASSING = {408, 425, 429, 500, 502, 503, 504}  # HTTP statuses after which it is worth to try again
@@ -74,22 +79,22 @@ def find_or_fetch(
             why = f"{error}\n"
     looked = []
     for top in data_roots(root):
-        first, *rest = missing(top / folder, files)
-        looked.append(f"  {', '.join([str(top / folder / first), *rest])}")
+        lost = missing(top / folder, files)
+        looked.append(f"  {top / folder / ', '.join(lost)}")
     raise MissingData(f"{folder} is in no data root; looked for\n{chr(10).join(looked)}\n{why}{how}")
 
 
 def _fetch_once(folder: str, files: Sequence[str], fetch: Callable[[Path], None]) -> Path:
     """Return the folder in the cache, after `fetch` has filled it, if nobody else did in the meantime."""
     home = cache_folder() / folder
-    coming = home.parent / f".{home.name}.coming"  # it outlives a failure, so that downloads resume
+    coming = home.with_name(f".{home.name}.coming")  # it outlives a failure, so that downloads resume
     try:
         with locked(folder):
             if not missing(home, files):
                 return home
             coming.mkdir(parents=True, exist_ok=True)
             fetch(coming)
-            names = sorted(path.name for path in coming.iterdir() if path.is_file())
+            names = sorted(path.name for path in coming.iterdir() if not path.name.endswith(_UNFINISHED))
             if lost := missing(coming, files):
                 raise GraphError(f"{', '.join(lost)} was not in what was downloaded")
             _refuse_altered(folder, coming, names)
@@ -149,33 +154,38 @@ def download(url: str, folder: Path, *, timeout: float | None = None, retries: i
     if target.is_file():
         return target
     wait = _timeout() if timeout is None else timeout
-    for attempt in range(retries + 1):
+    attempt = 0
+    while True:
         try:
             return _attempt(url, target, wait)
-        except (OSError, http.client.HTTPException, CorruptData) as error:
-            status = error.code if isinstance(error, urllib.error.HTTPError) else None
-            if attempt == retries or (status is not None and status not in _PASSING):
-                if isinstance(error, CorruptData):
-                    raise
+        except CorruptData:
+            if attempt == retries:
+                raise
+        except (OSError, http.client.HTTPException) as error:
+            lasting = isinstance(error, urllib.error.HTTPError) and error.code not in _PASSING
+            if attempt == retries or lasting:
                 reason = str(error) or type(error).__name__
                 raise GraphError(f"{url} could not be downloaded: {reason}") from None
         time.sleep(_PAUSE * 2**attempt)
-    raise AssertionError("the last attempt returns or raises")
+        attempt += 1
 
 
-def unpack(archive: Path, into: Path, *, ending: str = ".txt") -> None:
-    """Lay the files of a zip with this ending flat in a folder and remove the archive.
+def unpack(archive: Path, into: Path) -> None:
+    """Lay what is in an archive in a folder, and remove the archive: a .gz file, or the text files of a .zip, flat.
 
     Raises:
-        GraphError: it is not a sound zip file.
+        GraphError: it is not a sound archive.
     """
     try:
-        with zipfile.ZipFile(archive) as packed:
-            for member in packed.namelist():
-                if member.endswith(ending):
-                    (into / Path(member).name).write_bytes(packed.read(member))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise GraphError(f"{archive.name} from the server is not a sound zip file: {error}") from None
+        if archive.suffix == ".gz":
+            (into / archive.stem).write_bytes(gzip.decompress(archive.read_bytes()))
+        else:
+            with zipfile.ZipFile(archive) as packed:
+                for member in packed.namelist():
+                    if member.endswith(".txt"):
+                        (into / Path(member).name).write_bytes(packed.read(member))
+    except BAD_ARCHIVE as error:
+        raise GraphError(f"{archive.name} from the server is not a sound archive: {error}") from None
     finally:
         archive.unlink()
 
@@ -193,7 +203,7 @@ def _timeout() -> float:
 
 def _attempt(url: str, target: Path, timeout: float) -> Path:
     """Ask the server once; leaves ``<name>.part`` behind, and which version it is of, if it ends early."""
-    part, note = (target.with_name(target.name + end) for end in (".part", ".part.json"))
+    part, note = (target.with_name(target.name + end) for end in _UNFINISHED)
     headers = {"User-Agent": "graphseq"}
     version = _version(note, url)
     have = part.stat().st_size if version is not None and part.is_file() else 0

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 __all__ = ["graph_set", "reading", "store_graphs"]
 
 _DATA, _SLICES = "data.", "slices."
-_UNREADABLE = (AttributeError, EOFError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError)
+_UNREADABLE = (
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 @contextmanager

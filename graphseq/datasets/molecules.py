@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import math
 import re
 import warnings
@@ -15,7 +14,7 @@ import torch
 
 from graphseq.datasets.cache import Stored, cache_key, cached, version
 from graphseq.datasets.checksums import verify
-from graphseq.datasets.fetch import download, find_or_fetch
+from graphseq.datasets.fetch import download, find_or_fetch, unpack
 from graphseq.datasets.graphs import graph_set, store_graphs
 from graphseq.datasets.roots import Root
 from graphseq.errors import GraphError, Words, expected
@@ -84,8 +83,7 @@ def molecules(
     def fetch(into: Path) -> None:
         came = download(f"{_URL}/{file}{packed}", into)
         if packed:
-            (into / file).write_bytes(gzip.decompress(came.read_bytes()))
-            came.unlink()
+            unpack(came, into)
 
     how = _HOW.format(_URL, name, packed and f"{packed}, unpacked,", _FOLDER)
     path = find_or_fetch(_FOLDER, [file], root, how=how, fetch=fetch, offline=offline) / file

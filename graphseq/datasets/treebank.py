@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from graphseq.convert import read_trees
 from graphseq.datasets.cache import Stored, cache_key, cached
 from graphseq.datasets.checksums import verify
-from graphseq.datasets.fetch import download, find_or_fetch
+from graphseq.datasets.fetch import BAD_ARCHIVE, download, find_or_fetch
 from graphseq.datasets.forest import texts_to_ids
 from graphseq.datasets.roots import Root
 from graphseq.datasets.sentences import Sentences, SentenceSet
@@ -114,7 +113,7 @@ def _read(path: Path) -> Stored:
                     raise GraphError(f"{path}, {member}: {error}") from None
                 trees += found
                 origins += [f"{Path(member).stem}:{number}" for number in range(1, len(found) + 1)]
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
+    except (*BAD_ARCHIVE, UnicodeDecodeError) as error:
         raise GraphError(f"{path}: not a sound zip file of trees: {error}") from None
     ids, labels = texts_to_ids([label for tree in trees for label in tree.labels])
     for tree, y in zip(trees, ids.split([tree.num_nodes for tree in trees]), strict=True):

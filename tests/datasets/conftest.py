@@ -22,11 +22,12 @@ def cache(monkeypatch, tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def no_checkout(monkeypatch, request):
-    """Data that lie in this checkout's folder `datasets` are none of the tests' business."""
-    if "checkout" not in request.keywords:
-        here = importlib.import_module("graphseq.datasets.roots")
-        monkeypatch.setattr(here, "__file__", str(Path(here.__file__).anchor) + "no/where/at/all.py")
+def no_checkout(monkeypatch, tmp_path):
+    """Data that lie in this checkout's folder `datasets` are none of the tests' business; says where the code is."""
+    here = importlib.import_module("graphseq.datasets.roots")
+    file = here.__file__
+    monkeypatch.setattr(here, "__file__", str(tmp_path / "no/checkout/roots.py"))
+    return file
 
 
 @pytest.fixture
@@ -75,16 +76,16 @@ def site(monkeypatch) -> Iterator[Site]:
             asked = self.headers.get("Range")
             here.requests.append((path, asked, self.headers.get("If-Range")))
             page = here.pages.get(path)
-            if page is None:
-                return self.send_error(404)
-            time.sleep(page.delay)
-            if page.fail:
-                return self.send_error(page.fail.pop(0))
+            time.sleep(0 if page is None else page.delay)
+            if page is None or page.fail:
+                self.send_error(404 if page is None else page.fail.pop(0))
+                return
             start = 0
             if asked and page.ranges and self.headers.get("If-Range") == page.etag:
                 start = int(asked.removeprefix("bytes=").removesuffix("-"))
                 if start >= len(page.content):
-                    return self.send_error(416)
+                    self.send_error(416)
+                    return
                 self.send_response(206)
                 self.send_header("Content-Range", f"bytes {start}-{len(page.content) - 1}/{len(page.content)}")
             else:

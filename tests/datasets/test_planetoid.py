@@ -1,7 +1,8 @@
 import os
 import pickle
+import shutil
+import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,23 +11,9 @@ import torch
 import torch_geometric.datasets
 
 from graphseq.datasets import planetoid
-from graphseq.errors import GraphError
+from graphseq.errors import CorruptData, GraphError, MissingData
 
-DATA = Path(os.environ.get("GRAPHSEQ_DATA", ""))
-NODES, TRAIN, TEST, FEATURES, CLASSES = (
-    640,
-    40,
-    60,
-    12,
-    3,
-)  # PyG validates on 500 nodes after the training ones
-
-
-@pytest.fixture(autouse=True)
-def cache(monkeypatch, tmp_path):
-    monkeypatch.setenv("GRAPHSEQ_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("GRAPHSEQ_DATA", raising=False)
-    return tmp_path / "cache"
+NODES, TRAIN, TEST, FEATURES, CLASSES = 640, 40, 60, 12, 3  # 500 nodes after the training ones are for validation
 
 
 @pytest.fixture
@@ -50,33 +37,52 @@ def root(tmp_path):
     raw.mkdir(parents=True)
     for part, content in parts.items():
         (raw / f"ind.cora.{part}").write_bytes(pickle.dumps(content, protocol=4))
-    (raw / "ind.cora.test.index").write_text("\n".join(map(str, range(rest, NODES))))
+    (raw / "ind.cora.test.index").write_text("".join(f"{paper}\n" for paper in range(rest, NODES)))
     return tmp_path / "root"
 
 
-def listing(folder):
-    return {
-        path: path.stat().st_mtime_ns if path.is_file() else sorted(os.listdir(path))
-        for path in [folder, *folder.rglob("*")]
-    }
-
-
-def lock(folder, writable):
-    for path in [folder, *folder.rglob("*")]:
-        path.chmod(0o755 if writable else 0o555)
-
-
-def test_equals_pyg_and_leaves_a_read_only_root_alone(root, cache):
-    lock(root, writable=False)
+def test_equals_pyg_and_leaves_the_root_alone(root, cache, listing):
     before = listing(root)
-    graph = planetoid("Cora", root)[0]
+    graphs = planetoid("Cora", root, check=False)
     assert listing(root) == before
-    lock(root, writable=True)
-    theirs = torch_geometric.datasets.Planetoid(str(root / "planetoid"), "Cora")[0]
-    assert graph.keys() == theirs.keys()
-    assert all(torch.equal(graph[key], theirs[key]) for key in graph.keys())  # noqa: SIM118
-    assert graph.x.shape == (NODES, FEATURES) and int(graph.train_mask.sum()) == TRAIN
-    assert len(os.listdir(cache / "processed")) == 1
+    theirs = torch_geometric.datasets.Planetoid(str(root / "planetoid"), "Cora")
+    same(graphs[0], theirs[0])
+    assert graphs[0].x.shape == (NODES, FEATURES) and int(graphs[0].train_mask.sum()) == TRAIN
+    assert (graphs.name, graphs.num_classes, graphs.num_features) == ("Cora", CLASSES, FEATURES)
+    assert (len(graphs), repr(graphs)) == (1, "Cora()")
+    full = torch_geometric.datasets.Planetoid(str(root / "planetoid"), "Cora", split="full")
+    same(planetoid("Cora", root, split="full", check=False)[0], full[0])
+
+
+def same(ours, theirs):
+    assert sorted(ours.keys()) == sorted(theirs.keys())
+    for key in theirs.keys():  # noqa: SIM118
+        assert ours[key].dtype == theirs[key].dtype and torch.equal(ours[key], theirs[key]), key
+
+
+def test_papers_that_are_missing_from_the_index_of_citeseer(root):
+    """Eight test papers have no features, no label and no line in test.index; the others are shuffled."""
+    raw = root / "planetoid/CiteSeer/raw"
+    raw.mkdir(parents=True)
+    for path in (root / "planetoid/Cora/raw").iterdir():
+        (raw / path.name.replace("cora", "citeseer")).write_bytes(path.read_bytes())
+    random = np.random.default_rng(1)
+    first = NODES - TEST
+    papers = np.delete(np.arange(first, first + TEST + 8), random.choice(np.arange(1, TEST + 7), 8, replace=False))
+    random.shuffle(papers)
+    (raw / "ind.citeseer.test.index").write_text("".join(f"{paper}\n" for paper in papers))
+    graph = planetoid("CiteSeer", root)[0]
+    same(graph, torch_geometric.datasets.Planetoid(str(root / "planetoid"), "CiteSeer")[0])
+    lost = sorted(set(range(first, first + TEST + 8)) - set(papers.tolist()))
+    assert graph.num_nodes == NODES + 8 and not graph.x[lost].any() and not graph.test_mask[lost].any()
+
+
+def test_an_index_that_does_not_end_in_a_line_feed(root):
+    """PyG drops its last paper."""
+    first = planetoid("Cora", root, check=False)[0]
+    index = root / "planetoid/Cora/raw/ind.cora.test.index"
+    index.write_text(index.read_text().rstrip())
+    same(planetoid("Cora", root, check=False)[0], first)
 
 
 def test_full_split_and_transform(root):
@@ -84,26 +90,50 @@ def test_full_split_and_transform(root):
         graph.marked = True
         return graph
 
-    graph = planetoid("Cora", root, split="full", transform=mark)[0]
+    graph = planetoid("Cora", root, split="full", transform=mark, check=False)[0]
     assert graph.marked
     masks = graph.train_mask.int() + graph.val_mask.int() + graph.test_mask.int()
     assert bool((masks == 1).all()) and int(graph.val_mask.sum()) == 500
+    assert int(planetoid("Cora", root, check=False)[0].train_mask.sum()) == TRAIN  # the cache is as it was
 
 
 def test_is_processed_once_and_again_when_a_file_changes(root, cache, monkeypatch):
-    first = planetoid("Cora", root)[0]
+    first = planetoid("Cora", root, check=False)[0]
     with monkeypatch.context() as patch:
-        patch.setattr(torch_geometric.datasets.Planetoid, "process", None)
-        assert torch.equal(planetoid("Cora", root)[0].edge_index, first.edge_index)
+        patch.setattr(sys.modules["graphseq.datasets.planetoid"], "_read", None)
+        same(planetoid("Cora", root, check=False)[0], first)
     graph = root / "planetoid/Cora/raw/ind.cora.graph"
     graph.write_bytes(pickle.dumps({0: [1], 1: [0]}))
-    assert planetoid("Cora", root)[0].num_edges == 2
+    assert planetoid("Cora", root, check=False)[0].num_edges == 2
     assert len(os.listdir(cache / "processed")) == 2
 
 
+def test_processed_files_of_pyg_are_never_read(root, tmp_path):
+    processed = root / "planetoid/Cora/processed"
+    processed.mkdir()
+    for name in ("data.pt", "pre_transform.pt", "pre_filter.pt"):
+        (processed / name).write_bytes(pickle.dumps(Evil(tmp_path / "trace"), protocol=2))
+    assert planetoid("Cora", root, check=False)[0].num_nodes == NODES
+    assert not (tmp_path / "trace").exists()
+
+
+def test_nothing_is_pickled(root, cache, monkeypatch):
+    monkeypatch.setattr("torch.save", None)
+    monkeypatch.setattr("torch.load", None)
+    for _ in range(2):
+        planetoid("Cora", root, check=False)
+    assert {path.suffix for path in cache.rglob("*") if path.is_file()} == {".safetensors", ".json", "", ".lock"}
+
+
 def test_can_be_sent_to_a_worker(root):
-    graphs = pickle.loads(pickle.dumps(planetoid("Cora", root)))
-    assert graphs[0].num_nodes == NODES
+    graphs = pickle.loads(pickle.dumps(planetoid("Cora", root, check=False)))
+    assert graphs[0].num_nodes == NODES and graphs.name == "Cora"
+
+
+def test_files_that_are_not_the_published_ones(root, cache):
+    with pytest.raises(CorruptData, match=r"ind\.cora\.x.* was cut: expected 22119 bytes of SHA-256 23cfa55d91"):
+        planetoid("Cora", root)
+    assert not cache.exists()
 
 
 class Evil:
@@ -119,12 +149,10 @@ def test_a_pickle_that_runs_code_is_not_run(root, cache, tmp_path, part):
     trace = tmp_path / "trace"
     poison = pickle.dumps({0: [Evil(trace)]}, protocol=2)
     (root / f"planetoid/Cora/raw/ind.cora.{part}").write_bytes(poison)
-    with pytest.raises(
-        GraphError, match=rf"planetoid/Cora/raw: .*ind\.cora\.{part} .*\.open, which is not data"
-    ):
-        planetoid("Cora", root)
+    with pytest.raises(GraphError, match=rf"planetoid/Cora/raw: .*ind\.cora\.{part} .*\.open, which is not data"):
+        planetoid("Cora", root, check=False)
     assert not trace.exists()
-    assert not os.listdir(cache / "processed")
+    assert not (cache / "processed").exists()
     pickle.loads(poison)[0][0].close()  # the poison works
     assert trace.exists()
 
@@ -133,45 +161,71 @@ def test_a_pickle_that_runs_code_is_not_run(root, cache, tmp_path, part):
 def test_broken_files(root, content):
     (root / "planetoid/Cora/raw/ind.cora.allx").write_bytes(content)
     with pytest.raises(GraphError, match="planetoid/Cora/raw: these files cannot be read"):
-        planetoid("Cora", root)
+        planetoid("Cora", root, check=False)
 
 
 def test_an_edge_to_nowhere(root):
     (root / "planetoid/Cora/raw/ind.cora.graph").write_bytes(pickle.dumps({0: [NODES]}))
     with pytest.raises(GraphError, match="planetoid/Cora/raw: these files cannot be read"):
-        planetoid("Cora", root)
+        planetoid("Cora", root, check=False)
 
 
 def test_a_lost_file(root):
     (root / "planetoid/Cora/raw/ind.cora.ty").unlink()
-    with pytest.raises(GraphError) as caught:
+    with pytest.raises(MissingData) as caught:
         planetoid("Cora", root)
     assert str(root / "planetoid/Cora/raw/ind.cora.ty") in str(caught.value)
     assert "kimiyoung/planetoid" in str(caught.value)
 
 
-def test_download(root, cache, monkeypatch):
-    server = (root / "planetoid/Cora/raw").as_uri()
-    monkeypatch.setattr(torch_geometric.datasets.Planetoid, "url", server)
-    assert planetoid("Cora")[0].num_nodes == NODES
-    assert (cache / "planetoid/Cora/raw/ind.cora.x").is_file()
-    with pytest.raises(GraphError, match=r"ind\.pubmed\.x could not be downloaded"):
-        planetoid("PubMed")
+def sparse(indices, indptr, shape):
+    matrix = scipy.sparse.csr_matrix((1, 1), dtype=np.float32)
+    matrix.__dict__.update(data=np.ones(len(indices), np.float32), indices=indices, indptr=indptr, _shape=shape)
+    return matrix
 
 
 @pytest.mark.parametrize(
-    ("name", "split", "argument"), [("cora", "public", "name"), ("Cora", "random", "split")]
+    "matrix",
+    [
+        sparse(np.array([10**6], np.int32), np.array([0, 1], np.int32), (1, 12)),
+        sparse(np.array([-5], np.int32), np.array([0, 1], np.int32), (1, 12)),
+        sparse(np.array([0], np.int32), np.array([0, 10**6], np.int32), (1, 12)),
+        sparse(np.array([0], np.int32), np.array([0, 1], np.int32), (10**9, 12)),
+    ],
 )
+def test_a_matrix_that_points_outside_of_itself(root, matrix):
+    """SciPy would write there."""
+    (root / "planetoid/Cora/raw/ind.cora.allx").write_bytes(pickle.dumps(matrix))
+    with pytest.raises(GraphError, match="planetoid/Cora/raw: these files cannot be read"):
+        planetoid("Cora", root, check=False)
+
+
+def test_download(root, cache, site, address, no_checkout):
+    address("planetoid", site.url)
+    for path in (root / "planetoid/Cora/raw").iterdir():
+        site.lay(path.name.replace("cora", "pubmed"), path.read_bytes())
+    assert planetoid("PubMed")[0].num_nodes == NODES
+    assert (cache / "planetoid/PubMed/raw/ind.pubmed.x").is_file()
+    (cache / "planetoid/PubMed/raw/ind.pubmed.x").write_bytes(b"")
+    with pytest.raises(CorruptData, match=r"ind\.pubmed\.x was altered: .*delete its folder to download it anew"):
+        planetoid("PubMed")
+    with pytest.raises(MissingData, match=r"ind\.citeseer\.x could not be downloaded"):
+        planetoid("CiteSeer")
+
+
+def test_offline(no_sockets):
+    with pytest.raises(MissingData, match=r"(?s)cache/planetoid/PubMed/raw/ind\.pubmed\.x, ind\.pubmed\.tx, .*offline"):
+        planetoid("PubMed", offline=True)
+
+
+@pytest.mark.parametrize(("name", "split", "argument"), [("cora", "public", "name"), ("Cora", "random", "split")])
 def test_bad_arguments(root, name, split, argument):
     with pytest.raises(GraphError, match=f"`{argument}`: expected"):
         planetoid(name, root, split=split)
 
 
-@pytest.mark.skipif(
-    not (DATA / "planetoid").is_dir(), reason="needs planetoid in the data root GRAPHSEQ_DATA"
-)
-def test_cora_as_published():
-    graphs = planetoid("Cora", DATA)
+def test_cora_as_published(data_root, tmp_path):
+    graphs = planetoid("Cora", data_root)
     graph = graphs[0]
     assert graph.x.shape == (2708, 1433) and graph.num_edges == 2 * 5278 and graphs.num_classes == 7
     assert [int(graph[f"{split}_mask"].sum()) for split in ("train", "val", "test")] == [140, 500, 1000]
@@ -179,4 +233,6 @@ def test_cora_as_published():
     assert torch.bincount(graph.y[graph.train_mask]).tolist() == [20] * 7
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # nothing old is read from the cache
-        planetoid("Cora", DATA)
+        planetoid("Cora", data_root)
+    shutil.copytree(data_root / "planetoid/Cora/raw", tmp_path / "theirs/Cora/raw")
+    same(graph, torch_geometric.datasets.Planetoid(str(tmp_path / "theirs"), "Cora")[0])

@@ -1,3 +1,5 @@
+import os
+import sys
 from collections import Counter
 
 import pytest
@@ -22,8 +24,18 @@ def splits(functions):
 
 
 @pytest.fixture(scope="module")
-def library():
-    return stdlib_functions(max_nodes=80)
+def library(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRAPHSEQ_CACHE", str(tmp_path_factory.mktemp("cache")))
+        first = stdlib_functions(max_nodes=80)
+        patch.setattr(sys.modules["graphseq.datasets.stdlib"], "_read", None)
+        again = stdlib_functions(max_nodes=80)  # from the cache
+    assert again.vocabulary == first.vocabulary
+    for one, other in zip(splits(first), splits(again), strict=True):
+        assert [tree.origin for tree in one] == [tree.origin for tree in other]
+        assert [tree.tokens for tree in one] == [tree.tokens for tree in other]
+        assert all(torch.equal(a.kind, b.kind) and torch.equal(a.y, b.y) for a, b in zip(one, other, strict=True))
+    return again
 
 
 def test_every_verb_is_in_every_split_of_the_library(library):
@@ -60,9 +72,7 @@ def test_trees_of_the_library(library):
 
 def test_which_functions_are_read(tmp_path):
     names = ["get", "get_a", "_get_b", "getC", "__getD", "getter", "__get__", "forget", "Get_e", "get2"]
-    text = "".join(
-        f"def {name}" + BODY.format("abcdefghij"[i], i * "x" + "y") for i, name in enumerate(names)
-    )
+    text = "".join(f"def {name}" + BODY.format("abcdefghij"[i], i * "x" + "y") for i, name in enumerate(names))
     text += "if True:\n  class A:\n    async def set_z(self):\n      def get_inner(a, b): return a.b(a, b)\n"
     text += "f = lambda get: get(get, get, get)\n"
     functions = stdlib_functions(folder=write(tmp_path, {"m.py": text}))
@@ -73,9 +83,7 @@ def test_which_functions_are_read(tmp_path):
 
 
 def test_the_name_is_hidden(tmp_path):
-    text = (
-        "def get_x(self):\n    if self: return self._get_x() + get_x() + super().get_x()\n    return get_y\n"
-    )
+    text = "def get_x(self):\n    if self: return self._get_x() + get_x() + super().get_x()\n    return get_y\n"
     [tree] = stdlib_functions(folder=write(tmp_path, {"m.py": text}), min_count=1).train
     assert tree.tokens.count(NAME) == 4 and "get_y" in tree.tokens
     assert not [token for token in tree.tokens if "get_x" in token]
@@ -97,9 +105,7 @@ def test_which_files_are_read(tmp_path):
 
 
 def many(folder):
-    return write(
-        folder, {f"m{i:02}.py": f"def get_{i}" + BODY.format(f"a{i}", f"b{i % 4}") for i in range(20)}
-    )
+    return write(folder, {f"m{i:02}.py": f"def get_{i}" + BODY.format(f"a{i}", f"b{i % 4}") for i in range(20)})
 
 
 def test_modules_are_dealt_by_seed(tmp_path):
@@ -157,3 +163,31 @@ def test_bag_of_kinds(library):
 def test_bad_arguments(tmp_path, options, argument):
     with pytest.raises(GraphError, match=f"`{argument}`: expected"):
         stdlib_functions(folder=many(tmp_path), **options)
+
+
+def test_other_sources_are_read_anew(tmp_path, cache, monkeypatch):
+    def names():
+        return sorted(name for name in stdlib_functions(folder=tmp_path, min_count=1).vocabulary.words if len(name) < 4)
+
+    write(tmp_path, {"m.py": "def get_it" + BODY.format("a1", "b1")})
+    assert names() == ["a1", "b1"]
+    write(tmp_path, {"m.py": "def get_it" + BODY.format("c1", "d1")})  # as long as before
+    os.utime(tmp_path / "m.py", (1, 1))
+    assert names() == ["c1", "d1"]
+    write(tmp_path, {"n.py": "def get_it" + BODY.format("e1", "f1")})
+    assert len(os.listdir(cache / "processed")) == 2
+    stdlib_functions(folder=tmp_path, min_count=1)
+    assert len(os.listdir(cache / "processed")) == 3
+    monkeypatch.setattr("sys.version", "another")
+    stdlib_functions(folder=tmp_path, min_count=1)
+    assert len(os.listdir(cache / "processed")) == 4
+
+
+def test_options_are_applied_to_what_is_cached(tmp_path, monkeypatch):
+    folder = many(tmp_path)
+    stdlib_functions(folder=folder, min_count=1)
+    monkeypatch.setattr(sys.modules["graphseq.datasets.stdlib"], "_read", None)
+    seeds = {tuple(tree.origin for tree in stdlib_functions(folder=folder, min_count=1, seed=s).test) for s in (0, 1)}
+    assert len(seeds) == 2
+    with pytest.raises(GraphError, match="`folder`"):
+        stdlib_functions(folder=folder, min_nodes=200)
