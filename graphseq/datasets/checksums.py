@@ -112,7 +112,7 @@ def verify(folder: str, paths: Iterable[Path], *, check: bool = True) -> dict[st
             what = "cut" if want.size is not None and (came[path].size or 0) < want.size else "altered"
             hint = "check=False reads it all the same"
             if cache_folder() in path.parents:
-                hint += "; delete its folder to download it anew"
+                hint += "; delete it to download it anew"
             raise CorruptData(f"{path}{more} was {what}: expected {want}, got {came[path]}; {hint}")
     return {path.name: seen.sha256 for path, seen in came.items()}
 

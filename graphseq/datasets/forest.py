@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
@@ -97,8 +97,16 @@ class TreeSet(torch.utils.data.Dataset["Data"]):
         """Return the number of trees."""
         return len(self._made)
 
-    def __getitem__(self, index: int) -> Data:
-        """Return one tree."""
+    @overload
+    def __getitem__(self, index: int) -> Data: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Data]: ...
+
+    def __getitem__(self, index: int | slice) -> Data | list[Data]:
+        """Return one tree, or the list of those in a slice."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
         tree = self._tree(index)
         return tree if self.transform is None else self.transform(tree)
 

@@ -14,7 +14,8 @@ import torch
 
 from graphseq.datasets.cache import Stored, cache_key, cached, version
 from graphseq.datasets.checksums import verify
-from graphseq.datasets.fetch import download, find_or_fetch, unpack
+from graphseq.datasets.download import download, unpack
+from graphseq.datasets.fetch import find_or_fetch
 from graphseq.datasets.graphs import graph_set, store_graphs
 from graphseq.datasets.roots import Root
 from graphseq.errors import GraphError, Words, expected

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from graphseq.datasets.cache import Stored, cache_key, cached, version
 from graphseq.datasets.checksums import verify
-from graphseq.datasets.fetch import download, find_or_fetch
+from graphseq.datasets.download import download
+from graphseq.datasets.fetch import find_or_fetch
 from graphseq.datasets.graphs import graph_set, reading, store_graphs
 from graphseq.datasets.roots import Root
 from graphseq.errors import GraphError, expected

@@ -13,7 +13,8 @@ from torch import Tensor
 from graphseq.convert import Vocabulary, read_trees
 from graphseq.datasets.cache import cache_key, cached
 from graphseq.datasets.checksums import verify
-from graphseq.datasets.fetch import download, find_or_fetch, unpack
+from graphseq.datasets.download import download, unpack
+from graphseq.datasets.fetch import find_or_fetch
 from graphseq.datasets.roots import Root
 from graphseq.datasets.sentences import Sentences, SentenceSet
 from graphseq.errors import Words, expected

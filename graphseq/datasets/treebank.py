@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from graphseq.convert import read_trees
 from graphseq.datasets.cache import Stored, cache_key, cached
 from graphseq.datasets.checksums import verify
-from graphseq.datasets.fetch import BAD_ARCHIVE, download, find_or_fetch
+from graphseq.datasets.download import BAD_ARCHIVE, download
+from graphseq.datasets.fetch import find_or_fetch
 from graphseq.datasets.forest import texts_to_ids
 from graphseq.datasets.roots import Root
 from graphseq.datasets.sentences import Sentences, SentenceSet

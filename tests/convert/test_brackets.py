@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import Batch
 
-from graphseq.convert import Vocabulary, encode_words, read_trees
+from graphseq.convert import Vocabulary, encode_words, leaf_spans, read_trees
 from graphseq.errors import GraphError
 
 FIVE = "01234"
@@ -43,6 +43,21 @@ def rebuild(tree):
 def test_a_tree_that_is_written_is_read_again(forest):
     trees = read_trees("\n".join(map(write, forest)), labels=FIVE, one_per_line=True)
     assert [rebuild(tree) for tree in trees] == forest
+
+
+@given(NESTED)
+def test_the_leaves_below_each_node(nested):
+    [tree] = read_trees(write(nested))
+    parent = dict(tree.edge_index.t().tolist())
+    leaves = sorted(set(range(tree.num_nodes)) - set(parent.values()))
+    below = {v: [] for v in range(tree.num_nodes)}
+    for place, node in enumerate(leaves):
+        while node is not None:
+            below[node].append(place)
+            node = parent.get(node)
+    spans = leaf_spans(tree)
+    assert spans.dtype == torch.int64
+    assert [list(range(*span)) for span in spans.tolist()] == [below[v] for v in range(tree.num_nodes)]
 
 
 def test_fields_of_a_small_tree():
@@ -145,6 +160,7 @@ def test_50_000_deep(side):
     assert tree.num_nodes == 2 * depth + 1
     assert int((tree.word == 1).sum()) == 1 and int((tree.y == 3).sum()) == depth
     assert bool((tree.edge_index[1] < tree.edge_index[0]).all())
+    assert leaf_spans(tree)[0].tolist() == [0, depth + 1]
 
 
 def test_trees_share_no_memory():

@@ -68,7 +68,7 @@ class Site:
 
 @pytest.fixture
 def site(monkeypatch) -> Iterator[Site]:
-    monkeypatch.setattr(importlib.import_module("graphseq.datasets.fetch"), "_PAUSE", 0.001)
+    monkeypatch.setattr(importlib.import_module("graphseq.datasets.download"), "_PAUSE", 0.001)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):

@@ -51,7 +51,7 @@ def test_what_the_first_download_brought_is_what_later_ones_read(cache, recorded
     write_sums(cache / "other", ["a"])
     assert verify("other", [path])
     path.write_text("second")
-    with pytest.raises(CorruptData, match=r"other/a was altered: expected SHA-256 .*delete its folder to download"):
+    with pytest.raises(CorruptData, match=r"other/a was altered: expected SHA-256 .*delete it to download"):
         verify("other", [path])
     assert verify("other", [path], check=False)
 

@@ -207,7 +207,7 @@ def test_download(root, cache, site, address, no_checkout):
     assert planetoid("PubMed")[0].num_nodes == NODES
     assert (cache / "planetoid/PubMed/raw/ind.pubmed.x").is_file()
     (cache / "planetoid/PubMed/raw/ind.pubmed.x").write_bytes(b"")
-    with pytest.raises(CorruptData, match=r"ind\.pubmed\.x was altered: .*delete its folder to download it anew"):
+    with pytest.raises(CorruptData, match=r"ind\.pubmed\.x was altered: .*delete it to download it anew"):
         planetoid("PubMed")
     with pytest.raises(MissingData, match=r"ind\.citeseer\.x could not be downloaded"):
         planetoid("CiteSeer")

@@ -100,6 +100,7 @@ def test_a_phrase_with_two_sentiments_is_two(root):
 def test_trees_are_made_once_and_own_their_tensors(root):
     train = SST("train", root, check=False)
     assert train[0] is train.trees[0] is next(iter(train)) and train[-1] is train.trees[1]
+    assert train[1:] == [train[1]] and train[::-1] == [train[1], train[0]]
     train[0].y.fill_(0)
     assert train[1].y.tolist() == [2, 2, 2] and train[1].y.untyped_storage().nbytes() == 24
     again = pickle.loads(pickle.dumps(train))
