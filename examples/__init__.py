@@ -1,1 +1,1 @@
-"""Short scripts, each of which runs as it is; ``python -m examples`` runs them all."""
+"""Short scripts, each of which runs as it is: ``python examples/karate.py``."""

@@ -13,6 +13,8 @@ from typer.core import TyperGroup
 
 from .. import __version__
 from ..errors import GraphError
+from .demo import demo
+from .doctor import doctor
 from .recipes import recipes
 from .runs import evaluate, predict
 from .show import note
@@ -71,7 +73,7 @@ def graphseq(
         typer.echo(context.get_help())
 
 
-_COMMANDS: tuple[Callable[..., None], ...] = (train, predict, evaluate, recipes)
+_COMMANDS: tuple[Callable[..., None], ...] = (demo, recipes, train, predict, evaluate, doctor)
 for _command in _COMMANDS:
     app.command()(_command)
 

@@ -5,18 +5,38 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
 
-__all__ = ["is_first", "note", "number", "say", "say_json", "table", "told"]
+__all__ = ["is_first", "note", "number", "program", "say", "say_json", "table", "told"]
 
 
 def is_first() -> bool:
     """Say whether this process is the one of several that speaks."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def program() -> str:
+    """Return what to type to get this program, so that a printed command runs as it is."""
+    called = Path(sys.argv[0])
+    if called.stem != "graphseq":
+        return f"{_shortest(Path(sys.executable))} -m graphseq"
+    return _shortest(called)
+
+
+def _shortest(file: Path) -> str:
+    """Return a program's name, if that finds it; else its path from here, if it lies below; else its path."""
+    found = shutil.which(file.name)
+    if found is not None and Path(found).absolute() == file.absolute():
+        return file.name
+    full = file.absolute()
+    return shlex.quote(str(full.relative_to(Path.cwd()) if full.is_relative_to(Path.cwd()) else full))
 
 
 def say(text: str = "") -> None:

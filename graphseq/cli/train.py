@@ -19,7 +19,7 @@ from ..recipes import Job, Recipe, Source, find_recipe
 from ..recipes import train as train_recipe
 from ..train import Machine, Stopped, describe_options, from_text, read_json
 from .options import AsJson, DataRoot, Device, Offline, pairs, ranks_here
-from .show import note, say, say_json, told
+from .show import note, program, say, say_json, told
 
 __all__ = ["train"]
 
@@ -169,7 +169,7 @@ def _seeds(first: int | None, count: int | None, began: dict[str, Any] | None, f
 
 def _again(context: typer.Context, folder: Path) -> str:
     """Return the command that goes on: what was given, with the run's folder and ``--resume``."""
-    words = ["graphseq", "train"]
+    words = ["train"]
     for parameter in context.command.params:
         name = parameter.name or ""
         source, value = context.get_parameter_source(name), context.params.get(name)
@@ -182,7 +182,7 @@ def _again(context: typer.Context, folder: Path) -> str:
         else:
             for each in value if isinstance(value, list | tuple) else [value]:
                 words += [parameter.opts[0], str(each)]
-    return shlex.join([*words, "--out", str(folder), "--resume"])
+    return f"{program()} {shlex.join([*words, '--out', str(folder), '--resume'])}"
 
 
 def _report(summary: dict[str, Any], recipe: Recipe, folder: Path) -> str:
@@ -191,7 +191,7 @@ def _report(summary: dict[str, Any], recipe: Recipe, folder: Path) -> str:
     where = shlex.quote(str(folder))
     lines = [f"{summary['recipe']}{runs}: {told(summary)}, in {summary['seconds']:.0f} s", f"Folder: {folder}"]
     if recipe.example:
-        lines += ["", "To go on:", f"  graphseq predict {where} {shlex.quote(recipe.example)}"]
-        lines += [f"  graphseq evaluate {where}"] if recipe.reports == "test" else []
+        lines += ["", "To go on:", f"  {program()} predict {where} {shlex.quote(recipe.example)}"]
+        lines += [f"  {program()} evaluate {where}"] if recipe.reports == "test" else []
         lines += [f"  graphseq.load({str(folder)!r})  # in Python: the trained network"]
     return "\n".join(lines)

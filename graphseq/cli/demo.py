@@ -1,0 +1,108 @@
+"""``graphseq demo``: networks on graphs, sequences and trees, trained in a few minutes, with pictures."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import CorruptData, MissingData
+from ..recipes import Job, Source, find_recipe, train
+from ..train import Stopped
+from .options import DataRoot, Offline
+from .pictures import draw
+from .show import note, program, say, table, told
+
+__all__ = ["demo"]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A recipe and the options with which it is quick."""
+
+    recipe: str
+    options: Mapping[str, str]
+    quick: Mapping[str, str]
+
+
+_PARTS = (
+    _Part("karate-gcn", {}, {"epochs": "5"}),
+    _Part("digits-gru", {"epochs": "30"}, {"epochs": "1", "hidden": "8"}),
+    _Part("stdlib-treelstm", {"epochs": "12"}, {"epochs": "1", "hidden": "8", "max_nodes": "40"}),
+    _Part("cora-gcn", {}, {"epochs": "3"}),
+    _Part("mutag-gin", {"epochs": "100"}, {"epochs": "2"}),
+    _Part("sst-treelstm", {"epochs": "3"}, {"epochs": "1", "hidden": "4", "embedding": "4", "batch_size": "256"}),
+)
+
+
+def demo(
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where to write; by default a new folder, runs/demo or -2, -3, …")
+    ] = None,
+    data_root: DataRoot = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Train hardly at all, to see that everything runs.")] = False,
+    offline: Offline = False,
+) -> None:
+    """Train networks on graphs, sequences and trees, in a few minutes, and draw what they learnt.
+
+    Three need no data; the others are left out where their data are neither found nor to be downloaded.
+    """
+    folder = _free(Path("runs/demo")) if out is None else out.expanduser()
+    source = Source(data_root, offline)
+    done: dict[str, dict[str, Any]] = {}
+    left_out: dict[str, str] = {}
+    for i, part in enumerate(_PARTS, start=1):
+        recipe = find_recipe(part.recipe, dict(part.quick if quick else part.options))
+        note(f"[{i}/{len(_PARTS)}] {part.recipe}: {recipe.network}, {recipe.summary}")
+        try:
+            # An interrupted demo goes on where it was, and one that is over is shown again.
+            done[part.recipe] = train(part.recipe, recipe, folder / part.recipe, job=Job(source=source, resume=True))
+        except (MissingData, CorruptData) as error:
+            note("      left out: its data are not here")
+            left_out[part.recipe] = str(error)
+        except (Stopped, KeyboardInterrupt):
+            note(f"\nStopped. To go on:\n\n  {program()} demo --out {shlex.quote(str(folder))}{' --quick' * quick}")
+            raise typer.Exit(130) from None
+    drawn = draw(folder, list(done), source)
+    say("\n" + _results(done))
+    for name, why in left_out.items():
+        say(f"\nLeft out: {name}. {why}")
+    say(f"\nPictures, in {folder / 'pictures'}:\n" + table([[f"  {path.name}", what] for path, what in drawn.items()]))
+    say("\n" + _next(folder, done))
+
+
+def _free(folder: Path) -> Path:
+    """Return the first of runs/demo, runs/demo-2, … that is not there."""
+    count, free = 1, folder
+    while free.exists():
+        count += 1
+        free = folder.with_name(f"{folder.name}-{count}")
+    return free
+
+
+def _results(done: Mapping[str, dict[str, Any]]) -> str:
+    rows = []
+    for name, summary in done.items():
+        recipe = find_recipe(name)
+        rows.append([name, recipe.network, recipe.summary, told(summary), f"{summary['seconds']:.0f} s"])
+    return table(rows, ["recipe", "network", "predicts", "result", "time"])
+
+
+def _next(folder: Path, done: Mapping[str, dict[str, Any]]) -> str:
+    """Return three commands that run as they are printed."""
+    called = program()
+    if "sst-treelstm" in done:
+        own = ("predict", folder / "sst-treelstm", "A film that is not bad at all.")
+    else:
+        own = ("predict", folder / "stdlib-treelstm", "def f(self, key): return self._items[key]")
+    commands = [
+        ["The sentiment of a sentence of your own:" if "sst-treelstm" in done else "A verb for a function of your own:",
+         shlex.join(map(str, own))],
+        ["What a result is worth, by ten seeds:", "train karate-gcn --seeds 10"],
+        ["Whether a network of your own, module:Model, is sound:", "doctor graphseq.nn:NodeClassifier"],
+    ]  # fmt: skip
+    return "Worth trying next:\n" + "\n".join(f"\n  {what}\n    {called} {command}" for what, command in commands)
