@@ -36,6 +36,7 @@ FLOORS = {
     "nn.models": 7,
     "train": 8,
     "plot": 8,
+    "doctor": 8,
     "parsing": 8,
     "recipes": 9,
     "cli": 10,
