@@ -77,8 +77,12 @@ def empty_graph(probe: Probe) -> Finding:
 def small_batches(probe: Probe) -> Finding:
     """Call in training mode with one node, and with one graph."""
     for what, sizes in (("one node", (1,)), ("one graph", (4,))):
+        sample = probe.sample(sizes, shift=150)
+        wrong = _try(probe, sample)[1]
+        if wrong:  # not a matter of training
+            return skipped("small batches in training", f"{what} in eval mode: {wrong}")
         try:
-            results = call(probe.copy().train(), probe.form, probe.sample(sizes, shift=150))
+            results = call(probe.copy().train(), probe.form, sample)
         except Exception as error:
             batch_norm = any("BatchNorm" in type(m).__name__ for m in probe.model.modules())
             advice = "The last batch of an epoch may be so small: DataLoader(drop_last=True) leaves it out" + (
