@@ -90,12 +90,16 @@ class PlanetoidGCN(NodeGCN):
     example: ClassVar[str] = "0 1 2"
 
     dataset: str = option("Cora", "Cora, CiteSeer or PubMed")
+    check: bool = option(True, "whether the files must be the published ones")
 
     def data(self, source: Source, seed: int) -> Data:
         """Read the graph; rows of features sum to 1."""
         from torch_geometric.transforms import NormalizeFeatures
 
-        return planetoid(self.dataset, source.root, transform=NormalizeFeatures(), offline=source.offline)[0]
+        graphs = planetoid(
+            self.dataset, source.root, transform=NormalizeFeatures(), check=self.check, offline=source.offline
+        )
+        return graphs[0]
 
     def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
         """Return the layers: the weights of the first alone decay."""

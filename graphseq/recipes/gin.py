@@ -44,6 +44,7 @@ class GraphGIN(Recipe):
     batch_size: int = 32
     schedule: Literal["constant", "cosine", "linear", "step", "onecycle"] = "step"
     dataset: str = option("", "name of a set of TUDataset, such as MUTAG")
+    check: bool = option(True, "whether the files must be the published ones")
     use_node_attr: bool = option(False, "whether nodes' continuous attributes are features too")
     hidden: int = option(32, "hidden units", low=1)
     layers: int = option(4, "convolutions", low=1)
@@ -56,7 +57,9 @@ class GraphGIN(Recipe):
         if not self.dataset:
             raise expected("dataset", "the name of a set of TUDataset (--set dataset=MUTAG)", self.dataset)
         graphs = list(
-            tudataset(self.dataset, source.root, use_node_attr=self.use_node_attr, offline=source.offline)
+            tudataset(
+                self.dataset, source.root, use_node_attr=self.use_node_attr, check=self.check, offline=source.offline
+            )
         )
         if any(graph.x is None for graph in graphs):
             for graph in graphs:

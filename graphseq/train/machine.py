@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -121,8 +122,16 @@ def launch(machine: Machine, function: Callable[..., Any], *args: Any) -> Any:
 
 
 def _guarded(fabric: Fabric, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    """Hand an error of the caller's on as a value: raised in a child, it would come out as a wall of text."""
+    """Call the function in a child and leave in good order.
+
+    An error of the caller's is handed on as a value: raised here, it would come out as a wall of text.
+    """
+    result: Any
     try:
-        return function(fabric, *args)
+        result = function(fabric, *args)
     except GraphError as error:
         return error
+    fabric.barrier()
+    gc.collect()  # a model wrapped for several processes must go before the group does, and that before Python
+    torch.distributed.destroy_process_group()
+    return result

@@ -48,15 +48,16 @@ class Session:
         self.model = task.model
         optimizer = _optimizer(task, settings, fabric.device)
         self.wrapped, self._stepper = fabric.setup(self.model, optimizer)
-        if fabric.world_size == 1 and _is_plain(fabric):
-            # Fabric's wrappers have nothing to do here, and cost some 45 µs a step.
+        self._is_plain = fabric.world_size == 1 and _is_plain(fabric)
+        if self._is_plain:  # Fabric's wrappers have nothing to do here, and cost some 45 µs a step
             self.wrapped, self._stepper = self.model, optimizer
         self.optimizer = optimizer
         self._rates = [group["lr"] for group in optimizer.param_groups]
         self.average = _average(self.model, settings)
         self.judged_model: nn.Module = self.model if self.average is None else self.average.module
         self._judged = {id(split): judged(split, settings, fabric) for split in (task.val, task.test) if split}
-        self.best = {name: value.clone() for name, value in self.judged_model.state_dict().items()}
+        self._now = self.judged_model.state_dict()  # the weights themselves, not a copy of them
+        self.best = {name: value.clone() for name, value in self._now.items()}
         self.steps_per_epoch = steps_in(task.train, settings)
         self.epoch = self.batch = 0  # epochs done, and steps done in the one under way
         self.best_epoch, self.best_value = 0, math.nan
@@ -95,11 +96,11 @@ class Session:
         total = sum(_weight(part) for part in parts)
         if world > 1:
             total = float(self._all_reduce(torch.tensor(total, device=self.fabric.device), "sum"))
-        for i, part in enumerate(parts):
-            with self._sync_after(i == len(parts) - 1):
+        for i, part in enumerate(parts, start=1):
+            with self._sync_after(i == len(parts)):
                 # DistributedDataParallel takes the mean over processes, so the sum of theirs is `world` times it.
                 loss = self._loss(part, world / total, 1 / len(parts))
-                self.fabric.backward(loss) if self.wrapped is not self.model else loss.backward()
+                loss.backward() if self._is_plain else self.fabric.backward(loss)
             self._losses += loss.detach() * total
         self._weights += total
         self._clip()
@@ -114,7 +115,10 @@ class Session:
         output = self.wrapped(*part.inputs)
         scores, extra = output if isinstance(output, tuple) else (output, None)
         losses = self.task.loss(part.rows(scores), part.target)
-        loss = (losses if part.weight is None else losses * part.weight).sum() * scale
+        if part.weight is None and scale * len(losses) == 1:
+            loss = losses.mean()
+        else:
+            loss = (losses if part.weight is None else losses * part.weight).sum() * scale
         return loss if extra is None else loss + extra * share
 
     def _sync_after(self, last: bool) -> contextlib.AbstractContextManager[None]:
@@ -166,7 +170,7 @@ class Session:
         batches = self._judged.get(id(split)) or judged(split, self.settings, self.fabric)
         scores, targets = [], []
         for batch, counts in batches:
-            with self.fabric.autocast():
+            with contextlib.nullcontext() if self._is_plain else self.fabric.autocast():
                 output = self.judged_model(*batch.inputs)
             output = output[0] if isinstance(output, tuple) else output
             scores.append(batch.rows(output)[: None if counts else 0].float())
@@ -187,8 +191,8 @@ class Session:
         better = math.isnan(self.best_value) or (value > self.best_value if upwards else value < self.best_value)
         if better and not math.isnan(value):
             self.best_epoch, self.best_value = self.epoch, value
-            for kept, now in zip(self.best.values(), self.judged_model.state_dict().values(), strict=True):
-                kept.copy_(now)
+            for name, kept in self.best.items():
+                kept.copy_(self._now[name])
 
     def use_best(self) -> None:
         """Give the model the weights of the best epoch."""

@@ -1,0 +1,207 @@
+"""The loop beside one written out by hand, and what it promises."""
+
+from __future__ import annotations
+
+import gc
+import math
+import resource
+
+import psutil
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from graphseq.errors import GraphError
+from graphseq.train import Batch, Machine, RunFolder, Session, Split, Task, Training, fit, launch
+from tests.train import jobs
+
+
+def by_hand(settings: Training, seed: int, clip=None) -> dict[str, torch.Tensor]:
+    """Train the small task with PyTorch alone."""
+    task = jobs.task(dropout=0.0, norm=False)
+    model = task.model
+    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    optimizer = kind(model.parameters(), settings.lr, weight_decay=settings.weight_decay)
+    for epoch in range(settings.epochs):
+        order = torch.randperm(task.train.size, generator=torch.Generator().manual_seed((seed << 32) + epoch))
+        for chosen in order.split(settings.batch_size or len(order)):
+            batch = task.train.collate(chosen)
+            cross_entropy(model(*batch.inputs), batch.target).backward()
+            if clip is not None:
+                clip(model.parameters())
+            optimizer.step()
+            optimizer.zero_grad()
+    return model.state_dict()
+
+
+def trained(settings: Training, seed: int) -> dict[str, torch.Tensor]:
+    task = jobs.task(dropout=0.0, norm=False)
+    fit(Task(task.model, task.train), settings, seed=seed)  # no validation: the last epoch counts
+    return task.model.state_dict()
+
+
+def close(a, b) -> None:
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [0, 7, 45])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_equals_a_loop_by_hand(batch_size: int, optimizer: str) -> None:
+    settings = Training(epochs=3, batch_size=batch_size, optimizer=optimizer, weight_decay=0.01)
+    close(trained(settings, 3), by_hand(settings, 3))
+
+
+@pytest.mark.parametrize("accumulate", [2, 3, 100])
+def test_parts_of_a_batch_add_up(accumulate: int) -> None:
+    settings = Training(epochs=3, batch_size=20)
+    close(trained(Training(epochs=3, batch_size=20, accumulate=accumulate), 1), by_hand(settings, 1))
+
+
+def test_clipping() -> None:
+    settings = Training(epochs=3, batch_size=20, clip_norm=0.05, optimizer="sgd")
+    plain = trained(Training(epochs=3, batch_size=20, optimizer="sgd"), 0)
+    task = jobs.task(dropout=0.0, norm=False)
+    session = _session(task, settings)
+    for parts in session.rest_of_epoch():
+        before = [p.detach().clone() for p in task.model.parameters()]
+        session.step(parts)
+        if session.batch == 1:
+            moved = torch.cat([(p - b).flatten() for p, b in zip(task.model.parameters(), before, strict=True)])
+            assert math.isclose(float(moved.norm()), 0.05 * settings.lr, rel_tol=1e-3)
+    session = _session(jobs.task(dropout=0.0, norm=False), Training(batch_size=20, clip_value=0.001, optimizer="sgd"))
+    before = [p.detach().clone() for p in session.model.parameters()]
+    session.step(next(session.rest_of_epoch()))
+    moved = max(float((p - b).abs().max()) for p, b in zip(session.model.parameters(), before, strict=True))
+    assert math.isclose(moved, 0.001 * 0.01, rel_tol=1e-2)
+    assert any(not torch.equal(plain[name], value) for name, value in trained(settings, 0).items())
+
+
+def _session(task: Task, settings: Training) -> Session:
+    return launch(Machine(device="cpu"), lambda fabric: Session(task, settings, fabric, 0))
+
+
+def test_the_best_epoch_is_kept_and_the_test_split_judged_once() -> None:
+    task = jobs.task()
+    seen = []
+    collate = task.test.collate
+    task.test = Split(task.test.size, lambda i: (seen.append(len(i)), collate(i))[1])
+    outcome = fit(task, Training(epochs=25, lr=0.1, select="metric"), seed=0)
+    values = [record["val_accuracy"] for record in outcome.records]
+    assert outcome.best_epoch == 1 + values.index(max(values)) and outcome.val["accuracy"] == max(values)
+    assert seen == [17]
+    task.model.eval()
+    batch = collate(torch.arange(17))
+    right = (task.model(*batch.inputs).argmax(1) == batch.target).float().mean()
+    assert math.isclose(outcome.test["accuracy"], float(right), rel_tol=1e-6)
+
+
+def test_patience() -> None:
+    outcome = fit(jobs.task(), Training(epochs=200, lr=0.3, patience=5))
+    assert outcome.epochs == outcome.best_epoch + 5 < 200
+    losses = [record["val_loss"] for record in outcome.records]
+    assert min(losses) == losses[outcome.best_epoch - 1]
+
+
+def test_average_is_pytorch_s() -> None:
+    settings = Training(epochs=2, batch_size=30, average=0.9)
+    task = jobs.task(dropout=0.0, norm=False)
+    fit(task, settings, seed=2)
+    model = jobs.task(dropout=0.0, norm=False)
+    optimizer = torch.optim.Adam(model.model.parameters(), settings.lr)
+    average: dict[str, torch.Tensor] = {}
+    for epoch in range(2):
+        order = torch.randperm(90, generator=torch.Generator().manual_seed((2 << 32) + epoch))
+        for chosen in order.split(30):
+            batch = model.train.collate(chosen)
+            cross_entropy(model.model(*batch.inputs), batch.target).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            now = {name: value.clone() for name, value in model.model.state_dict().items()}
+            average = {n: 0.9 * average[n] + 0.1 * v for n, v in now.items()} if average else now
+    close(task.model.state_dict(), average)
+
+
+def test_weights_rows_and_extra_losses() -> None:
+    x, y = torch.randn(5, 4), torch.tensor([0, 1, 1])
+    rows, weight = torch.tensor([4, 0, 2]), torch.tensor([1.0, 0.0, 3.0])
+
+    class Pair(torch.nn.Linear):
+        def forward(self, x):
+            return super().forward(x), self.weight.square().sum()
+
+    seed = 0
+    torch.manual_seed(seed)
+    model, twin = Pair(4, 2), Pair(4, 2)
+    twin.load_state_dict(model.state_dict())
+    split = Split(1, lambda i: Batch((x,), y, rows, weight))
+    fit(Task(model, split), Training(epochs=1, optimizer="sgd", lr=0.5), seed=seed)
+    scores, extra = twin(x)
+    loss = (cross_entropy(scores[rows], y, reduction="none") * weight).sum() / 4 + extra
+    loss.backward()
+    with torch.no_grad():
+        torch.testing.assert_close(model.weight, twin.weight - 0.5 * twin.weight.grad)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_change_nothing(workers: int) -> None:
+    one, other = jobs.task(), jobs.task()
+    settings = Training(epochs=2, batch_size=16)
+    assert fit(one, settings, seed=1).records == fit(other, settings, seed=1, workers=workers).records
+    for name, value in one.model.state_dict().items():
+        assert torch.equal(value, other.model.state_dict()[name])
+
+
+def test_one_seed_one_result_and_another_another() -> None:
+    settings = Training(epochs=2, batch_size=16)
+    runs = [fit(jobs.task(), settings, seed=seed).records for seed in (1, 1, 2)]
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_memory_is_flat_over_2000_epochs(tmp_path) -> None:
+    process = psutil.Process()
+    used = {}
+
+    class Watched(jobs.Noisy):
+        epochs = 0
+
+        def train(self, mode=True):
+            Watched.epochs += mode
+            if Watched.epochs in (500, 2000) and mode:
+                gc.collect()
+                used[Watched.epochs] = process.memory_info().rss
+            return super().train(mode)
+
+    task = jobs.task()
+    task.model = Watched(6, 3)
+    outcome = fit(task, Training(epochs=2000), folder=RunFolder(tmp_path), save_every=0.5)
+    assert outcome.epochs == 2000
+    assert used[2000] - used[500] < 8 * 2**20, {n: f"{v / 2**20:.0f} MiB" for n, v in used.items()}
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0
+
+
+def test_a_loss_that_is_lost() -> None:
+    with pytest.raises(GraphError, match=r"the loss is (nan|inf) in epoch \d+; try a lower learning rate"):
+        fit(jobs.task(norm=False), Training(epochs=50, lr=1e30, optimizer="sgd"))
+
+
+def test_empty_splits() -> None:
+    with pytest.raises(GraphError, match="`val`: expected a split with at least one example"):
+        fit(jobs.task(val=0), Training())
+
+
+def test_an_unknown_metric() -> None:
+    task = jobs.task()
+    task.metrics = ("precision",)
+    with pytest.raises(GraphError, match="`metrics`: expected names out of accuracy"):
+        fit(task, Training())
+
+
+def test_tensorboard(tmp_path) -> None:
+    pytest.importorskip("tensorboard")
+    fit(jobs.task(), Training(epochs=3), folder=RunFolder(tmp_path), tensorboard=True)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("val_accuracy")] == [1, 2, 3]

@@ -1,0 +1,131 @@
+"""Options from text, schedules beside PyTorch's, metrics beside scikit-learn's."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as sk
+
+from graphseq.errors import GraphError
+from graphseq.train import METRICS, Machine, Training, describe_options, from_text, measure, option
+from graphseq.train.schedules import rate
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Own(Training):
+    epochs: int = 7
+    size: int | None = option(None, "of something", low=2)
+    name: str = option("", "of something")
+
+
+def test_every_option_has_help_and_its_base_s_limits() -> None:
+    options = {option.name: option for option in describe_options(Own())}
+    assert all(option.help for option in options.values())
+    assert options["epochs"].value == 7 and options["epochs"].low == 1
+    assert options["epochs"].kind == "an integer of at least 1"
+    assert options["select"].kind == "loss or metric"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [({"epochs": "3"}, 3), ({"size": "none"}, None), ({"size": "4"}, 4), ({"lr": "1e-3"}, 1e-3), ({"name": "x"}, "x"),
+     ({"optimizer": "sgd"}, "sgd")],
+)  # fmt: skip
+def test_from_text(text, value) -> None:
+    [name] = text
+    assert getattr(from_text(Own(), text), name) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ({"epoch": "3"}, "`epoch`: expected the name of an option, got 'epoch'; did you mean 'epochs'?"),
+        ({"zzz": "3"}, "there are epochs"),
+        ({"epochs": "3.5"}, "`epochs`: expected an integer of at least 1, got '3.5'"),
+        ({"epochs": "0"}, "`epochs`: expected an integer of at least 1, got 0"),
+        ({"lr": "nan"}, "`lr`: expected a number of at least 0"),
+        ({"optimizer": "adamm"}, "`optimizer`: expected adam or adamw or sgd, got 'adamm'"),
+        ({"size": "1"}, "`size`: expected an integer or none of at least 2, got 1"),
+    ],
+)
+def test_slips(text, message) -> None:
+    with pytest.raises(GraphError) as caught:
+        from_text(Own(), text)
+    assert message in str(caught.value)
+
+
+def test_truth() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Truth:
+        flag: bool = option(False, "a flag")
+
+    assert from_text(Truth(), {"flag": "Yes"}).flag is True
+    with pytest.raises(GraphError, match="`flag`: expected true or false, got 'maybe'"):
+        from_text(Truth(), {"flag": "maybe"})
+
+
+def _pytorch(name: str, steps: int) -> list[float]:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    kinds = torch.optim.lr_scheduler
+    schedule = {
+        "cosine": lambda: kinds.CosineAnnealingLR(optimizer, steps),
+        "linear": lambda: kinds.LinearLR(optimizer, 1.0, 1e-12, steps),
+        "step": lambda: kinds.StepLR(optimizer, 4 * 3, 0.5),
+        "constant": lambda: kinds.ConstantLR(optimizer, 1.0),
+    }[name]()
+    found = []
+    for _ in range(steps):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return found
+
+
+@pytest.mark.parametrize("name", ["constant", "cosine", "linear", "step"])
+def test_schedules_are_pytorch_s(name: str) -> None:
+    settings = Training(schedule=name, step_epochs=4)
+    ours = [rate(settings, step, 30, 3) for step in range(30)]
+    np.testing.assert_allclose(ours, _pytorch(name, 30), atol=1e-9)
+
+
+def test_onecycle_and_warmup() -> None:
+    ours = [rate(Training(schedule="onecycle"), step, 1000, 10) for step in range(1000)]
+    assert math.isclose(ours[0], 1 / 25) and max(ours) == pytest.approx(1, abs=1e-4) and ours[-1] < 1e-4
+    assert ours.index(max(ours)) == 300
+    rise = [rate(Training(warmup=0.1), step, 100, 10) for step in range(100)]
+    np.testing.assert_allclose(rise[:10], np.arange(1, 11) / 10)
+    assert set(rise[10:]) == {1.0}
+
+
+def test_metrics_are_scikit_learn_s() -> None:
+    scores, target = torch.randn(50, 4), torch.randint(4, (50,))
+    found = measure(["accuracy", "f1", "auroc"], scores, target)
+    guess = scores.argmax(1)
+    assert found["accuracy"] == pytest.approx(sk.accuracy_score(target, guess))
+    assert found["f1"] == pytest.approx(sk.f1_score(target, guess, average="macro"))
+    chance = scores.double().softmax(1)
+    assert found["auroc"] == pytest.approx(sk.roc_auc_score(target, chance, multi_class="ovr"), abs=1e-5)
+    found = measure(["rmse", "mae"], scores[:, :1], target)
+    assert found["rmse"] == pytest.approx(math.sqrt(sk.mean_squared_error(target, scores[:, 0])))
+    assert found["mae"] == pytest.approx(sk.mean_absolute_error(target, scores[:, 0]))
+    assert set(METRICS) == {"accuracy", "f1", "auroc", "rmse", "mae"}
+    assert math.isnan(measure(["accuracy"], scores[:0], target[:0])["accuracy"])
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cpu:1", ""])
+def test_devices(device: str) -> None:
+    with pytest.raises(GraphError, match="`device`: expected"):
+        Machine(device=device)
+
+
+def test_no_cuda() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is CUDA")
+    with pytest.raises(GraphError, match="this PyTorch sees no CUDA device"):
+        Machine(device="cuda")
+    with pytest.raises(GraphError, match="`processes`: expected an integer of at least 1, got 0"):
+        Machine(processes=0)
