@@ -18,10 +18,14 @@ _SIZES = "Take sizes from the features, x.size(0), never from edge_index.max() +
 
 
 def no_nodes(probe: Probe) -> Finding:
-    """Call with a graph of 0 nodes."""
+    """Call with a graph of 0 nodes, which few models are made for: a warning."""
     results, wrong = _try(probe, probe.sample((0,), shift=110))
     if wrong:
-        return failed("no nodes", f"a graph of 0 nodes: {wrong}", f"Filters and splits leave such graphs. {_SIZES}")
+        advice = (
+            "Filters and splits leave such graphs. Take sizes from x.size(0) or the loader's num_graphs, not from a "
+            "max() of what may be empty, and clamp a count before dividing by it; or leave such graphs out beforehand."
+        )
+        return warning("no nodes", f"a graph of 0 nodes: {wrong}", advice)
     rows = [t for kind, t in zip(probe.kinds, results, strict=True) if kind in ("node", "edge") and t.size(0)]
     if rows:
         return failed("no nodes", f"a graph of 0 nodes gives shape {shapes(rows)}", _SIZES)

@@ -62,4 +62,4 @@ def told(error: BaseException) -> str:
     """
     lines = str(error).strip().splitlines()
     name = type(error).__name__
-    return f"{name}: {lines[0]}" if lines else name
+    return f"{name}: {lines[0].rstrip('.')}" if lines else name

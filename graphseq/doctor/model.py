@@ -8,13 +8,14 @@ from typing import Any
 import torch
 
 from ..errors import GraphError, expected
-from .calling import Probe, probe, shapes
+from .calling import Probe, shapes
 from .compare import finite
 from .extremes import empty_graph, isolated_nodes, no_edges, no_nodes, small_batches
 from .find import Made, find, make
 from .finding import Finding, failed, passed, skipped, told
 from .learning import input_gradients, parameter_gradients, state_dict
 from .numbers import device, dtype, exact, finite_numbers, inputs_unchanged, repeatable
+from .signature import probe
 from .symmetry import batches, edge_order, node_order
 
 __all__ = ["check", "check_model"]
@@ -116,8 +117,8 @@ def _examine(made: Made, seed: int, features: int | None, edge_features: int | N
 
 def _called(found: Probe) -> Finding:
     """Tell how the model is called and what it gives."""
-    rows = {"node": "one row a node", "graph": "one row a graph", "edge": "one row an edge", "whole": "one row for all",
-            "other": "no row a node or graph"}  # fmt: skip
+    rows = {"node": "one row a node", "graph": "one row a graph", "edge": "one row an edge",
+            "whole": "the same shape for any graph", "other": "no row a node or graph"}  # fmt: skip
     kinds = ", ".join(dict.fromkeys(rows[kind] for kind in found.kinds))
     message = f"{found.form} gives {kinds}, {shapes(found.run(found.sample()))}"
     if found.made.chosen:

@@ -27,7 +27,7 @@ class Sample:
         edge_index: int64 `[2, E]`.
         sizes: the number of nodes of each graph.
         slot: int64 `[E]`, the place of each edge among those with its target.
-        edge: edges' features `[E, D]`, or weights `[E]`, or None.
+        edge: edges' features `[E, D]`, or weights `[E]`, or types int64 `[E]`, or None.
     """
 
     x: Tensor
@@ -73,8 +73,8 @@ class Sample:
 
 
 def draw(
-    sizes: Sequence[int], family: Family, features: int, *, symbols: int = 0, edge: int | None = None, seed: int = 0,
-    linked: bool = True,
+    sizes: Sequence[int], family: Family, features: int, *, symbols: int = 0, edge: int | None = None, types: int = 0,
+    seed: int = 0, linked: bool = True,
 ) -> Sample:  # fmt: skip
     """Draw graphs of these sizes, nodes in any order, without loops or double edges.
 
@@ -84,6 +84,7 @@ def draw(
         features: F.
         symbols: how many symbols there are; 0 for real features.
         edge: D, 0 for weights alone, None for edges without features.
+        types: how many types of edges there are, in place of features.
         seed: of the draw.
         linked: False for graphs without edges.
     """
@@ -103,6 +104,8 @@ def draw(
     attributes = None
     if edge is not None:
         attributes = torch.rand(count, generator=g) + 0.5 if edge == 0 else torch.randn(count, edge, generator=g)
+    if types:
+        attributes = torch.randint(types, (count,), generator=g)
     return Sample(x, columns[:, :2].t().contiguous(), tuple(sizes), columns[:, 2].contiguous(), attributes)
 
 
@@ -115,13 +118,15 @@ def _edges(n: int, family: Family, g: torch.Generator) -> list[tuple[int, int, i
     if family == "trees":
         free, edges = [(0, 0), (0, 1)], []
         for child in range(1, n):
-            parent, slot = free.pop(below(len(free)))
+            parent, slot = free.pop(below(len(free)) if child > 2 else 0)  # the root has two
             edges.append((child, parent, slot))
             free += [(child, 0), (child, 1)]
         return edges
     pairs = {(v - 1, v) for v in range(1, n)}
     if family == "graphs" and n > 1:
         pairs.add((n - 1, 0))
+    if family != "chains" and n > 5:  # so that what takes few predecessors refuses all graphs, and not by chance
+        pairs |= {(v, n - 1) for v in range(3)}
     for _ in range(0 if family == "chains" or n < 3 else (n + 1) // 2):
         u, v = sorted(torch.randperm(n, generator=g)[:2].tolist())
         pairs.add((v, u) if family == "graphs" and below(2) else (u, v))

@@ -15,7 +15,7 @@ from .samples import Sample, pick, relabel, reorder
 __all__ = ["batches", "edge_order", "node_order"]
 
 _TRIES = 3
-_ONE_ROW = {"node": "one row a node", "graph": "one row a graph", "edge": "one row an edge", "whole": "one row for all"}
+_ONE_ROW = {"node": "one row a node", "graph": "one row a graph", "edge": "one row an edge", "whole": "one for all"}
 
 
 def node_order(probe: Probe) -> Finding:

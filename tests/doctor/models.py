@@ -285,3 +285,24 @@ class OfSets(nn.Module):
 
     def forward(self, x, batch=None):
         return global_add_pool(torch.tanh(self.out(x)), batch)
+
+
+class OneHot(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.sweep = gs.nn.Recurrent(gs.nn.GRUCell(4, H))
+
+    def forward(self, symbols, topology):
+        return self.sweep(F.one_hot(symbols, 4).to(self.sweep.cell.weight_ih.dtype), topology)
+
+
+class Whole(Base):
+    """One vector for all that comes."""
+
+    def forward(self, x, edge_index):
+        return super().forward(x, edge_index).sum(0)
+
+
+class CountsByMax(PooledBase):
+    def pool(self, h, batch):
+        return scatter(h, batch, dim_size=int(batch.max()) + 1)

@@ -24,7 +24,7 @@ BROKEN = [
     (models.ByLabelOrder, {"node order"}),
     (models.LastEdgeWins, {"edge order"}),
     (models.MixesBatch, {"batched = separate"}),
-    (models.CountsByEdges, {"no nodes", "no edges", "isolated nodes"}),
+    (models.CountsByEdges, {"no edges", "isolated nodes"}),
     (models.DividesByDegree, {"no edges", "isolated nodes"}),
     (models.CountsUnique, {"empty graph in a batch"}),
     (models.SpoiltByEmpty, {"batched = separate", "empty graph in a batch"}),
@@ -100,6 +100,10 @@ def test_sound_models_pass(model):
         (models.OnTrees, "(x [N, 6], topology)", "one row a graph"),
         (models.Several, "(x [N, 6], edge_index, batch)", "one row a node, one row a graph"),
         (models.OfSets, "(x [N, 6], batch)", "one row a graph"),
+        (models.OneHot, "(x int64 [N], topology)", "one row a node"),
+        (models.Whole, "(x [N, 6], edge_index)", "the same shape for any graph"),
+        (lambda: pyg.RGCNConv(4, 3, 5), "(x [N, 4], edge_index, edge_type int64 [E] below 5)", "one row a node"),
+        (lambda: pyg.NNConv(4, 3, nn.Linear(5, 12)), "(x [N, 4], edge_index, edge_attr [E, 5])", "one row a node"),
         (lambda: pyg.Sequential("x, edge_index", [(pyg.GCNConv(4, 3), "x, edge_index -> x")]), "(x [N, 4]", "a node"),
     ],
 )  # fmt: skip
@@ -119,6 +123,13 @@ def test_what_refuses_cycles_is_checked_on_what_it_takes():
     assert "it runs on" not in doctor.check_model(gs.nn.Recurrent(gs.nn.GRUCell(5, 5), gs.Rounds(2)))[0].message
 
 
+@pytest.mark.parametrize("seed", [1, 2, 6])
+def test_what_takes_few_predecessors_is_never_tried_on_more(seed):
+    findings = doctor.check_model(gs.nn.TreeClassifier, seed=seed)
+    assert "it runs on trees" in findings[0].message
+    assert states(findings, "failed") == set()
+
+
 def test_batch_norm_in_training_is_a_warning():
     [finding] = [f for f in doctor.check_model(models.Normalised) if f.state == "warning"]
     assert finding.check == "small batches in training"
@@ -130,6 +141,12 @@ def test_comparisons_are_left_out_where_they_would_tell_nothing():
     compared = {"node order", "edge order", "batched = separate", "state_dict", "dtype", "device"}
     for model in (models.DropsInEval, models.AlwaysNaN):
         assert compared <= states(doctor.check_model(model), "not checked")
+
+
+def test_no_nodes_at_all_is_a_warning():
+    [finding] = [f for f in doctor.check_model(models.CountsByMax) if f.state == "warning"]
+    assert finding.check == "no nodes"
+    assert "raises RuntimeError" in finding.message
 
 
 def test_nodes_that_get_no_gradient_are_a_warning():
@@ -179,6 +196,11 @@ class Strange(nn.Module):
         return x
 
 
+class TwoInputs(nn.Module):
+    def forward(self, x, x_0, edge_index):
+        return x
+
+
 class Silent(nn.Module):
     def forward(self, x, edge_index):
         return "nothing"
@@ -190,6 +212,7 @@ class Silent(nn.Module):
         (Demanding, {}, "a function without arguments that makes the model, got Demanding, whose argument plan"),
         (Raising, {}, r"Raising\(hidden_size=8\), which raised RuntimeError: no luck"),
         (Strange(), {}, "the parameter moon"),
+        (TwoInputs(), {}, "the parameter x_0"),
         (Silent(), {}, "to return a tensor of real numbers"),
         (3, {}, "a torch.nn.Module, a class of them or a function"),
         (dict, {}, "a class of torch.nn.Module"),
