@@ -88,8 +88,8 @@ def _results(done: Mapping[str, dict[str, Any]]) -> str:
     rows = []
     for name, summary in done.items():
         recipe = find_recipe(name)
-        rows.append([name, recipe.network, recipe.summary, told(summary), f"{summary['seconds']:.0f} s"])
-    return table(rows, ["recipe", "network", "predicts", "result", "time"])
+        rows.append([name, recipe.network, told(summary), f"{summary['seconds']:.0f} s"])
+    return table(rows, ["recipe", "network", "one run gave", "time"])
 
 
 def _next(folder: Path, done: Mapping[str, dict[str, Any]]) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..datasets import status
+from ..datasets import SetStatus, status
 from .options import AsJson, DataRoot
 from .show import say, say_json, table
 
@@ -29,54 +29,58 @@ def doctor(
 ) -> None:
     """Check the installation and the data, or a network of your own.
 
-    The exit code is 1 if a check failed.
+    MODULE:MODEL is a class of yours, an object or a function that makes one, such as my_module:MyModel; it is made with
+    small sizes and called with small graphs. The exit code is 1 if something failed.
     """
-    report, findings = _installation(data_root) if model is None else _model(model)
-    if as_json:
-        say_json(report | {"findings": [dataclasses.asdict(finding) for finding in findings]})
+    from .. import doctor as checks
+
+    facts: dict[str, Any] = {}
+    sets: list[SetStatus] = []
+    if model is None:
+        sets = status(data_root)
+        devices = {device.name: device.description for device in checks.devices()}
+        facts = {"versions": checks.versions(), "devices": devices}
+        findings: Sequence[Finding] = checks.self_test()
     else:
-        for title, rows in report.items():
-            if isinstance(rows, str):
-                say(f"{title}: {rows}\n")
-            else:
-                say(f"{title}\n{table(_rows(rows))}\n")
-        say(_explain(findings))
-    if any(finding.state == "failed" for finding in findings):
+        findings = checks.check(model)
+    altered = sum(each.state == "altered" for each in sets)
+    failed = sum(finding.state == "failed" for finding in findings)
+    if as_json:
+        about = {"data": [dataclasses.asdict(each) for each in sets]} if model is None else {"model": model}
+        say_json({**facts, **about, "findings": [dataclasses.asdict(f) for f in findings], "failed": failed + altered})
+    else:
+        for title, content in facts.items():
+            say(f"{title}\n{_indented(content)}\n")
+        if sets:
+            say(f"data sets\n{_data(sets)}\n")
+        say(_told(findings))
+        say("\n" + _verdict(failed, altered))
+    if failed or altered:
         raise typer.Exit(1)
 
 
-def _installation(data_root: Any) -> tuple[dict[str, Any], Sequence[Finding]]:
-    from .. import doctor as checks
-
-    sets = status(data_root)
-    data = {each.name: _words(each.state, each.note, each.folder) for each in sets}
-    report = {"versions": checks.versions(), "devices": checks.devices(), "data sets": data}
-    return report, checks.self_test()
+def _indented(content: Mapping[str, str]) -> str:
+    return table([[f"  {name}", text] for name, text in content.items()])
 
 
-def _words(state: str, note: str, folder: object) -> list[str]:
-    return [state, note, "" if folder is None else str(folder)]
+def _data(sets: Sequence[SetStatus]) -> str:
+    rows = []
+    for each in sets:
+        state = "ALTERED" if each.state == "altered" else each.state
+        rows.append([f"  {each.name}", state, "; ".join(filter(None, [str(each.folder or ""), each.note]))])
+    return table(rows)
 
 
-def _model(target: str) -> tuple[dict[str, Any], Sequence[Finding]]:
-    from .. import doctor as checks
-
-    return {"model": target}, checks.check(target)
-
-
-def _rows(content: Any) -> list[list[str]]:
-    if isinstance(content, dict):
-        return [
-            [f"  {key}", *(map(str, value) if isinstance(value, list | tuple) else [str(value)])]
-            for key, value in content.items()
-        ]
-    return [[f"  {each}"] for each in content] or [["  none"]]
+def _told(findings: Sequence[Finding]) -> str:
+    """Return all findings in a table, and below it what to do about those that are not as they should be."""
+    lines = ["checks", table([[f"  {f.check}", _MARKS[f.state], f.message] for f in findings])]
+    for finding in findings:
+        if finding.state in ("failed", "warning") and finding.advice:
+            lines += ["", f"{finding.check}: {finding.message}.", f"  {finding.advice}"]
+    return "\n".join(lines)
 
 
-def _explain(findings: Sequence[Finding]) -> str:
-    lines = ["checks", table([[f"  {f.check}", _MARKS.get(f.state, f.state), f.message] for f in findings])]
-    advised = [f for f in findings if f.state in ("failed", "warning") and f.advice]
-    for finding in advised:
-        lines += ["", f"{finding.check}: {finding.message}", f"  {finding.advice}"]
-    count = sum(f.state == "failed" for f in findings)
-    return "\n".join([*lines, "", f"{count} checks failed." if count else "No check failed."])
+def _verdict(failed: int, altered: int) -> str:
+    counts = {"check": failed, "data set": altered}
+    parts = [f"{count} {what}{'s' * (count > 1)}" for what, count in counts.items() if count]
+    return f"Failed: {' and '.join(parts)}." if parts else "Nothing failed."

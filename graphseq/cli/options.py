@@ -11,7 +11,7 @@ import typer
 
 from ..errors import expected
 
-__all__ = ["AsJson", "DataRoot", "Device", "Offline", "pairs", "ranks_here"]
+__all__ = ["AsJson", "DataRoot", "Device", "Offline", "OwnRecipe", "pairs", "ranks_here"]
 
 DataRoot = Annotated[
     Path | None,
@@ -22,6 +22,12 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object as the last line, all else on standard error.")
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Never open a connection to download data.")]
+OwnRecipe = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe", metavar="MODULE:RECIPE", help="The run's recipe if it is your own: no file alone imports code."
+    ),
+]
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:

@@ -55,9 +55,9 @@ def _options(recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _overview(every: dict[str, Recipe]) -> str:
-    rows = [[name, recipe.network, recipe.summary, reached().get(name, "")] for name, recipe in every.items()]
+    rows = [[name, recipe.network, reached().get(name, ""), recipe.summary] for name, recipe in every.items()]
     return "\n".join([
-        table(rows, ["recipe", "network", "predicts", "reached"]),
+        table(rows, ["recipe", "network", "reached", "predicts"]),
         "",
         "graphseq recipes NAME    lists the options of one",
         "graphseq train NAME      trains it; --set KEY=VALUE changes an option",

@@ -12,7 +12,7 @@ import typer
 from ..errors import Words, expected
 from ..recipes import Run, Source, open_run
 from ..train import METRICS, Machine
-from .options import AsJson, DataRoot, Device, Offline
+from .options import AsJson, DataRoot, Device, Offline, OwnRecipe
 from .show import number, say, say_json, table
 
 __all__ = ["evaluate", "predict"]
@@ -28,6 +28,7 @@ def predict(
         str,
         typer.Argument(metavar="INPUT", help="A text, or the name of a file with it; - reads standard input."),
     ],
+    recipe: OwnRecipe = None,
     as_json: AsJson = False,
     data_root: DataRoot = None,
     offline: Offline = False,
@@ -36,7 +37,7 @@ def predict(
 
     What an input may be depends on the recipe: `graphseq recipes NAME` says it and gives an example.
     """
-    opened = open_run(run)
+    opened = open_run(run, recipe=recipe)
     with contextlib.redirect_stdout(sys.stderr):
         found = opened.predict(_input(input, opened), Source(data_root, offline))
     if as_json:
@@ -68,13 +69,14 @@ def _row(prediction: dict[str, Any]) -> list[str]:
 def evaluate(
     run: RunArgument,
     split: Annotated[str, typer.Option(metavar="SPLIT", help="train, val (or dev) or test.")] = "test",
+    recipe: OwnRecipe = None,
     as_json: AsJson = False,
     data_root: DataRoot = None,
     device: Device = "auto",
     offline: Offline = False,
 ) -> None:
     """Judge the network of a run again, on a split of its data."""
-    opened = open_run(run)
+    opened = open_run(run, recipe=recipe)
     part = "val" if split == "dev" else split
     with contextlib.redirect_stdout(sys.stderr):
         found = opened.evaluate(part, source=Source(data_root, offline), machine=Machine(device=device))

@@ -8,7 +8,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,10 +16,11 @@ import typer
 
 from ..errors import Words, expected
 from ..recipes import Job, Recipe, Source, find_recipe
+from ..recipes import cross_validate as cross_validate_recipe
 from ..recipes import train as train_recipe
 from ..train import Machine, Stopped, describe_options, from_text, read_json
 from .options import AsJson, DataRoot, Device, Offline, pairs, ranks_here
-from .show import note, program, say, say_json, told
+from .show import note, program, say, say_json, table, told
 
 __all__ = ["train"]
 
@@ -37,7 +38,7 @@ def train(
     seed: Annotated[int | None, typer.Option(metavar="S", min=0, help="The first seed; 0 by default.")] = None,
     cross_validate: Annotated[
         int | None,
-        typer.Option(metavar="K", min=2, help="Train on K folds, choosing on validation data from the recipe's grid."),
+        typer.Option(metavar="K", min=2, help="Judge by K folds, in each choosing options on its training data."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -75,19 +76,25 @@ def train(
     """
     here = ranks_here()
     machine = Machine(device=device, precision=_precision(precision), processes=processes or here or 1, workers=workers)
-    source = Source(data_root, offline)
+    source, texts = Source(data_root, offline), pairs(settings or [])
     job = Job(machine=machine, source=source, resume=resume, save_every=save_every, tensorboard=tensorboard)
-    find_recipe(recipe, pairs(settings or []))  # names and values are right before a folder is looked for
+    find_recipe(recipe, texts)  # names and values are right before a folder is looked for
     folder = _folder(recipe, out, resume=resume, together=here is not None)
-    chosen, began = _recipe(recipe, folder, pairs(settings or []), resume=resume)
+    began = _began(folder) if resume else None
+    chosen, first = _recipe(recipe, began, texts), _first_seed(seed, began)
+    folds = cross_validate if began is None or cross_validate is not None else began.get("folds")
+    if folds is not None and seeds is not None:
+        raise expected("--seeds", "nothing beside --cross-validate", seeds)
     note(f"Training {recipe} in {folder}")
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            if cross_validate is not None:
-                _alone("--cross-validate", {"--seeds": seeds, "--seed": seed})
-                summary = _cross_validate(recipe, chosen, folder, cross_validate, job)
+            if folds is not None:
+                fixed = {*texts, *(() if began is None else began["fixed"])}
+                summary = cross_validate_recipe(
+                    recipe, chosen, folder, folds=folds, seed=first, fixed=fixed, job=job
+                )
             else:
-                summary = train_recipe(recipe, chosen, folder, seeds=_seeds(seed, seeds, began, folder), job=job)
+                summary = train_recipe(recipe, chosen, folder, seeds=_seeds(first, seeds, began, folder), job=job)
     except (Stopped, KeyboardInterrupt) as error:
         note(f"\n{str(error) or 'stopped'}. To go on:\n\n  {_again(context, folder)}")
         raise typer.Exit(130) from None
@@ -100,19 +107,6 @@ def train(
 def _precision(text: str) -> Any:
     """Return it as it is: Machine checks it."""
     return text
-
-
-def _cross_validate(name: str, recipe: Recipe, folder: Path, folds: int, job: Job) -> dict[str, Any]:
-    from ..recipes import cross_validate
-
-    summary: dict[str, Any] = cross_validate(name, recipe, folder, folds=folds, job=job)
-    return summary
-
-
-def _alone(name: str, others: Mapping[str, object]) -> None:
-    for other, value in others.items():
-        if value is not None:
-            raise expected(other, f"nothing beside {name}", value)
 
 
 def _folder(name: str, out: Path | None, *, resume: bool, together: bool) -> Path:
@@ -137,32 +131,33 @@ def _folder(name: str, out: Path | None, *, resume: bool, together: bool) -> Pat
 
 def _is_under_way(folder: Path) -> bool:
     over = (folder / "result.json").exists() or (folder / "summary.json").exists()
-    return not over and next(_configs(folder), None) is not None
+    return not over and _began(folder) is not None
 
 
-def _configs(folder: Path) -> Any:
-    return (path for path in (folder / "config.json", *sorted(folder.glob("*/config.json"))) if path.is_file())
+def _began(folder: Path) -> dict[str, Any] | None:
+    """Return with what the run in a folder began: one run, the first of several, or a cross-validation."""
+    for path in (folder / "cross.json", folder / "config.json", *sorted(folder.glob("seed-*/config.json"))):
+        if path.is_file():
+            content: dict[str, Any] = read_json(path)
+            return content
+    return None
 
 
-def _recipe(name: str, folder: Path, texts: dict[str, str], *, resume: bool) -> tuple[Recipe, dict[str, Any] | None]:
-    """Return the recipe with its options, and the configuration of the run that it goes on with, if any.
-
-    What the run began with needn't be said again.
-    """
+def _recipe(name: str, began: dict[str, Any] | None, texts: dict[str, str]) -> Recipe:
+    """Return the recipe with its options; what the run began with needn't be said again."""
     recipe = find_recipe(name)
-    path = next(_configs(folder), None) if resume else None
-    began: dict[str, Any] | None = None if path is None else read_json(path)
     if began is not None and began.get("recipe") == name:
         known = {option.name for option in describe_options(recipe)}
         recipe = dataclasses.replace(recipe, **{k: v for k, v in began["options"].items() if k in known})
-    return from_text(recipe, texts), began
+    return from_text(recipe, texts)
 
 
-def _seeds(first: int | None, count: int | None, began: dict[str, Any] | None, folder: Path) -> range:
-    alone = began is not None and (folder / "config.json").is_file()
-    if first is None:
-        first = int(began["seed"]) if began is not None else 0
-    if count is None and began is not None and not alone:
+def _first_seed(given: int | None, began: dict[str, Any] | None) -> int:
+    return given if given is not None else 0 if began is None else int(began["seed"])
+
+
+def _seeds(first: int, count: int | None, began: dict[str, Any] | None, folder: Path) -> range:
+    if count is None and began is not None and not (folder / "config.json").is_file():
         raise expected("--seeds", f"as many as the run in {folder} began with", None)
     return range(first, first + (count or 1))
 
@@ -186,12 +181,24 @@ def _again(context: typer.Context, folder: Path) -> str:
 
 
 def _report(summary: dict[str, Any], recipe: Recipe, folder: Path) -> str:
-    count = len(summary["values"])
-    runs = f", {count} runs" if count > 1 else ""
-    where = shlex.quote(str(folder))
-    lines = [f"{summary['recipe']}{runs}: {told(summary)}, in {summary['seconds']:.0f} s", f"Folder: {folder}"]
-    if recipe.example:
-        lines += ["", "To go on:", f"  {program()} predict {where} {shlex.quote(recipe.example)}"]
-        lines += [f"  {program()} evaluate {where}"] if recipe.reports == "test" else []
-        lines += [f"  graphseq.load({str(folder)!r})  # in Python: the trained network"]
-    return "\n".join(lines)
+    """Return the result in words, and what to do with it."""
+    name, count, folds = summary["recipe"], len(summary["values"]), summary.get("folds")
+    runs = f", {folds} folds" if folds else f", {count} runs" if count > 1 else ""
+    lines = [f"{name}{runs}: {told(summary)}, in {summary['seconds']:.0f} s", f"Folder: {folder}"]
+    if folds:
+        return "\n".join([*lines, *_chosen(summary["chosen"])])
+    where, own = shlex.quote(str(folder)), name if ":" in name else None
+    more = "" if own is None else f" --recipe {own}"
+    split = "" if recipe.reports == "test" else " --split dev"
+    lines += ["", "To go on:"]
+    lines += [f"  {program()} predict {where} {shlex.quote(recipe.example)}{more}"] if recipe.example else []
+    lines += [f"  {program()} evaluate {where}{split}{more}"]
+    said = repr(str(folder)) if own is None else f"{str(folder)!r}, recipe={own!r}"
+    return "\n".join([*lines, f"  graphseq.load({said})  # in Python: the trained network"])
+
+
+def _chosen(choices: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not any(choices):
+        return []
+    rows = [[f"  fold {k}", *(f"{key}={value}" for key, value in choice.items())] for k, choice in enumerate(choices)]
+    return ["", "Chosen on validation data:", table(rows)]

@@ -1,0 +1,105 @@
+"""What has been trained is predicted with, judged again and loaded."""
+
+import json
+import os
+
+import pytest
+import torch
+
+import graphseq as gs
+from graphseq.datasets import digits, karate
+from graphseq.recipes import find_recipe
+
+
+def test_predict_nodes(graphseq, karate_run):
+    found = graphseq("predict", karate_run, "0 33", "--json").last
+    assert found["recipe"] == "karate-gcn" and [each["input"] for each in found["predictions"]] == ["node 0", "node 33"]
+    club = karate(seed=0)
+    model = gs.load(karate_run)
+    chance, best = model(club.x, club.edge_index).detach().softmax(1).max(1)
+    for each, node in zip(found["predictions"], (0, 33), strict=True):
+        assert each["class"] == f"class {int(best[node])}"
+        assert each["probability"] == pytest.approx(float(chance[node]), abs=1e-5)
+    lines = graphseq("predict", karate_run, "0 33").out.splitlines()
+    assert lines[0].split()[:2] == ["node", "0"] and lines[0].endswith("%")
+
+
+def test_predict_a_graph_from_a_file_and_from_standard_input(graphseq, karate_run, tmp_path):
+    graph = {"edge_index": [[0, 1], [1, 0]], "x": torch.eye(34)[:2].tolist()}
+    (tmp_path / "graph.json").write_text(json.dumps(graph))
+    found = graphseq("predict", karate_run, "graph.json", "--json").last["predictions"]
+    assert found == graphseq("predict", karate_run, "-", "--json", stdin=json.dumps(graph)).last["predictions"]
+    assert len(found) == 2
+
+
+def test_predict_a_digit(graphseq, digits_run):
+    data = digits(seed=0)
+    text = " ".join(str(int(value)) for value in (data.x[0, :, 0] * 16).tolist())
+    found = graphseq("predict", digits_run, text, "--json").last["predictions"]
+    assert found[0]["class"] == str(int(gs.load(digits_run)(data.x[:1]).argmax()))
+    assert found == graphseq("predict", digits_run, "-", "--json", stdin=text).last["predictions"]
+    example = graphseq("predict", digits_run, find_recipe("digits-gru").example).out
+    assert example.startswith("digit  ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("34", "`input`: expected numbers of nodes from 0 to 33, or a graph as JSON, got '34'"),
+        ("", "`input`: expected numbers of nodes"),
+        ("nobody", "`input`: expected numbers of nodes"),
+        ("{", "`input`: expected a graph as JSON"),
+        ('{"edge_index": [[0], [1]]}', "`input`: expected a graph with x, 34 numbers a node"),
+        ('{"edge_index": [[0], [1]], "x": [[1]]}', "`input`: expected edge_index, two lists of nodes, and x"),
+        ("missing.json", "`input`: expected a text or a file that exists, got missing.json"),
+    ],
+)
+def test_slips_in_input(graphseq, karate_run, text, message):
+    done = graphseq("predict", karate_run, text, code=2)
+    assert message in done.err and done.out == ""
+
+
+def test_slips_in_standard_input(graphseq, karate_run):
+    assert "on standard input, got nothing" in graphseq("predict", karate_run, "-", stdin="", code=2).err
+    assert "not UTF-8" in graphseq("predict", karate_run, "-", stdin=b"\xff\xfe", code=2).err
+
+
+def test_evaluate(graphseq, karate_run):
+    result = json.loads((karate_run / "result.json").read_text())
+    found = graphseq("evaluate", karate_run, "--json").last
+    assert found["accuracy"] == pytest.approx(result["value"], abs=1e-3) and found["split"] == "test"
+    assert found["loss"] == pytest.approx(result["test"]["loss"], abs=1e-6)
+    dev = graphseq("evaluate", karate_run, "--split", "dev", "--json").last
+    val = graphseq("evaluate", karate_run, "--split", "val", "--json", "--device", "cpu").last
+    assert dev["loss"] == val["loss"] == pytest.approx(result["val"]["loss"], abs=1e-6)
+    lines = [line.split()[:2] for line in graphseq("evaluate", karate_run, "--split", "train").out.splitlines()]
+    assert lines == [["train", "loss"], ["train", "accuracy"]]
+
+
+def test_evaluate_digits(graphseq, digits_run):
+    result = json.loads((digits_run / "result.json").read_text())
+    assert graphseq("evaluate", digits_run, "--json").last["accuracy"] == pytest.approx(result["value"], abs=1e-3)
+
+
+def test_slips_in_runs(graphseq, karate_run, tmp_path):
+    assert "expected train, val or test, got 'tets'" in graphseq("evaluate", karate_run, "--split", "tets", code=2).err
+    assert "`run`: expected the folder of a run, got nowhere" in graphseq("predict", "nowhere", "0", code=2).err
+    assert "`device`: expected" in graphseq("evaluate", karate_run, "--device", "gpu", code=2).err
+    (tmp_path / "config.json").write_text("{")
+    assert "config.json cannot be read" in graphseq("evaluate", tmp_path, code=2).err
+
+
+def test_a_damaged_run(graphseq, karate_run, tmp_path):
+    for path in karate_run.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    whole = (tmp_path / "best.safetensors").read_bytes()
+    (tmp_path / "best.safetensors").write_bytes(whole[: len(whole) // 2])
+    assert "damaged" in graphseq("predict", tmp_path, "0", code=2).err
+    os.remove(tmp_path / "best.safetensors")
+    assert "has no best.safetensors" in graphseq("predict", tmp_path, "0", code=2).err
+
+
+def test_load(karate_run):
+    model = gs.load(karate_run)
+    assert isinstance(model, torch.nn.Module) and not model.training
