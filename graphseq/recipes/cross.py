@@ -96,7 +96,7 @@ def _fold(
         return _once(fabric, variant, facts, splits, place, seed + number, job, f"{name}, fold {k}, {folder}")
 
     variants = list(_candidates(recipe, fixed))
-    best, chosen = recipe, {}
+    best, chosen = variants[0]
     if len(variants) > 1:
         scores = [run(variant, f"candidate-{i}", 0, None)["val"] for i, (variant, _) in enumerate(variants)]
         best, chosen = variants[max(range(len(variants)), key=lambda i: _rank(recipe, scores[i]))]

@@ -89,7 +89,7 @@ class PlanetoidGCN(NodeGCN):
     summary: ClassVar[str] = "topics of papers, from words and citations"
     example: ClassVar[str] = "0 1 2"
 
-    dataset: str = option("Cora", "Cora, CiteSeer or PubMed")
+    dataset: str = option("Cora", "the citation network: Cora, CiteSeer or PubMed")
     check: bool = option(True, "whether the files must be the published ones")
 
     def data(self, source: Source, seed: int) -> Data:

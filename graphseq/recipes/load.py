@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ..errors import GraphError, Words, expected
-from ..train import Machine, RunFolder, Session, describe_options, metric, read_json, read_tensors
+from ..train import Machine, RunFolder, Session, describe_options, metric, read_json, read_tensors, validate
 from .base import Facts, Recipe, Source
 from .inputs import text_of
 from .registry import find_recipe
@@ -93,8 +93,13 @@ class Run:
         return {k: 100 * v if k in task.metrics and metric(k).unit == "%" else v for k, v in found.items()}
 
 
-def open_run(path: str | os.PathLike[str]) -> Run:
+def open_run(path: str | os.PathLike[str], *, recipe: str | None = None) -> Run:
     """Open the folder of a run; of several seeds' the one that did best on validation data.
+
+    Args:
+        path: the folder.
+        recipe: ``my_module:MyRecipe``, where the run is of a recipe of your own: what a file says is not imported
+            unless you say so too.
 
     Raises:
         GraphError: it is no run's folder, or it is damaged, or its training has not got to a first checkpoint.
@@ -110,22 +115,25 @@ def open_run(path: str | os.PathLike[str]) -> Run:
         name, seed, options = config["recipe"], config["seed"], config["options"]
     except (KeyError, TypeError):
         raise GraphError(f"{folder / 'config.json'} is not a run's configuration") from None
-    recipe = _with_options(find_recipe(name), name, options)
+    if ":" in str(name) and recipe != name:
+        raise expected("recipe", f"{name!r}, the recipe of this run, said by you too", recipe)
+    made = _with_options(find_recipe(str(name)), name, options)
     facts = read_json(folder / "facts.json")
     weights, _ = read_tensors(folder / "best.safetensors")
-    model = recipe.model(facts)
+    model = made.model(facts)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise expected("run", f"weights of {name}", Words(f"others: {error}")) from None
-    return Run(folder.path, name, recipe, seed, facts, model.eval())
+    return Run(folder.path, name, made, seed, facts, model.eval())
 
 
-def load(path: str | os.PathLike[str]) -> nn.Module:
+def load(path: str | os.PathLike[str], *, recipe: str | None = None) -> nn.Module:
     """Return the model of a run, with the weights of its best epoch, in evaluation mode.
 
     Args:
         path: a run's folder, as ``graphseq train --out`` made it; of several seeds the best on validation data.
+        recipe: ``my_module:MyRecipe``, where the run is of a recipe of your own.
 
     Raises:
         GraphError: it is no run's folder, or it is damaged.
@@ -135,7 +143,7 @@ def load(path: str | os.PathLike[str]) -> nn.Module:
         model = graphseq.load("runs/cora")
         model(x, edge_index).argmax(1)
     """
-    return open_run(path).model
+    return open_run(path, recipe=recipe).model
 
 
 def _best_of(path: Path) -> Path:
@@ -155,4 +163,6 @@ def _with_options(recipe: Recipe, name: str, options: dict[str, Any]) -> Recipe:
     if unknown:
         text = Words(f"{', '.join(sorted(unknown))}: made by another version of graphseq?")
         raise expected("run", f"a run with options of {name}", text)
-    return dataclasses.replace(recipe, **options)
+    made = dataclasses.replace(recipe, **options)
+    validate(made)
+    return made

@@ -110,6 +110,7 @@ class SentimentLSTM(Recipe):
     average: float = 0.99
     select: Literal["loss", "metric"] = "metric"
     check: bool = option(True, "whether the files must be the published ones")
+    limit: int = option(0, "examples of each split that are used, for a quick try; 0 for all", low=0)
     phrases: bool = option(True, "whether to train on phrases too, not on whole sentences alone")
     embedding: int = option(300, "size of the words' vectors", low=1)
     embedding_decay: float = option(1.0, "weight decay of the words' vectors", low=0)
@@ -133,8 +134,9 @@ class SentimentLSTM(Recipe):
     def splits(self, data: Any, facts: Facts, seed: int) -> Splits:
         """Return the published splits: phrases or sentences to train on, sentences to judge."""
         train, dev, test = data
-        judged = [None if part is None else _whole(part) for part in (dev, test)]
-        taught = _sequences(train.phrases()) if self.phrases else _whole(train)
+        some = self.limit or None
+        judged = [None if part is None else _sequences(_whole(part), some) for part in (dev, test)]
+        taught = _sequences(train.phrases() if self.phrases else _whole(train), some)
         return Splits(taught, judged[0], judged[1])  # type: ignore[arg-type]
 
     def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
@@ -170,15 +172,15 @@ class _Sentences(nn.Module):
         return scores
 
 
-def _whole(split: SST) -> Split:
+def _whole(split: SST) -> Phrases:
     """Return the sentences of a split."""
     words = [tree.word[tree.word >= 0] for tree in split.trees]
     lengths = torch.tensor([len(word) for word in words])
     offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-    return _sequences(Phrases(torch.cat(words), offsets, torch.stack([tree.y[0] for tree in split.trees])))
+    return Phrases(torch.cat(words), offsets, torch.stack([tree.y[0] for tree in split.trees]))
 
 
-def _sequences(phrases: Phrases) -> Split:
+def _sequences(phrases: Phrases, limit: int | None) -> Split:
     begins, lengths = phrases.offsets[:-1], phrases.offsets.diff()
 
     def collate(indices: Tensor) -> Batch:
@@ -187,7 +189,7 @@ def _sequences(phrases: Phrases) -> Split:
         at = torch.arange(int(length.sum())) + (begin - first).repeat_interleave(length)
         return Batch((phrases.word[at], Topology.chain(length)), phrases.y[indices])
 
-    return Split(len(phrases), collate)
+    return Split(len(phrases.y[:limit]), collate)
 
 
 RECIPES: dict[str, Recipe] = {"digits-gru": DigitsGRU(), "sst-lstm": SentimentLSTM()}

@@ -52,6 +52,7 @@ class SentimentTreeLSTM(Recipe):
     select: Literal["loss", "metric"] = "metric"
     labels_of: Literal["fine", "binary"] = option("fine", "fine: five classes; binary: positive or negative")
     check: bool = option(True, "whether the files must be the published ones")
+    limit: int = option(0, "sentences of each split that are used, for a quick try; 0 for all", low=0)
     embedding: int = option(300, "size of the words' vectors", low=1)
     embedding_decay: float = option(1.0, "weight decay of the words' vectors", low=0)
     hidden: int = option(150, "hidden units", low=1)
@@ -80,9 +81,9 @@ class SentimentTreeLSTM(Recipe):
     def splits(self, data: Any, facts: Facts, seed: int) -> Splits:
         """Return the published splits: all phrases to train on, the roots to judge."""
         train, dev, test = data
-        root_weight = self.root_weight
-        judged = [None if part is None else _tree_split(part.trees, None) for part in (dev, test)]
-        return Splits(_tree_split(train.trees, root_weight), judged[0], judged[1])  # type: ignore[arg-type]
+        some = slice(self.limit or None)
+        judged = [None if part is None else _tree_split(part.trees[some], None) for part in (dev, test)]
+        return Splits(_tree_split(train.trees[some], self.root_weight), judged[0], judged[1])  # type: ignore[arg-type]
 
     def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
         """Return the words' vectors, which decay more, and the rest."""

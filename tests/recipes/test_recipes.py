@@ -1,0 +1,242 @@
+"""Every recipe trains, is opened again where the data are not, and predicts; what is stored says it all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+
+import graphseq as gs
+from graphseq.errors import GraphError
+from graphseq.recipes import Job, Source, all_recipes, find_recipe, open_run, reached, train
+from graphseq.train import Machine, Session, describe_options, launch
+
+DATA = Path(os.environ.get("GRAPHSEQ_DATA", ""))
+NEEDS = {
+    "cora-gcn": "planetoid/Cora", "citeseer-gcn": "planetoid/CiteSeer", "pubmed-gcn": "planetoid/PubMed",
+    "mutag-gin": "tudataset/MUTAG", "proteins-gin": "tudataset/PROTEINS", "tu-gin": "tudataset/MUTAG",
+    "sst-treelstm": "sst", "sst-lstm": "sst",
+}  # fmt: skip
+SHORT = {
+    "tu-gin": {"dataset": "MUTAG"},
+    "stdlib-treelstm": {"max_nodes": "30", "hidden": "16"},
+    "sst-treelstm": {"embedding": "8", "hidden": "8", "limit": "60"},
+    "sst-lstm": {"embedding": "8", "hidden": "8", "limit": "300"},
+    "mutag-gin": {"epochs": "1"},
+    "proteins-gin": {"epochs": "1", "hidden": "4", "layers": "2"},
+}
+NAMES = ("karate-gcn", "cora-gcn", "citeseer-gcn", "pubmed-gcn", "mutag-gin", "proteins-gin", "tu-gin", "sst-treelstm",
+         "sst-lstm", "stdlib-treelstm", "digits-gru")  # fmt: skip
+INPUTS = {
+    "cora-gcn": "0 1 2707",
+    "mutag-gin": '{"edge_index": [[0, 1, 1, 2], [1, 0, 2, 1]], "x": [[1,0,0,0,0,0,0],[0,1,0,0,0,0,0],[1,0,0,0,0,0,0]]}',
+}
+
+
+def short(name: str):
+    folder = NEEDS.get(name)
+    if folder and not (DATA / folder).is_dir():
+        pytest.skip(f"needs {folder} in the data root GRAPHSEQ_DATA")
+    return find_recipe(name, {"epochs": "2", **SHORT.get(name, {})})
+
+
+def test_they_are_all_there() -> None:
+    assert set(NAMES) <= set(all_recipes())
+    assert set(reached()) <= set(all_recipes())
+
+
+@pytest.mark.parametrize("name", sorted(all_recipes()))
+def test_every_option_has_a_line(name: str) -> None:
+    recipe = all_recipes()[name]
+    for option in describe_options(recipe):
+        assert option.help and option.help[0].islower() and "\n" not in option.help, option.name
+    assert recipe.summary and recipe.network and recipe.input
+    for option, values in recipe.grid.items():
+        for value in values:
+            dataclasses.replace(recipe, **{option: value})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trains_and_is_opened_again(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = short(name)
+    summary = train(name, recipe, tmp_path / "run")
+    assert list(summary)[:6] == ["recipe", "metric", "mean", "std", "values", "seconds"]
+    assert summary["recipe"] == name and 0 <= summary["mean"] <= 100 and summary["std"] == 0.0
+
+    run = open_run(tmp_path / "run")
+    split = "val" if recipe.reports == "val" else "test"
+    assert run.evaluate(split)[recipe.metrics[0]] == pytest.approx(summary["mean"], abs=1e-3)
+    assert run.recipe == recipe and run.name == name
+    monkeypatch.setenv("GRAPHSEQ_DATA", str(tmp_path / "nothing"))  # a trained model needs no data
+    monkeypatch.setenv("GRAPHSEQ_CACHE", str(tmp_path / "cache"))
+    model = gs.load(tmp_path / "run")
+    assert isinstance(model, torch.nn.Module) and not model.training
+    for (key, value), (other, same) in zip(model.state_dict().items(), run.model.state_dict().items(), strict=True):
+        assert key == other and torch.equal(value, same)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_predicts(name: str, tmp_path: Path) -> None:
+    recipe = short(name)
+    train(name, recipe, tmp_path / "run")
+    run = open_run(tmp_path / "run")
+    text = recipe.example or INPUTS.get(name) or graph(run.facts["features"])
+    found = run.predict(text)
+    assert found and all(row["class"] in run.facts["classes"] and 0 < row["probability"] <= 1 for row in found)
+    (tmp_path / "input.txt").write_text(text)
+    assert run.predict(str(tmp_path / "input.txt")) == found
+    with pytest.raises(GraphError, match="`input`: expected"):
+        run.predict("" if "sst" in name else "(((")
+    with pytest.raises(GraphError, match=r"`input`: expected a text or a file that exists, got nowhere/to.json"):
+        run.predict("nowhere/to.json")
+
+
+def graph(features: int) -> str:
+    return json.dumps({"edge_index": [[0], [1]], "x": [[1.0] + [0.0] * (features - 1)] * 2})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_parameter_is_unused(name: str) -> None:
+    recipe = short(name)
+    task, _ = recipe.task(Source(), 0)
+    session = launch(Machine(device="cpu"), lambda fabric: Session(task, recipe, fabric, 0))
+    seen = {}
+    session._stepper.zero_grad = lambda: seen.update({n: p.grad for n, p in task.model.named_parameters()})
+    session.step(next(session.rest_of_epoch()))
+    assert [name for name, grad in seen.items() if grad is None] == []
+
+
+def test_same_seed_same_bits_and_other_seeds_others(tmp_path: Path) -> None:
+    recipe = short("karate-gcn")
+    for name in "ab":
+        train("karate-gcn", recipe, tmp_path / name, seeds=[3])
+    train("karate-gcn", recipe, tmp_path / "c", seeds=[4])
+    for file in ("metrics.jsonl", "best.safetensors", "last.safetensors"):
+        a, b, c = ((tmp_path / name / file).read_bytes() for name in "abc")
+        assert a == b != c
+
+
+def test_several_seeds(tmp_path: Path) -> None:
+    recipe = find_recipe("karate-gcn", {"epochs": "30"})
+    summary = train("karate-gcn", recipe, tmp_path, seeds=range(3))
+    assert len(summary["values"]) == 3 and summary["mean"] == pytest.approx(sum(summary["values"]) / 3)
+    runs = [json.loads((tmp_path / f"seed-{s}/result.json").read_text()) for s in range(3)]
+    assert [run["value"] for run in runs] == summary["values"]
+    best = max(runs, key=lambda run: run["val"]["accuracy"])
+    assert open_run(tmp_path).path == tmp_path / f"seed-{best['seed']}"
+
+
+def test_the_run_s_folder(tmp_path: Path) -> None:
+    train("karate-gcn", short("karate-gcn"), tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run").iterdir()} - {".lock"}
+    assert names == {
+        "config.json", "facts.json", "environment.json", "metrics.jsonl", "result.json", "curves.png",
+        "best.safetensors", "last.safetensors",
+    }  # fmt: skip
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    assert config["seed"] == 0 and config["options"]["epochs"] == 2
+    assert "torch" in json.loads((tmp_path / "run/environment.json").read_text())["versions"]
+    assert (tmp_path / "run/curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_resuming_finds_what_is_over_and_refuses_what_is_other(tmp_path: Path) -> None:
+    recipe = short("karate-gcn")
+    first = train("karate-gcn", recipe, tmp_path)
+    with pytest.raises(GraphError, match="`out`: expected a folder without a run"):
+        train("karate-gcn", recipe, tmp_path)
+    again = train("karate-gcn", recipe, tmp_path, job=Job(resume=True))
+    assert again["values"] == first["values"]
+    for other, seeds, message in (
+        (find_recipe("karate-gcn", {"hidden": "8", "epochs": "2"}), [0], "`hidden`: expected 16, as the run in"),
+        (recipe, [1], "`seed`: expected 0, as the run in"),
+        (find_recipe("karate-gcn", {"epochs": "1"}), [0], "`epochs`: expected 2, as the run in"),
+    ):
+        with pytest.raises(GraphError, match=message):
+            train("karate-gcn", other, tmp_path, seeds=seeds, job=Job(resume=True))
+    longer = train("karate-gcn", find_recipe("karate-gcn", {"epochs": "5"}), tmp_path, job=Job(resume=True))
+    straight = train("karate-gcn", find_recipe("karate-gcn", {"epochs": "5"}), tmp_path / "straight")
+    assert longer["values"] == straight["values"]
+    for file in ("metrics.jsonl", "best.safetensors", "last.safetensors"):
+        assert (tmp_path / file).read_bytes() == (tmp_path / "straight" / file).read_bytes()
+
+
+def test_no_socket_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = short("cora-gcn")
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    assert train("cora-gcn", recipe, tmp_path, job=Job(source=Source(DATA, offline=True)))["values"]
+
+
+def test_missing_data_are_told_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    with pytest.raises(GraphError, match=r"ind\.citeseer\.x"):
+        job = Job(source=Source(tmp_path / "root", offline=True))
+        train("citeseer-gcn", find_recipe("citeseer-gcn"), tmp_path / "run", job=job)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("cora-gnc", "`recipe`: expected the name of a recipe, got 'cora-gnc'; did you mean 'cora-gcn'?"),
+        ("no.such.module:X", "`recipe`: expected module:Recipe, got 'no.such.module:X': No module named 'no'"),
+        ("json:dumps", "subclass of graphseq.recipes.Recipe"),
+        ("json:nothing", "has no attribute 'nothing'"),
+    ],
+)
+def test_no_such_recipe(name: str, message: str) -> None:
+    with pytest.raises(GraphError) as caught:
+        find_recipe(name)
+    assert message in str(caught.value)
+
+
+def test_a_recipe_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine_of_mine.py").write_text(
+        "from dataclasses import dataclass\nfrom graphseq.recipes.gcn import KarateGCN\n"
+        "@dataclass(frozen=True, kw_only=True)\nclass Mine(KarateGCN):\n    '''Mine.'''\n    hidden: int = 5\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    name = "mine_of_mine:Mine"
+    train(name, find_recipe(name, {"epochs": "2"}), tmp_path / "run")
+    assert open_run(tmp_path / "run", recipe=name).model.convs[0].out_channels == 5
+    with pytest.raises(GraphError, match="`recipe`: expected 'mine_of_mine:Mine', the recipe of this run, said by you"):
+        gs.load(tmp_path / "run")  # a file alone does not get a module imported
+
+
+def test_runs_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match=r"`run`: expected the folder of a run, got .*which has no config\.json"):
+        gs.load(tmp_path)
+    train("karate-gcn", short("karate-gcn"), tmp_path / "run")
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    for change, message in (
+        ({"recipe": "gone"}, "`recipe`: expected the name of a recipe, got 'gone'"),
+        ({"options": {"speed": 3}}, "`run`: expected a run with options of karate-gcn, got speed: made by another"),
+        ({"options": {"hidden": 3}}, "`run`: expected weights of karate-gcn"),
+        ({"options": {"hidden": "many"}}, "`hidden`: expected an integer"),
+    ):
+        (tmp_path / "run/config.json").write_text(json.dumps(config | change))
+        with pytest.raises(GraphError, match=message):
+            gs.load(tmp_path / "run")
+    (tmp_path / "run/config.json").write_text("[]")
+    with pytest.raises(GraphError, match="is not a run's configuration"):
+        gs.load(tmp_path / "run")
+
+
+def test_a_sentence_is_read_as_a_tree(tmp_path: Path) -> None:
+    recipe = short("sst-treelstm")
+    train("sst-treelstm", recipe, tmp_path)
+    run = open_run(tmp_path)
+    plain = run.predict("not bad, really")
+    drawn = run.predict("(_ (_ not) (_ (_ bad) (_ (_ ,) (_ really))))")
+    assert plain == drawn and plain[0]["input"] == "not bad , really" and len(plain) == 7
+    for text in ("(_ (_ a) (_ b) (_ c))", "(_ a) (_ b)", "(_ (_ a)"):
+        with pytest.raises(GraphError):
+            run.predict(text)
