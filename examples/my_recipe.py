@@ -4,7 +4,7 @@ With it everything that the command line does for the built-in recipes works for
 several processes, cross-validation, prediction. In a checkout, without any data::
 
     graphseq train examples.my_recipe:Brackets --set hidden=32 --out runs/brackets
-    graphseq predict runs/brackets "(()(()))"
+    graphseq predict runs/brackets "(()(()))" --recipe examples.my_recipe:Brackets
 
 ``python examples/my_recipe.py`` does the same from Python.
 """
@@ -98,10 +98,10 @@ def encode(texts: list[str]) -> PackedSequence:
 
 def main(epochs: int = 10) -> str:
     """Train, and predict for one string."""
-    recipe = find_recipe("examples.my_recipe:Brackets", {"epochs": str(epochs)})
+    name = "examples.my_recipe:Brackets"
     with tempfile.TemporaryDirectory() as folder:
-        summary = train("examples.my_recipe:Brackets", recipe, folder)
-        found = open_run(folder).predict("((()))()")[0]
+        summary = train(name, find_recipe(name, {"epochs": str(epochs)}), folder)
+        found = open_run(folder, recipe=name).predict("((()))()")[0]
     print(f"Brackets: test accuracy {summary['mean']:.1f} %; ((()))() is taken for {found['class']}")
     return str(found["class"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,14 +26,21 @@ class Done:
         return json.loads(self.out.splitlines()[-1])
 
 
-def call(*arguments: object, stdin: str | bytes | None = None, code: int | None = 0) -> Done:
-    """Run a command and see that it ends with this code, without a traceback."""
+@contextmanager
+def one_thread():
+    """Networks are small here, and two threads wait for each other where cores are busy."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # networks are small here, and two threads wait for each other where cores are busy
+    torch.set_num_threads(1)
     try:
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin, prog_name="graphseq")
+        yield
     finally:
         torch.set_num_threads(threads)
+
+
+def call(*arguments: object, stdin: str | bytes | None = None, code: int | None = 0) -> Done:
+    """Run a command and see that it ends with this code, without a traceback."""
+    with one_thread():
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin, prog_name="graphseq")
     done = Done(result.exit_code, result.stdout, result.stderr)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -52,6 +60,8 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("RANK", "TORCHELASTIC_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,69 @@
+"""What README and docs tell people to type runs as it stands.
+
+Commands of one document run one after the other in one empty folder. A comment that begins with `takes` marks what is
+long or needs data: of such a command only the syntax is checked, as it is of what `make` and `torchrun` are to do.
+"""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+from graphseq.cli import app
+from graphseq.recipes import all_recipes, find_recipe
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GROUP = typer.main.get_command(app)
+STARTED = "-m graphseq "  # behind torchrun's own options
+
+
+def blocks(document, language):
+    return re.findall(rf"```{language}\n(.*?)```", document.read_text(encoding="utf-8"), re.S)
+
+
+def lines(document):
+    return [line for block in blocks(document, "bash") for line in block.splitlines() if line.strip()]
+
+
+def is_well_formed(words):
+    """Parse a command without running it: names of commands, options and recipes."""
+    command = GROUP.commands[words[0]]
+    parameters = command.make_context(words[0], list(words[1:])).params
+    if words[0] == "train":
+        find_recipe(parameters["recipe"], dict(text.split("=") for text in parameters["settings"] or []))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=[document.name for document in DOCUMENTS])
+def test_commands(document, graphseq):
+    for line in lines(document):
+        program, *words = shlex.split(line, comments=True)
+        comment = line.rpartition("#")[2].strip() if "#" in line else ""
+        if program == "make":
+            assert f"\n{words[0]}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
+        elif program == "torchrun":
+            is_well_formed(shlex.split(line.partition(STARTED)[2]))
+        elif comment.startswith("takes"):
+            is_well_formed(words)
+        else:
+            assert program == "graphseq", line
+            graphseq(*words)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS[1:], ids=[document.name for document in DOCUMENTS[1:]])
+def test_python(document):
+    for number, code in enumerate(blocks(document, "python")):
+        exec(compile(code, f"{document.name}, block {number}", "exec"), {"__name__": "document"})
+
+
+def test_readme_names_every_recipe():
+    text = DOCUMENTS[0].read_text(encoding="utf-8")
+    assert [name for name in all_recipes() if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=[document.name for document in DOCUMENTS])
+def test_links_lead_somewhere(document):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
+        assert (document.parent / target).exists(), target
