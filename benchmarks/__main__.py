@@ -1,10 +1,10 @@
-"""``python -m benchmarks [chains] [trees] [graphs] [--json] [--out FILE]``, or ``python -m benchmarks accuracy``."""
+"""``python -m benchmarks [GROUP …] [--json] [--out FILE]``, or ``python -m benchmarks accuracy``."""
 
 from __future__ import annotations
 
 import sys
 
-from . import chains, graphs, timing, trees
+from . import chains, graphs, timing, training, trees
 
 
 def run(argv: list[str]) -> int:
@@ -12,7 +12,8 @@ def run(argv: list[str]) -> int:
         from .accuracy import main
 
         return main(argv[1:])
-    return timing.main({"chains": chains.rows, "trees": trees.rows, "graphs": graphs.rows}, argv)
+    groups = {"chains": chains.rows, "trees": trees.rows, "graphs": graphs.rows, "training": training.rows}
+    return timing.main(groups, argv)
 
 
 if __name__ == "__main__":

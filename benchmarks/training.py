@@ -1,0 +1,157 @@
+"""What the training loop costs beside one written out by hand, and whether data keep up with it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from torch.nn.functional import cross_entropy
+from torchmetrics.functional.classification import multiclass_accuracy
+
+from graphseq.errors import GraphError
+from graphseq.recipes import Recipe, Source, find_recipe
+from graphseq.train import Machine, RunFolder, Session, Task, Training, fit
+
+from .timing import Row, compare, cost, over
+
+STEPS = {"karate-gcn": 400, "cora-gcn": 60}
+LOAD = """
+import time
+import torch_geometric.data
+from graphseq.datasets import SST
+start = time.perf_counter()
+SST("train", lower=True)
+print(time.perf_counter() - start)
+"""
+
+
+def by_hand(task: Task, settings: Training, *, torchmetric: bool) -> None:
+    """Train as `fit` does, judging the validation split after each epoch, and write nothing down."""
+    model = task.model
+    optimizer = torch.optim.Adam(task.groups, settings.lr, weight_decay=settings.weight_decay, fused=True)
+    batch, val = (split.collate(torch.arange(split.size)) for split in (task.train, task.val))
+    best = float("inf")
+    for _ in range(settings.epochs):
+        model.train()
+        loss = cross_entropy(model(*batch.inputs)[batch.index], batch.target)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        model.eval()
+        with torch.no_grad():
+            scores = model(*val.inputs)[val.index]
+        if torchmetric:
+            multiclass_accuracy(scores, val.target, scores.size(1), average="micro", validate_args=False).item()
+        else:
+            (scores.argmax(1) == val.target).float().mean().item()
+        val_loss = float(cross_entropy(scores, val.target))
+        if val_loss < best:
+            best, kept = val_loss, [p.detach().clone() for p in model.parameters()]
+    assert kept
+
+
+def _overhead(name: str) -> list[Row]:
+    epochs = STEPS[name]
+    recipe = find_recipe(name, {"epochs": str(epochs)})
+    fabric = Machine(device="cpu").fabric()
+    fabric.launch()
+
+    def loop() -> None:
+        fit(recipe.task(Source(), 0)[0], recipe, fabric=fabric)
+
+    def written() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            fit(recipe.task(Source(), 0)[0], recipe, fabric=fabric, folder=RunFolder(folder))
+
+    works: list[Callable[[], None]] = [
+        lambda: by_hand(recipe.task(Source(), 0)[0], recipe, torchmetric=False),
+        lambda: by_hand(recipe.task(Source(), 0)[0], recipe, torchmetric=True),
+        loop,
+        written,
+    ]
+    hand, metric, plain, files = compare(*works, rounds=9, warmup=2)
+
+    def extra(above: Sequence[float], below: Sequence[float]) -> list[float]:
+        return [1e6 * (a - b) / epochs for a, b in zip(above, below, strict=True)]
+
+    what = f"{name}, step and validation"
+    return [
+        cost("training", f"{what}: µs beside a loop by hand", extra(plain, hand), 100),
+        cost("training", f"{what}: µs beside one by hand that uses torchmetrics too", extra(plain, metric)),
+        cost("training", f"{what}: µs beside a loop by hand, with a run's folder", extra(files, hand)),
+        cost("training", f"{what}: with a run's folder, over a loop by hand", over(files, hand)),
+    ]
+
+
+def _batching(name: str, recipe: Recipe) -> Row:
+    """Return how long it takes to make batches, over the steps that use them."""
+    task, _ = recipe.task(Source(), 0)
+    fabric = Machine(device="cpu").fabric()
+    fabric.launch()
+    session = Session(task, recipe, fabric, 0)
+    making, stepping = [], []
+    batches = session.rest_of_epoch()
+    for i in range(min(60, session.steps_per_epoch)):
+        start = time.perf_counter()
+        parts = next(batches)
+        middle = time.perf_counter()
+        session.step(parts)
+        if i >= 5:
+            making.append(middle - start)
+            stepping.append(time.perf_counter() - middle)
+    return cost("training", f"{name}: making a batch over its step", over(making, stepping), 0.25)
+
+
+def _loading() -> Row:
+    seconds = []
+    for _ in range(6):
+        done = subprocess.run([sys.executable, "-c", LOAD], capture_output=True, text=True, env=os.environ)
+        if done.returncode:
+            raise GraphError(done.stderr.splitlines()[-1])
+        seconds.append(float(done.stdout))
+    return cost("training", "SST's training split from the cache, seconds, process after process", seconds[1:], 0.5)
+
+
+def _memory(epochs: int = 2000) -> Row:
+    """Return how much memory rises between the 500th and the last epoch, in MiB."""
+    import psutil
+
+    recipe = find_recipe("karate-gcn", {"epochs": str(epochs)})
+    task, _ = recipe.task(Source(), 0)
+    used: list[int] = []
+    train = task.model.train
+
+    def watched(mode: bool = True) -> torch.nn.Module:
+        if mode:
+            used.append(psutil.Process().memory_info().rss if len(used) + 1 in (500, epochs) else 0)
+        return train(mode)
+
+    task.model.train = watched  # type: ignore[method-assign]
+    with tempfile.TemporaryDirectory() as folder:
+        gc.collect()
+        fit(task, recipe, folder=RunFolder(folder), save_every=0.5)
+    rise = (used[epochs - 1] - used[499]) / 2**20
+    return cost("training", f"karate-gcn: MiB from epoch 500 to {epochs}", [rise], 8)
+
+
+def rows(notes: list[str]) -> list[Row]:
+    found = [*_overhead("karate-gcn"), _memory()]
+    for name in ("cora-gcn", "mutag-gin", "sst-treelstm"):
+        try:
+            if name in STEPS:
+                found += _overhead(name)
+            else:
+                found.append(_batching(name, find_recipe(name)))
+        except GraphError as error:
+            notes.append(f"{name} is left out: {str(error).splitlines()[0]}.")
+    try:
+        found.append(_loading())
+    except GraphError:
+        notes.append("SST is not here: loading it is left out.")
+    return found
