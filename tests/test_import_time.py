@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 HEAVY = {
-    "IPython", "matplotlib", "networkx", "nltk", "numba", "pandas", "rdkit", "scipy", "sklearn", "sympy",
+    "IPython", "filelock", "lightning_fabric", "matplotlib", "networkx", "nltk", "numba", "pandas", "pydantic", "rdkit",
+    "rich", "safetensors", "scipy", "sklearn", "sympy", "tensorboard", "torchmetrics", "typer",
     "torch._dynamo", "torch._inductor", "torch_geometric", "triton",
 }  # fmt: skip
 

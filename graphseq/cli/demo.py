@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 
 from ..errors import CorruptData, MissingData
@@ -51,6 +52,7 @@ def demo(
 
     Three need no data; the others are left out where their data are neither found nor to be downloaded.
     """
+    torch.set_num_threads(1)  # more gain little with networks so small, and lose much where other programs are busy
     folder = _free(Path("runs/demo")) if out is None else out.expanduser()
     source = Source(data_root, offline)
     done: dict[str, dict[str, Any]] = {}
