@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import pickle
 import socket
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.sparse
 import torch
 
 import graphseq as gs
@@ -94,6 +97,30 @@ def test_predicts(name: str, tmp_path: Path) -> None:
         run.predict("" if "sst" in name else "(((")
     with pytest.raises(GraphError, match=r"`input`: expected a text or a file that exists, got nowhere/to.json"):
         run.predict("nowhere/to.json")
+
+
+@pytest.mark.parametrize(("name", "dataset"), [("citeseer-gcn", "CiteSeer"), ("pubmed-gcn", "PubMed")])
+def test_other_citation_networks_need_only_their_files(name: str, dataset: str, tmp_path: Path) -> None:
+    """On a made-up network, whose root stays as it was."""
+    random = np.random.default_rng(0)
+    count, labelled, classes = 600, 30, 3
+    y = random.integers(0, classes, count)
+    likely = 0.1 + 0.5 * (np.arange(12) % classes == y[:, None])
+    x = scipy.sparse.csr_matrix((random.random((count, 12)) < likely).astype("f4"))
+    same = {c: np.flatnonzero(y == c) for c in range(classes)}
+    links = {v: random.choice(same[y[v]], 3).tolist() for v in range(count)}
+    hot = np.eye(classes, dtype=np.int32)[y]
+    files = {"x": x[:labelled], "tx": x[550:], "allx": x[:550], "y": hot[:labelled], "ty": hot[550:], "ally": hot[:550]}
+    raw = tmp_path / f"root/planetoid/{dataset}/raw"
+    raw.mkdir(parents=True)
+    for part, content in (files | {"graph": links}).items():
+        (raw / f"ind.{dataset.lower()}.{part}").write_bytes(pickle.dumps(content, protocol=4))
+    (raw / f"ind.{dataset.lower()}.test.index").write_text("".join(f"{paper}\n" for paper in range(550, count)))
+    before = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "root").rglob("*"))
+    recipe = find_recipe(name, {"epochs": "60", "check": "no"})
+    summary = train(name, recipe, tmp_path / "run", job=Job(source=Source(tmp_path / "root", offline=True)))
+    assert summary["mean"] > 80 and open_run(tmp_path / "run").facts["classes"] == ["class 0", "class 1", "class 2"]
+    assert before == sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "root").rglob("*"))
 
 
 def graph(features: int) -> str:

@@ -180,6 +180,17 @@ def test_memory_is_flat_over_2000_epochs(tmp_path) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0
 
 
+@pytest.mark.cuda
+def test_cuda_gives_the_same_bits_twice_and_the_cpu_s_numbers() -> None:
+    settings, runs = Training(epochs=3, batch_size=16), []
+    for device in ("cuda", "cuda", "cpu"):
+        task = jobs.task(dropout=0.0, norm=False)
+        launch(Machine(device=device), lambda fabric, task=task: fit(task, settings, fabric=fabric))
+        runs.append({name: value.cpu() for name, value in task.model.state_dict().items()})
+    assert all(torch.equal(value, runs[1][name]) for name, value in runs[0].items())
+    close(runs[0], runs[2])
+
+
 def test_a_loss_that_is_lost() -> None:
     with pytest.raises(GraphError, match=r"the loss is (nan|inf) in epoch \d+; try a lower learning rate"):
         fit(jobs.task(norm=False), Training(epochs=50, lr=1e30, optimizer="sgd"))
