@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from .demo import demo
 from .doctor import doctor
 from .recipes import recipes
 from .runs import evaluate, predict
-from .show import note
+from .show import is_first, note
 from .train import train
 
 __all__ = ["app", "main"]
@@ -42,7 +43,8 @@ class _Commands(TyperGroup):
             if error.errno == errno.EPIPE:  # the reader of our output has gone: no fault of anybody's
                 raise
             message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        note(f"Error: {message}")
+        where = "" if is_first() else f" in process {os.environ['RANK']}"  # torchrun's others may fail alone
+        typer.echo(f"Error{where}: {message}", err=True)
         raise typer.Exit(2)
 
 

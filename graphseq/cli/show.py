@@ -36,7 +36,10 @@ def _shortest(file: Path) -> str:
     if found is not None and Path(found).absolute() == file.absolute():
         return file.name
     full = file.absolute()
-    return shlex.quote(str(full.relative_to(Path.cwd()) if full.is_relative_to(Path.cwd()) else full))
+    if not full.is_relative_to(Path.cwd()):
+        return shlex.quote(str(full))
+    inner = full.relative_to(Path.cwd())
+    return shlex.quote(str(inner) if len(inner.parts) > 1 else f"./{inner}")
 
 
 def say(text: str = "") -> None:

@@ -49,3 +49,21 @@ def test_a_fault_of_ours_is_not_hidden(graphseq, monkeypatch):
     monkeypatch.setattr("graphseq.cli.runs.open_run", failing(RuntimeError("a bug")))
     with pytest.raises(RuntimeError, match="a bug"):
         graphseq("predict", "run", "x")
+
+
+def test_how_this_program_is_called(monkeypatch, tmp_path):
+    from graphseq.cli.show import program
+
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "graphseq").write_text("#!/bin/sh\n")
+    (folder / "graphseq").chmod(0o755)
+    monkeypatch.setattr("sys.argv", [str(folder / "graphseq"), "demo"])
+    monkeypatch.setenv("PATH", "")
+    assert program() == "bin/graphseq"  # below the current folder
+    monkeypatch.chdir(folder)
+    assert program() == "./graphseq"
+    monkeypatch.setenv("PATH", str(folder))
+    assert program() == "graphseq"
+    monkeypatch.setattr("sys.argv", ["-m", "demo"])
+    assert program().endswith(" -m graphseq")
