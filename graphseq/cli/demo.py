@@ -65,7 +65,7 @@ def demo(
             done[part.recipe] = train(part.recipe, recipe, folder / part.recipe, job=Job(source=source, resume=True))
         except (MissingData, CorruptData) as error:
             note("      left out: its data are not here")
-            left_out[part.recipe] = str(error)
+            left_out[part.recipe] = _how_to_get(str(error))
         except (Stopped, KeyboardInterrupt):
             note(f"\nStopped. To go on:\n\n  {program()} demo --out {shlex.quote(str(folder))}{' --quick' * quick}")
             raise typer.Exit(130) from None
@@ -84,6 +84,12 @@ def _free(folder: Path) -> Path:
         count += 1
         free = folder.with_name(f"{folder.name}-{count}")
     return free
+
+
+def _how_to_get(message: str) -> str:
+    """Return what a message says but for where files were looked for."""
+    first, *others = message.splitlines()
+    return " ".join(line for line in others if not line.startswith(" ")) or first
 
 
 def _results(done: Mapping[str, dict[str, Any]]) -> str:

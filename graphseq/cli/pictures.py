@@ -83,6 +83,4 @@ def _function(run: Run, path: Path) -> None:
     tree = syntax_tree(node, hide="f")
     verb = run.predict(run.recipe.example)[0]["class"]
     labels = [token or KINDS[kind] for token, kind in zip(tree.tokens, tree.kind.tolist(), strict=True)]
-    plot.tree(
-        Topology.from_data(tree), path, labels=labels, colours=[0] * len(labels), title=f"Predicted verb: {verb}"
-    )
+    plot.tree(Topology.from_data(tree), path, labels=labels, title=f"Predicted verb: {verb}")

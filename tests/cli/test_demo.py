@@ -23,7 +23,7 @@ def no_data(monkeypatch):
 
     def without(name, recipe, out, *, job):
         if name in ("cora-gcn", "mutag-gin", "sst-treelstm"):
-            raise MissingData(f"{name} has no data. To get them, look at https://example.org")
+            raise MissingData(f"{name} is in no data root; looked for\n  /here\nTo get it, look at https://example.org")
         return train(name, recipe, out, job=job)
 
     monkeypatch.setattr(demo, "train", without)
@@ -34,7 +34,7 @@ def test_without_data(graphseq, no_data, tmp_path):
     for name in ("karate-gcn", "digits-gru", "stdlib-treelstm"):
         assert re.search(rf"^{name} .* test accuracy \d+\.\d %  \d+ s$", done.out, re.M)
     assert re.findall(r"Left out: (\S+)\.", done.out) == ["cora-gcn", "mutag-gin", "sst-treelstm"]
-    assert "https://" in done.out  # how to get them
+    assert "Left out: cora-gcn. To get it, look at https://example.org\n" in done.out and "/here" not in done.out
     pictures = {path.name for path in (tmp_path / "runs/demo/pictures").iterdir()}
     assert pictures == {
         "karate.png", "function.png", "karate-gcn-curves.png", "digits-gru-curves.png", "stdlib-treelstm-curves.png",
