@@ -1,7 +1,7 @@
 """Layers: cells, recurrent and tree layers, graph convolutions, readouts, models."""
 
 from .cells import ChildSumTreeLSTMCell, ElmanCell, GRUCell, LSTMCell, NaryTreeLSTMCell
-from .convs import GatedGraphConv, GCNConv, GINConv
+from .convs import GatedGraphConv, GCNConv, GINConv, SparseFeatures
 from .models import GraphClassifier, NodeClassifier, SequenceClassifier, TreeClassifier
 from .pool import readout
 from .recurrent import GRU, LSTM, RNN, Recurrent, TreeLSTM
@@ -22,6 +22,7 @@ __all__ = [
     "NodeClassifier",
     "Recurrent",
     "SequenceClassifier",
+    "SparseFeatures",
     "TreeClassifier",
     "TreeLSTM",
     "readout",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..datasets import karate, planetoid
 from ..errors import Words, expected
-from ..nn import NodeClassifier
+from ..nn import NodeClassifier, SparseFeatures
 from ..topology import Topology
 from ..train import Batch, Split, option
 from .base import Facts, Prediction, Recipe, Source, Splits
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from torch_geometric.data import Data
 
 __all__ = ["RECIPES", "KarateGCN", "NodeGCN", "PlanetoidGCN"]
+
+_SPARSE = 0.1  # features of which a smaller share is not zero are kept sparse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +51,9 @@ class NodeGCN(Recipe):
 
     def splits(self, data: Data, facts: Facts, seed: int) -> Splits:
         """Return the labelled nodes that the masks name; each batch has the whole graph."""
-        topology = Topology.from_data(data)
-        return Splits(*(_split(data, topology, data[f"{part}_mask"]) for part in ("train", "val", "test")))
+        sparse = float((data.x != 0).float().mean()) < _SPARSE
+        inputs = (SparseFeatures.of(data.x) if sparse else data.x, Topology.from_data(data))
+        return Splits(*(_split(inputs, data.y, data[f"{part}_mask"]) for part in ("train", "val", "test")))
 
     def read(self, text: str, facts: Facts, source: Source) -> Prediction:
         """Read numbers of nodes, or another graph."""
@@ -108,15 +111,12 @@ class PlanetoidGCN(NodeGCN):
         return [{"params": list(first.parameters())}, {"params": rest, "weight_decay": 0.0}]
 
 
-def _split(data: Data, topology: Topology, mask: Tensor) -> Split:
+def _split(inputs: tuple[Any, ...], y: Tensor, mask: Tensor) -> Split:
     nodes = mask.nonzero()[:, 0]
-    whole = Batch((data.x, topology), data.y[nodes], nodes)
 
     def collate(indices: Tensor) -> Batch:
-        if len(indices) == len(nodes):
-            return whole
         chosen = nodes[indices]
-        return Batch((data.x, topology), data.y[chosen], chosen)
+        return Batch(inputs, y[chosen], chosen)
 
     return Split(len(nodes), collate)
 

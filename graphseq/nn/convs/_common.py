@@ -13,11 +13,12 @@ from ...errors import Words, expected
 from ...ops._direct import is_transformed
 from ...topology import Topology
 from ...topology.inputs import check_same_kind
+from .sparse import SparseFeatures
 
 _SEEN: dict[int, tuple[Any, Tensor, dict[int, Topology]]] = {}
 
 
-def structure_of(edge_index: Tensor | Topology, x: Tensor) -> Topology:
+def structure_of(edge_index: Tensor | Topology, x: Tensor | SparseFeatures) -> Topology:
     """Return the topology that a layer is called on, checked against its inputs.
 
     An edge list gets one compiled topology for as long as the tensor lives unchanged, so that the layers of a model and
@@ -26,7 +27,8 @@ def structure_of(edge_index: Tensor | Topology, x: Tensor) -> Topology:
     Raises:
         GraphError: of a wrong type, shape, range or device.
     """
-    if not isinstance(x, Tensor) or x.dim() != 2 or not x.is_floating_point():
+    dense = isinstance(x, Tensor) and x.layout == torch.strided and x.dim() == 2 and x.is_floating_point()
+    if not dense and not isinstance(x, SparseFeatures):
         raise expected("x", "a floating tensor of shape [N, F]", x)
     device = getattr(edge_index, "device", x.device)
     if device != x.device:
@@ -50,7 +52,7 @@ def _remembered(edge_index: Tensor, num_nodes: int) -> Topology:
     return seen[2][num_nodes]
 
 
-def check_weight(edge_weight: Tensor | None, topology: Topology, x: Tensor) -> None:
+def check_weight(edge_weight: Tensor | None, topology: Topology, x: Tensor | SparseFeatures) -> None:
     """Check the weights of edges.
 
     Raises:
@@ -64,14 +66,14 @@ def check_weight(edge_weight: Tensor | None, topology: Topology, x: Tensor) -> N
         raise expected("edge_weight", f"floating numbers on {x.device}, as `x` is", edge_weight)
 
 
-def check_features(x: Tensor, in_channels: int, weight: Tensor | None) -> None:
+def check_features(x: Tensor | SparseFeatures, in_channels: int, weight: Tensor | None) -> None:
     """Check the width of inputs, unless it is still open (-1), and that they are of the weights' kind.
 
     Raises:
         GraphError: another width, dtype or device.
     """
     if weight is not None and not isinstance(weight, nn.UninitializedParameter):
-        check_same_kind("x", x, weight, "the layer's weight")
+        check_same_kind("x", x if isinstance(x, Tensor) else x.values, weight, "the layer's weight")
     if in_channels >= 0 and x.size(1) != in_channels:
         raise expected("x", f"shape [N, {in_channels}], the layer's in_channels wide", x)
 

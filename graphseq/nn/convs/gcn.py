@@ -11,6 +11,7 @@ from ...errors import expected
 from ...spectral import gcn_norm
 from ...topology import Topology
 from ._common import check_features, check_weight, linear, structure_of
+from .sparse import SparseFeatures
 
 
 class GCNConv(nn.Module):
@@ -57,11 +58,13 @@ class GCNConv(nn.Module):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    def forward(self, x: Tensor, edge_index: Tensor | Topology, edge_weight: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor | SparseFeatures, edge_index: Tensor | Topology, edge_weight: Tensor | None = None
+    ) -> Tensor:
         """Return X', `[N, F']`.
 
         Args:
-            x: `[N, F]`.
+            x: `[N, F]`; :class:`SparseFeatures` where most of them are zeros.
             edge_index: int64 `[2, E]`, or a topology of N nodes.
             edge_weight: `[E]`.
         """
@@ -74,6 +77,9 @@ class GCNConv(nn.Module):
                 topology, edge_weight, improved=self.improved, add_self_loops=self.add_self_loops, dtype=x.dtype
             )
         form, wide = COPY if weight is None else SCALE, x.size(1)
+        if isinstance(x, SparseFeatures):
+            (out,) = aggregate(topology, (x.linear(self.lin.weight),), message=form, edge_attr=weight)
+            return out if self.bias is None else out.add_(self.bias)
         if wide < self.out_channels or (wide == self.out_channels and not x.requires_grad):  # (ÂX) W, the cheaper way
             (merged,) = aggregate(topology, (x,), message=form, edge_attr=weight)
             return nn.functional.linear(merged, self.lin.weight, self.bias)

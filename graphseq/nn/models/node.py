@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ...topology import Topology
-from ..convs import GCNConv
+from ..convs import GCNConv, SparseFeatures
 
 
 class NodeClassifier(nn.Module):
@@ -35,14 +35,21 @@ class NodeClassifier(nn.Module):
         self.convs = nn.ModuleList(GCNConv(a, b) for a, b in pairwise(sizes))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, edge_index: Tensor | Topology, edge_weight: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor | SparseFeatures, edge_index: Tensor | Topology, edge_weight: Tensor | None = None
+    ) -> Tensor:
         """Return scores `[N, C]`.
 
         Args:
-            x: `[N, F]`.
+            x: `[N, F]`; :class:`SparseFeatures` where most of them are zeros.
             edge_index: int64 `[2, E]`, or a topology.
             edge_weight: `[E]`.
         """
-        for i, conv in enumerate(self.convs):
-            x = conv(self.dropout(torch.relu(x) if i else x), edge_index, edge_weight)
-        return x
+        first, *others = self.convs
+        if isinstance(x, SparseFeatures):
+            h: Tensor = first(x.dropout(self.dropout.p, training=self.training), edge_index, edge_weight)
+        else:
+            h = first(self.dropout(x), edge_index, edge_weight)
+        for conv in others:
+            h = conv(self.dropout(torch.relu(h)), edge_index, edge_weight)
+        return h
