@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import Words, expected
+from ..errors import GraphError, Words, expected
 from ..recipes import Job, Recipe, Source, find_recipe
 from ..recipes import cross_validate as cross_validate_recipe
 from ..recipes import train as train_recipe
@@ -35,7 +35,9 @@ def train(
     seeds: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Train N times, with N seeds one after the other.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="S", min=0, help="The first seed; 0 by default.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="S", min=0, max=2**31 - 1, help="The first seed; 0 by default.")
+    ] = None,
     cross_validate: Annotated[
         int | None,
         typer.Option(metavar="K", min=2, help="Judge by K folds, in each choosing options on its training data."),
@@ -138,7 +140,9 @@ def _began(folder: Path) -> dict[str, Any] | None:
     """Return with what the run in a folder began: one run, the first of several, or a cross-validation."""
     for path in (folder / "cross.json", folder / "config.json", *sorted(folder.glob("seed-*/config.json"))):
         if path.is_file():
-            content: dict[str, Any] = read_json(path)
+            content = read_json(path)
+            if not isinstance(content, dict) or not {"recipe", "seed", "options"} <= content.keys():
+                raise GraphError(f"{path} is not a run's configuration")
             return content
     return None
 

@@ -109,6 +109,11 @@ def test_missing_data_say_where_to_get_them(graphseq, tmp_path, monkeypatch):
     assert done.err.splitlines()[-1] and "MUTAG" in done.err
 
 
+def test_a_seed_out_of_range(graphseq, tmp_path):
+    assert "--seed" in graphseq(*KARATE, "--seed", 2**31, "--out", "run", code=2).err
+    assert not list(tmp_path.iterdir())
+
+
 def test_torchrun_needs_a_folder(graphseq, monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
@@ -167,6 +172,12 @@ def test_resume_with_other_options(graphseq, stops):
     assert "`hidden`: expected 16, as the run in run began with, got 5" in other.err
     assert "`seed`: expected 0, as the run in run began with, got 1" in graphseq(*again, "--seed", 1, code=2).err
     assert "`recipe`: expected 'karate-gcn'" in graphseq("train", "digits-gru", *again[2:], code=2).err
+
+
+def test_resume_in_a_folder_with_something_else(graphseq, tmp_path):
+    (tmp_path / "config.json").write_text("[]")
+    message = graphseq(*KARATE, "--out", tmp_path, "--resume", code=2).err
+    assert message.endswith("config.json is not a run's configuration\n")
 
 
 def test_resume_what_is_over_says_its_result(graphseq, karate_run):
