@@ -11,7 +11,7 @@ import torch
 
 # Under pytest-xdist the workers share the cores; spinning threads beyond them are slower than none.
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-_THREADS = max(1, min(2, (os.cpu_count() or 1) // _WORKERS))
+_THREADS = max(1, min(2, (os.cpu_count() or 1) // _WORKERS, int(os.environ.get("OMP_NUM_THREADS", "2"))))
 
 torch.set_num_threads(_THREADS)
 os.environ.setdefault("OMP_NUM_THREADS", str(_THREADS))  # for the processes that tests start

@@ -61,6 +61,9 @@ def train(
     precision: Annotated[
         str, typer.Option(metavar="PRECISION", help="32-true, 16-mixed, bf16-mixed or 64-true.")
     ] = "32-true",
+    threads: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Threads of each process; 0 for as many as PyTorch takes.")
+    ] = 0,
     workers: Annotated[
         int, typer.Option(metavar="N", min=0, help="Processes that prepare batches; 0 for none beside the trainer.")
     ] = 0,
@@ -77,7 +80,10 @@ def train(
     command with --resume goes on from there, and comes out as if it had not been stopped.
     """
     here = ranks_here()
-    machine = Machine(device=device, precision=_precision(precision), processes=processes or here or 1, workers=workers)
+    machine = Machine(
+        device=device, precision=_precision(precision), processes=processes or here or 1, threads=threads,
+        workers=workers,
+    )  # fmt: skip
     source, texts = Source(data_root, offline), pairs(settings or [])
     job = Job(machine=machine, source=source, resume=resume, save_every=save_every, tensorboard=tensorboard)
     find_recipe(recipe, texts)  # names and values are right before a folder is looked for

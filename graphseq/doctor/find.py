@@ -54,13 +54,14 @@ class Made:
         self.model, self.chosen, self.again = model, chosen, again
 
 
-def find(target: str) -> Any:
+def find(target: str, *, argument: str = "target") -> Any:
     """Return the object that a name such as ``my_module:MyModel`` stands for.
 
     The module is imported, from the current folder too, which for that is put on ``sys.path``.
 
     Args:
         target: the module's dotted name or, below the current folder, its file; a colon; a name in it.
+        argument: what errors call it.
 
     Raises:
         GraphError: no colon, no such module, no such name (the nearest ones are named), or an error that the module
@@ -70,22 +71,22 @@ def find(target: str) -> Any:
     'NodeClassifier'
     """
     if not isinstance(target, str) or ":" not in target:
-        raise expected("target", "module:name, such as my_module:MyModel", target)
+        raise expected(argument, "module:name, such as my_module:MyModel", target)
     module, _, name = target.rpartition(":")
     if module.endswith(".py"):
         module = Path(module).with_suffix("").as_posix().removeprefix("./").replace("/", ".")
     if not all(part.isidentifier() for part in [*module.split("."), *name.split(".")]):
-        raise expected("target", "module:name, such as my_module:MyModel", target)
-    found = _imported(module)
+        raise expected(argument, "module:name, such as my_module:MyModel", target)
+    found = _imported(module, argument)
     for i, part in enumerate(name.split(".")):
         if not hasattr(found, part):
             where = ".".join([module, *name.split(".")[:i]])
-            raise expected("target", f"a name in {where}{_nearest(part, _public(found))}", part)
+            raise expected(argument, f"a name in {where}{_nearest(part, _public(found))}", part)
         found = getattr(found, part)
     return found
 
 
-def _imported(module: str) -> Any:
+def _imported(module: str, argument: str) -> Any:
     here = os.getcwd()
     if here not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
@@ -97,11 +98,11 @@ def _imported(module: str) -> Any:
         if missing is not None and (module == missing or module.startswith(missing + ".")):
             files = [p.stem for p in Path(here).glob("*.py")]
             close = _nearest(module, files + [p.parent.name for p in Path(here).glob("*/__init__.py")])
-            raise expected("target", f"a module that is installed or stands in {here}{close}", module) from None
+            raise expected(argument, f"a module that is installed or stands in {here}{close}", module) from None
         frames = [f for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename]
         frame = frames[-1] if frames else None
         place = "" if frame is None else f" (line {frame.lineno} of {frame.filename})"
-        raise GraphError(f"`target`: importing {module} failed with {told(error)}{place}") from error
+        raise GraphError(f"`{argument}`: importing {module} failed with {told(error)}{place}") from error
 
 
 def _public(found: Any) -> list[str]:

@@ -60,6 +60,7 @@ def cross_validate(
     top, start = RunFolder(out), time.perf_counter()
     config = {"recipe": name, "seed": seed, "folds": folds, "fixed": sorted(fixed)}
     config["options"] = dataclasses.asdict(recipe)
+    top.check()
     if (top / "cross.json").exists() and not (job.resume and read_json(top / "cross.json") == config):
         what = "with other options" if job.resume else "already; resume goes on with it"
         raise expected("out", "a folder without a cross-validation", Words(f"{top.path}, which holds one {what}"))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
-import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
 
+from ..doctor import find
 from ..errors import Words, expected
 from ..train import from_text, nearest, validate
 from .base import Recipe
@@ -49,15 +48,12 @@ def find_recipe(name: str, options: dict[str, str] | None = None) -> Recipe:
 
 
 def _foreign(name: str) -> Recipe:
-    module, _, attribute = name.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # a console script's path lacks the folder it is called in
-    try:
-        found: Any = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise expected("recipe", "module:Recipe", Words(f"{name!r}: {error}")) from error
+    found = find(name, argument="recipe")
     if isinstance(found, type) and issubclass(found, Recipe):
-        found = found()
+        try:
+            found = found()
+        except TypeError as error:
+            raise expected("recipe", "a recipe all of whose options have defaults", Words(f"{name}: {error}")) from None
     if not isinstance(found, Recipe):
         raise expected("recipe", "module:Recipe, where Recipe is a subclass of graphseq.recipes.Recipe", found)
     return found

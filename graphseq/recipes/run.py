@@ -60,11 +60,10 @@ def train(
         raise expected("seeds", "at least one", seeds)
     top = RunFolder(out)
     folders = [top.path] if len(seeds) == 1 else [top.path / f"seed-{seed}" for seed in seeds]
-    start = time.perf_counter()
     for folder, seed in zip(folders, seeds, strict=True):
         _check(RunFolder(folder), _config(name, recipe, seed), resume=job.resume)
     results = [_once(name, recipe, folder, seed, job) for folder, seed in zip(folders, seeds, strict=True)]
-    total = summary(name, recipe, results, time.perf_counter() - start)
+    total = summary(name, recipe, results, sum(result["seconds"] for result in results))
     if len(seeds) > 1:
         write_json(top / "summary.json", total | {"runs": [folder.name for folder in folders]})
     return total
@@ -90,7 +89,8 @@ def _config(name: str, recipe: Recipe, seed: int) -> dict[str, Any]:
 
 
 def _check(folder: RunFolder, config: dict[str, Any], *, resume: bool) -> None:
-    """See that the folder is free, or holds the beginning of this very run."""
+    """See that the folder can be made and is free, or holds the beginning of this very run."""
+    folder.check()
     path = folder / "config.json"
     if not path.exists():
         return

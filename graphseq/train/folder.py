@@ -60,6 +60,17 @@ class RunFolder:
         """Return what the run gave, or None if it is not over."""
         return read_json(self / "result.json") if (self / "result.json").is_file() else None
 
+    def check(self) -> None:
+        """See that the folder is there, or can be made, and can be written to.
+
+        Raises:
+            GraphError: it is a file, or lies in one, or may not be written to.
+        """
+        there = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            what = "is a file" if not there.is_dir() else "may not be written to"
+            raise expected("out", "a folder that can be written to", Words(f"{self.path}; {there} {what}"))
+
     def lock(self) -> FileLock:
         """Return a lock that one process at a time can hold; it is let go when that process ends, however it ends.
 

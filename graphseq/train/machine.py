@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -38,6 +38,7 @@ class Machine:
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
     precision: Literal["32-true", "16-mixed", "bf16-mixed", "64-true"] = option("32-true", "of numbers")
     processes: int = option(1, "processes that train together, on each machine", low=1)
+    threads: int = option(0, "threads of each process; 0 for as many as PyTorch takes", low=0)
     workers: int = option(0, "processes that prepare batches; 0 prepares them between the steps", low=0)
 
     def __post_init__(self) -> None:
@@ -57,12 +58,9 @@ class Machine:
 
     def fabric(self) -> Fabric:
         """Return the Fabric, not yet launched."""
-        import logging
-
         from lightning_fabric import Fabric
 
-        # What it says of its rendezvous is of no use to who waits for a result.
-        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+        _hush()
         kind, _, index = self.device.partition(":")
         if kind == "auto":
             kind = "cuda" if torch.cuda.is_available() else "cpu"
@@ -107,12 +105,17 @@ def launch(machine: Machine, function: Callable[..., Any], *args: Any) -> Any:
     fabric = machine.fabric()
     if machine.processes == 1 or _under_torchrun():
         fabric.launch()
-        return function(fabric, *args)
+        threads = torch.get_num_threads()
+        try:
+            torch.set_num_threads(machine.threads or threads)
+            return function(fabric, *args)
+        finally:
+            torch.set_num_threads(threads)
     # Ctrl-C reaches all processes; those that train save what they have, and this one waits for them.
     main = threading.current_thread() is threading.main_thread()
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
     try:
-        result = fabric.launch(partial(_guarded, function=function, args=args))
+        result = fabric.launch(_Guarded(function, args, machine.threads))
     finally:
         if main:
             signal.signal(signal.SIGINT, previous)
@@ -121,17 +124,36 @@ def launch(machine: Machine, function: Callable[..., Any], *args: Any) -> Any:
     return result
 
 
-def _guarded(fabric: Fabric, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    """Call the function in a child and leave in good order.
+class _Guarded:
+    """Calls the function in a child and leaves in good order."""
 
-    An error of the caller's is handed on as a value: raised here, it would come out as a wall of text.
-    """
-    result: Any
-    try:
-        result = function(fabric, *args)
-    except GraphError as error:
-        return error
-    fabric.barrier()
-    gc.collect()  # a model wrapped for several processes must go before the group does, and that before Python
-    torch.distributed.destroy_process_group()
-    return result
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], threads: int) -> None:
+        self.state = function, args, threads
+
+    def __setstate__(self, content: dict[str, Any]) -> None:
+        """Arrive in the child, before anything is said there."""
+        self.__dict__ |= content
+        _hush()
+
+    def __call__(self, fabric: Fabric) -> Any:
+        """Return what the function returns, or the error of the caller's that it raises.
+
+        Raised in a child, such an error would come out as a wall of text.
+        """
+        function, args, threads = self.state
+        if threads:
+            torch.set_num_threads(threads)
+        result: Any
+        try:
+            result = function(fabric, *args)
+        except GraphError as error:
+            return error
+        fabric.barrier()
+        gc.collect()  # a model wrapped for several processes must go before the group does, and that before Python
+        torch.distributed.destroy_process_group()
+        return result
+
+
+def _hush() -> None:
+    """Keep Fabric from telling of its rendezvous, which is of no use to who waits for a result."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)

@@ -214,9 +214,11 @@ def test_missing_data_are_told_before_anything_is_written(tmp_path: Path) -> Non
     ("name", "message"),
     [
         ("cora-gnc", "`recipe`: expected the name of a recipe, got 'cora-gnc'; did you mean 'cora-gcn'?"),
-        ("no.such.module:X", "`recipe`: expected module:Recipe, got 'no.such.module:X': No module named 'no'"),
+        ("no.such.module:X", "`recipe`: expected a module that is installed or stands in"),
         ("json:dumps", "subclass of graphseq.recipes.Recipe"),
-        ("json:nothing", "has no attribute 'nothing'"),
+        ("json:loadz", "`recipe`: expected a name in json (did you mean load or loads?), got 'loadz'"),
+        (":X", "`recipe`: expected module:name"),
+        ("..x:X", "`recipe`: expected module:name"),
     ],
 )
 def test_no_such_recipe(name: str, message: str) -> None:

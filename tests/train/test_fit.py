@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import math
-import resource
 
 import psutil
 import pytest
@@ -177,7 +176,6 @@ def test_memory_is_flat_over_2000_epochs(tmp_path) -> None:
     outcome = fit(task, Training(epochs=2000), folder=RunFolder(tmp_path), save_every=0.5)
     assert outcome.epochs == 2000
     assert used[2000] - used[500] < 8 * 2**20, {n: f"{v / 2**20:.0f} MiB" for n, v in used.items()}
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0
 
 
 @pytest.mark.cuda
