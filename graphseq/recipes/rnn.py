@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -13,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from ..convert import Vocabulary
-from ..datasets import SENTIMENTS, SST, Phrases, digits
+from ..datasets import SST, Phrases, digits
 from ..errors import Words, expected
 from ..nn import LSTM, SequenceClassifier
 from ..topology import Topology
 from ..train import Batch, Split, option
 from .base import Facts, Prediction, Recipe, Source, Splits
-from .sentiment import decaying, forget, read_sst, words_of
+from .sentiment import SentimentRecipe, forget, words_of
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -92,39 +91,17 @@ class DigitsGRU(Recipe):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SentimentLSTM(Recipe):
+class SentimentLSTM(SentimentRecipe):
     """An LSTM, both ways, over the words of sentences and phrases: the Tree-LSTM's rival that sees no tree."""
 
     summary: ClassVar[str] = "sentiment of a sentence, from its words in order"
     network: ClassVar[str] = "bidirectional LSTM"
-    reports: ClassVar[str] = "val"
     input: ClassVar[str] = "a sentence"
     example: ClassVar[str] = "It is not bad at all ."
 
     epochs: int = 4
     batch_size: int = 64
-    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
-    lr: float = 2e-3
-    weight_decay: float = 0.1
-    schedule: Literal["constant", "cosine", "linear", "step", "onecycle"] = "cosine"
-    average: float = 0.99
-    select: Literal["loss", "metric"] = "metric"
-    check: bool = option(True, "whether the files must be the published ones")
-    limit: int = option(0, "examples of each split that are used, for a quick try; 0 for all", low=0)
     phrases: bool = option(True, "whether to train on phrases too, not on whole sentences alone")
-    embedding: int = option(300, "size of the words' vectors", low=1)
-    embedding_decay: float = option(1.0, "weight decay of the words' vectors", low=0)
-    hidden: int = option(150, "hidden units, each way", low=1)
-    dropout: float = option(0.5, "of words' vectors and of states", low=0, high=1)
-    unknown: float = option(0.1, "share of words that are made unknown in training", low=0, high=1)
-
-    def data(self, source: Source, seed: int) -> list[SST | None]:
-        """Read the splits; the test split may be missing."""
-        return read_sst(source, "fine", self.check)
-
-    def facts(self, data: Any) -> Facts:
-        """Return the classes and the words."""
-        return {"classes": list(SENTIMENTS), "words": list(data[0].vocabulary.words)}
 
     def model(self, facts: Facts) -> nn.Module:
         """Make the network."""
@@ -138,10 +115,6 @@ class SentimentLSTM(Recipe):
         judged = [None if part is None else _sequences(_whole(part), some) for part in (dev, test)]
         taught = _sequences(train.phrases() if self.phrases else _whole(train), some)
         return Splits(taught, judged[0], judged[1])  # type: ignore[arg-type]
-
-    def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
-        """Return the words' vectors, which decay more, and the rest."""
-        return decaying(model, self.embedding_decay)
 
     def read(self, text: str, facts: Facts, source: Source) -> Prediction:
         """Read a sentence."""

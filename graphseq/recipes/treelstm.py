@@ -6,7 +6,7 @@ Tai, Socher & Manning (2015), Improved semantic representations from tree-struct
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from ..convert import KINDS, Vocabulary, encode_tokens, encode_words, leaf_spans, read_trees, syntax_tree
-from ..datasets import SENTIMENTS, SST, VERBS, FunctionTrees, stdlib_functions
+from ..datasets import VERBS, FunctionTrees, stdlib_functions
 from ..errors import Words, expected
 from ..nn import TreeClassifier, TreeLSTM
 from ..topology import Topology, batch
 from ..train import Batch, Split, option
 from .base import Facts, Prediction, Recipe, Source, Splits
-from .sentiment import decaying, forget, read_sst, words_of
+from .sentiment import SentimentRecipe, forget, words_of
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -29,45 +29,17 @@ __all__ = ["RECIPES", "SentimentTreeLSTM", "VerbTreeLSTM"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SentimentTreeLSTM(Recipe):
-    """A binary Tree-LSTM on the Stanford Sentiment Treebank, trained on every phrase and judged at the roots.
-
-    No vectors from outside: the words' own are learnt, with strong decay. Some words are made unknown in training, so
-    that the unknown word's vector is learnt too.
-    """
+class SentimentTreeLSTM(SentimentRecipe):
+    """A binary Tree-LSTM, trained on every phrase of a sentence's tree and judged at the roots."""
 
     summary: ClassVar[str] = "sentiment of every phrase of a sentence, on its tree"
     network: ClassVar[str] = "binary Tree-LSTM"
-    reports: ClassVar[str] = "val"
     input: ClassVar[str] = "a tree as (label (label word) (label word)), or a sentence, read as right-branching"
     example: ClassVar[str] = "(_ (_ (_ not) (_ bad)) (_ (_ at) (_ all)))"
 
     epochs: int = 6
     batch_size: int = 25
-    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
-    lr: float = 2e-3
-    weight_decay: float = 0.1
-    schedule: Literal["constant", "cosine", "linear", "step", "onecycle"] = "cosine"
-    average: float = 0.99
-    select: Literal["loss", "metric"] = "metric"
-    labels_of: Literal["fine", "binary"] = option("fine", "fine: five classes; binary: positive or negative")
-    check: bool = option(True, "whether the files must be the published ones")
-    limit: int = option(0, "sentences of each split that are used, for a quick try; 0 for all", low=0)
-    embedding: int = option(300, "size of the words' vectors", low=1)
-    embedding_decay: float = option(1.0, "weight decay of the words' vectors", low=0)
-    hidden: int = option(150, "hidden units", low=1)
-    dropout: float = option(0.5, "of words' vectors and of states", low=0, high=1)
-    unknown: float = option(0.1, "share of words that are made unknown in training", low=0, high=1)
     root_weight: float = option(3.0, "how much a sentence counts beside a phrase", low=0)
-
-    def data(self, source: Source, seed: int) -> list[SST | None]:
-        """Read the splits; the test split may be missing."""
-        return read_sst(source, self.labels_of, self.check)
-
-    def facts(self, data: Any) -> Facts:
-        """Return the classes and the words."""
-        classes = list(SENTIMENTS) if self.labels_of == "fine" else ["negative", "positive"]
-        return {"classes": classes, "words": list(data[0].vocabulary.words)}
 
     def model(self, facts: Facts) -> TreeClassifier:
         """Make the network."""
@@ -84,10 +56,6 @@ class SentimentTreeLSTM(Recipe):
         some = slice(self.limit or None)
         judged = [None if part is None else _tree_split(part.trees[some], None) for part in (dev, test)]
         return Splits(_tree_split(train.trees[some], self.root_weight), judged[0], judged[1])  # type: ignore[arg-type]
-
-    def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
-        """Return the words' vectors, which decay more, and the rest."""
-        return decaying(model, self.embedding_decay)
 
     def read(self, text: str, facts: Facts, source: Source) -> Prediction:
         """Read a tree, or a sentence."""
