@@ -59,7 +59,7 @@ def train(
         typer.Option(metavar="P", min=1, help="Processes that train together; by default 1, under torchrun its own."),
     ] = None,
     precision: Annotated[
-        str, typer.Option(metavar="PRECISION", help="32-true, 16-mixed, bf16-mixed or 64-true.")
+        str, typer.Option(metavar="PRECISION", help="32-true, 16-mixed or bf16-mixed.")
     ] = "32-true",
     threads: Annotated[
         int, typer.Option(metavar="N", min=0, help="Threads of each process; 0 for as many as PyTorch takes.")

@@ -36,7 +36,7 @@ class Machine:
     """
 
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
-    precision: Literal["32-true", "16-mixed", "bf16-mixed", "64-true"] = option("32-true", "of numbers")
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = option("32-true", "of numbers")
     processes: int = option(1, "processes that train together, on each machine", low=1)
     threads: int = option(0, "threads of each process; 0 for as many as PyTorch takes", low=0)
     workers: int = option(0, "processes that prepare batches; 0 prepares them between the steps", low=0)

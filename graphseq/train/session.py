@@ -99,7 +99,7 @@ class Session:
         for i, part in enumerate(parts, start=1):
             with self._sync_after(i == len(parts)):
                 # DistributedDataParallel takes the mean over processes, so the sum of theirs is `world` times it.
-                loss = self._loss(part, world / total, 1 / len(parts))
+                loss = self._loss(part, world / total if total else 0.0, 1 / len(parts))
                 loss.backward() if self._is_plain else self.fabric.backward(loss)
             self._losses += loss.detach() * total
         self._weights += total
@@ -148,7 +148,7 @@ class Session:
         losses = self._losses
         if self.fabric.world_size > 1:
             losses = self._all_reduce(losses, "mean")
-        loss = float(losses) / self._weights
+        loss = float(losses) / self._weights if self._weights else math.nan
         if not math.isfinite(loss):
             raise GraphError(
                 f"the loss is {loss} in epoch {self.epoch + 1}; try a lower learning rate (lr) or clip_norm"
@@ -250,6 +250,7 @@ class Session:
             raise expected("resume", "a checkpoint of this model", Words(f"another: {error}")) from None
         set_random_states(_under(f"random/{self.fabric.global_rank}", tensors))
         self._losses.copy_(tensors["losses"][self.fabric.global_rank])
+        self.wrapped.train()
         self.epoch, self.batch, self._weights = meta["epoch"], meta["batch"], meta["weights"]
         self.best_epoch, self.best_value = meta["best_epoch"], meta["best_value"]
 

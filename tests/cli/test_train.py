@@ -90,7 +90,7 @@ def test_slips_in_settings(graphseq, tmp_path, setting, message):
         (("nowhere:Recipe",), "`recipe`: expected module:Recipe, got 'nowhere:Recipe': No module named 'nowhere'"),
         (("json:dumps",), "`recipe`: expected module:Recipe, where Recipe is a subclass"),
         (("karate-gcn", "--device", "gpu"), "`device`: expected auto, cpu, cuda, cuda:N or mps, got 'gpu'"),
-        (("karate-gcn", "--precision", "8"), "`precision`: expected 32-true or 16-mixed or bf16-mixed or 64-true"),
+        (("karate-gcn", "--precision", "8"), "`precision`: expected 32-true or 16-mixed or bf16-mixed"),
         (("karate-gcn", "--resume"), "`--resume`: expected a run that is not over, got none in runs/karate-gcn"),
         (("karate-gcn", "--cross-validate", "2", "--seeds", "2"), "`--seeds`: expected nothing beside --cross"),
         (("tu-gin",), "`dataset`: expected the name of a set of TUDataset (--set dataset=MUTAG), got ''"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import pickle
 import socket
@@ -136,6 +137,14 @@ def test_no_parameter_is_unused(name: str) -> None:
     session._stepper.zero_grad = lambda: seen.update({n: p.grad for n, p in task.model.named_parameters()})
     session.step(next(session.rest_of_epoch()))
     assert [name for name, grad in seen.items() if grad is None] == []
+
+
+@pytest.mark.parametrize("name", ["karate-gcn", "cora-gcn", "mutag-gin", "sst-treelstm", "digits-gru"])
+def test_mixed_precision(name: str, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(short(name), epochs=1)
+    train(name, recipe, tmp_path, job=Job(machine=Machine(device="cpu", precision="bf16-mixed")))
+    [record] = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert math.isfinite(record["loss"]) and all(p.dtype == torch.float32 for p in gs.load(tmp_path).parameters())
 
 
 def test_same_seed_same_bits_and_other_seeds_others(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import torch
 from torch import Tensor
 from torch.nn.functional import dropout
@@ -15,7 +13,6 @@ from ...ops.spmm import Sparse, spmm
 __all__ = ["SparseFeatures"]
 
 
-@dataclass(frozen=True, eq=False)
 class SparseFeatures:
     """A matrix of features `[N, F]` by its entries that are not zero; what a first layer takes instead of a dense one.
 
@@ -33,8 +30,8 @@ class SparseFeatures:
     [20.0, 0.0, 3.0]
     """
 
-    values: Tensor
-    pattern: Sparse
+    def __init__(self, values: Tensor, pattern: Sparse) -> None:
+        self.values, self.pattern = values, pattern
 
     @classmethod
     def of(cls, x: Tensor) -> SparseFeatures:
@@ -58,7 +55,7 @@ class SparseFeatures:
 
     def dropout(self, p: float, *, training: bool) -> SparseFeatures:
         """Zero each entry with probability p and scale up the others, as dropout of the dense matrix does."""
-        return replace(self, values=dropout(self.values, p)) if training and p else self
+        return SparseFeatures(dropout(self.values, p), self.pattern) if training and p else self
 
     def to(self, device: torch.device | str) -> SparseFeatures:
         """Return it on a device."""
