@@ -96,15 +96,17 @@ def _batching(name: str, recipe: Recipe) -> Row:
     fabric.launch()
     session = Session(task, recipe, fabric, 0)
     making, stepping = [], []
-    batches = session.rest_of_epoch()
-    for i in range(min(60, session.steps_per_epoch)):
-        start = time.perf_counter()
-        parts = next(batches)
-        middle = time.perf_counter()
-        session.step(parts)
-        if i >= 5:
+    while len(making) < 65:
+        batches = session.rest_of_epoch()
+        for _ in range(min(65, session.steps_per_epoch)):
+            start = time.perf_counter()
+            parts = next(batches)
+            middle = time.perf_counter()
+            session.step(parts)
             making.append(middle - start)
             stepping.append(time.perf_counter() - middle)
+        session.batch = 0
+    making, stepping = making[5:], stepping[5:]
     return cost("training", f"{name}: making a batch over its step", over(making, stepping), 0.25)
 
 
