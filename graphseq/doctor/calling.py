@@ -19,7 +19,7 @@ __all__ = ["Form", "Kind", "Probe", "Role", "arguments", "call", "dtype_of", "sh
 Role = Literal[
     "x", "edge_index", "topology", "batch", "edge_attr", "edge_weight", "edge_type", "data", "num_nodes", "num_graphs"
 ]
-Kind = Literal["node", "graph", "edge", "whole", "other"]
+Kind = Literal["node", "graph", "root", "edge", "whole", "other"]
 
 SIZES = (4, 6, 3)  # nodes of each graph, unless said; N = 13, B = 3 and E all differ
 
@@ -71,7 +71,8 @@ class Probe:
         made: the model as it came.
         model: a copy of it that the checks may use; they don't change it but copy it again.
         form: how it is called.
-        kinds: of each tensor that it returns: one row a node, a graph, an edge, one for the whole, or something else.
+        kinds: of each tensor that it returns: one row a node, a graph, a root, an edge, one for the whole, or something
+            else.
         refused: what it said to structures of an earlier family, or "".
         seed: of all that is random.
     """

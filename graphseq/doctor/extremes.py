@@ -10,7 +10,7 @@ from torch import Tensor
 from .calling import Probe, call, shapes
 from .compare import finite, gap, tolerance
 from .finding import Finding, failed, passed, skipped, told, warning
-from .samples import Sample
+from .samples import Sample, with_isolated
 
 __all__ = ["empty_graph", "isolated_nodes", "no_edges", "no_nodes", "small_batches"]
 
@@ -26,7 +26,7 @@ def no_nodes(probe: Probe) -> Finding:
             "max() of what may be empty, and clamp a count before dividing by it; or leave such graphs out beforehand."
         )
         return warning("no nodes", f"a graph of 0 nodes: {wrong}", advice)
-    rows = [t for kind, t in zip(probe.kinds, results, strict=True) if kind in ("node", "edge") and t.size(0)]
+    rows = [t for kind, t in zip(probe.kinds, results, strict=True) if kind in ("node", "root", "edge") and t.size(0)]
     if rows:
         return failed("no nodes", f"a graph of 0 nodes gives shape {shapes(rows)}", _SIZES)
     return passed("no nodes", f"a graph of 0 nodes gives shape {shapes(results)}")
@@ -43,7 +43,7 @@ def no_edges(probe: Probe) -> Finding:
 
 def isolated_nodes(probe: Probe) -> Finding:
     """Call with graphs some of whose nodes have no edges, the last one too; differentiate the result."""
-    sample = _with_isolated(probe.sample(shift=130), probe)
+    sample = with_isolated(probe.sample(shift=130), probe.sample((2,), shift=131, linked=False))
     results, wrong = _try(probe, sample, gradients=True)
     if wrong:
         advice = f"Look for a division by a degree or a sum that is 0, a softmax or maximum over nothing. {_SIZES}"
@@ -51,15 +51,8 @@ def isolated_nodes(probe: Probe) -> Finding:
     return _rows("isolated nodes", "graphs with nodes without edges", probe, sample, results)
 
 
-def _with_isolated(sample: Sample, probe: Probe) -> Sample:
-    """Return the sample with two more nodes in the last graph, that have no edges."""
-    more = probe.sample((2,), shift=131, linked=False)
-    sizes = (*sample.sizes[:-1], sample.sizes[-1] + 2)
-    return replace(sample, x=torch.cat([sample.x, more.x]), sizes=sizes)
-
-
 def empty_graph(probe: Probe) -> Finding:
-    """Call with a batch in which a graph has no nodes: the others' results stay, and it has its row."""
+    """Call with a batch in which a graph has no nodes: the others' results stay, and it has its row, but no root."""
     check = "empty graph in a batch"
     if not probe.form.knows_graphs:
         return skipped(check, "the model isn't told which graph a node belongs to")
@@ -73,7 +66,7 @@ def empty_graph(probe: Probe) -> Finding:
         if kind == "graph" and b.size(0) != 3:
             return failed(check, f"graphs of 4, 0 and 3 nodes give {b.size(0)} rows", advice)
         others = b[[0, 2]] if kind == "graph" else b
-        if kind in ("node", "graph") and gap(a, others) > tolerance(a):
+        if kind in ("node", "graph", "root") and gap(a, others) > tolerance(a):
             return failed(check, f"beside an empty graph the others' results differ by {gap(a, others):.1g}", advice)
     return passed(check, f"graphs of 4, 0 and 3 nodes give shape {shapes(results)}")
 
@@ -121,6 +114,8 @@ def _try(probe: Probe, sample: Sample, *, gradients: bool = False) -> tuple[list
 def _rows(check: str, what: str, probe: Probe, sample: Sample, results: list[Tensor]) -> Finding:
     """Check the number of rows."""
     wanted = {"node": sample.num_nodes, "graph": sample.num_graphs, "edge": sample.num_edges}
+    if "root" in probe.kinds:
+        wanted["root"] = sample.num_roots
     for kind, result in zip(probe.kinds, results, strict=True):
         if kind in wanted and (result.size(0) if result.dim() else 1) != wanted[kind]:
             return failed(check, f"{what} give {result.size(0)} rows where there are {wanted[kind]} {kind}s", _SIZES)

@@ -99,10 +99,15 @@ def _imported(module: str, argument: str) -> Any:
             files = [p.stem for p in Path(here).glob("*.py")]
             close = _nearest(module, files + [p.parent.name for p in Path(here).glob("*/__init__.py")])
             raise expected(argument, f"a module that is installed or stands in {here}{close}", module) from None
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename]
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_ours(f.filename)]
         frame = frames[-1] if frames else None
         place = "" if frame is None else f" (line {frame.lineno} of {frame.filename})"
         raise GraphError(f"`{argument}`: importing {module} failed with {told(error)}{place}") from error
+
+
+def _is_ours(file: str) -> bool:
+    """Say whether a line of this file is none of the user's: the import system's or this package's own."""
+    return "importlib" in file or Path(file).is_relative_to(Path(__file__).parents[1])
 
 
 def _public(found: Any) -> list[str]:
@@ -153,7 +158,7 @@ def make(target: Any) -> Made:
         return Made(again(), chosen, again)
     except GraphError as error:
         raise GraphError(f"{name}({_written(chosen)}): {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         got = Words(f"{name}({_written(chosen)}), which raised {told(error)}")
         raise expected("model", f"arguments that a model can be made with, {_FACTORY}", got) from error
 

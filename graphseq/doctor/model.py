@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..errors import GraphError, expected
+from ..errors import GraphError, Words, expected
 from .calling import Probe, shapes
 from .compare import finite
 from .extremes import empty_graph, isolated_nodes, no_edges, no_nodes, small_batches
@@ -92,7 +92,10 @@ def check_model(
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
         made = make(model)
-        return _examine(made, seed, features, edge_features)
+        try:
+            return _examine(made, seed, features, edge_features)
+        except SystemExit as error:
+            raise expected("model", "one that returns from a call", Words(f"one that raised {told(error)}")) from error
 
 
 def _examine(made: Made, seed: int, features: int | None, edge_features: int | None) -> list[Finding]:
@@ -117,8 +120,9 @@ def _examine(made: Made, seed: int, features: int | None, edge_features: int | N
 
 def _called(found: Probe) -> Finding:
     """Tell how the model is called and what it gives."""
-    rows = {"node": "one row a node", "graph": "one row a graph", "edge": "one row an edge",
-            "whole": "the same shape for any graph", "other": "no row a node or graph"}  # fmt: skip
+    rows = {"node": "one row a node", "graph": "one row a graph", "root": "one row a root",
+            "edge": "one row an edge", "whole": "the same shape for any graph",
+            "other": "no row a node or graph"}  # fmt: skip
     kinds = ", ".join(dict.fromkeys(rows[kind] for kind in found.kinds))
     message = f"{found.form} gives {kinds}, {shapes(found.run(found.sample()))}"
     if found.made.chosen:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..topology import Topology
 from ..topology.inputs import offsets
 
-__all__ = ["FAMILIES", "Family", "Sample", "draw", "pick", "relabel", "reorder"]
+__all__ = ["FAMILIES", "Family", "Sample", "draw", "pick", "relabel", "reorder", "with_isolated"]
 
 Family = Literal["graphs", "DAGs", "trees", "chains"]
 FAMILIES: tuple[Family, ...] = ("graphs", "DAGs", "trees", "chains")
@@ -50,6 +50,11 @@ class Sample:
     def num_graphs(self) -> int:
         """B."""
         return len(self.sizes)
+
+    @property
+    def num_roots(self) -> int:
+        """How many nodes no edge leaves."""
+        return len(self.topology.roots)
 
     @property
     def batch(self) -> Tensor:
@@ -136,6 +141,12 @@ def _edges(n: int, family: Family, g: torch.Generator) -> list[tuple[int, int, i
         edges.append((u, v, came[v]))
         came[v] += 1
     return edges
+
+
+def with_isolated(sample: Sample, more: Sample) -> Sample:
+    """Return the sample with the nodes of another, which has no edges, added to its last graph."""
+    sizes = (*sample.sizes[:-1], sample.sizes[-1] + more.num_nodes)
+    return replace(sample, x=torch.cat([sample.x, more.x]), sizes=sizes)
 
 
 def relabel(sample: Sample, seed: int) -> tuple[Sample, Tensor]:

@@ -15,7 +15,7 @@ from ..errors import Words, expected
 from .calling import Form, Kind, Probe, Role
 from .find import Made
 from .finding import told
-from .samples import FAMILIES, Sample
+from .samples import FAMILIES, Sample, with_isolated
 
 __all__ = ["probe"]
 
@@ -182,7 +182,20 @@ def _kinds(probe: Probe) -> tuple[Kind, ...]:
         kind = _kind(a, first, probe.form)
         same = kind == _kind(b, second, probe.form)
         kinds.append(kind if same and kind != "other" else "whole" if a.shape == b.shape else "other")
-    return tuple(kinds)
+    return _with_roots(kinds, probe, second)
+
+
+def _with_roots(kinds: list[Kind], probe: Probe, sample: Sample) -> tuple[Kind, ...]:
+    """Return the kinds, "root" in place of "graph" where graphs with several roots give a row for each of them."""
+    if "graph" not in kinds or not probe.form.has("topology"):
+        return tuple(kinds)
+    several = with_isolated(sample, probe.sample((2,), shift=2, linked=False))
+    try:
+        results = probe.run(several)
+    except Exception:  # another check tells it
+        return tuple(kinds)
+    rows = [result.size(0) if result.dim() else 1 for result in results]
+    return tuple("root" if k == "graph" and n == several.num_roots else k for k, n in zip(kinds, rows, strict=True))
 
 
 def _kind(result: Tensor, sample: Sample, form: Form) -> Kind:

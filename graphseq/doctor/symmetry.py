@@ -15,7 +15,10 @@ from .samples import Sample, pick, relabel, reorder
 __all__ = ["batches", "edge_order", "node_order"]
 
 _TRIES = 3
-_ONE_ROW = {"node": "one row a node", "graph": "one row a graph", "edge": "one row an edge", "whole": "one for all"}
+_ONE_ROW = {
+    "node": "one row a node", "graph": "one row a graph", "root": "one row a root", "edge": "one row an edge",
+    "whole": "one for all",
+}  # fmt: skip
 
 
 def node_order(probe: Probe) -> Finding:
@@ -72,7 +75,7 @@ def _permuted(
 def batches(probe: Probe) -> Finding:
     """Compare graphs in one batch with each by itself."""
     check = "batched = separate"
-    kinds = [kind if kind in ("node", "graph", "edge") else "other" for kind in probe.kinds]
+    kinds = [kind if kind in ("node", "graph", "root", "edge") else "other" for kind in probe.kinds]
     if all(kind == "other" for kind in kinds):
         why = "" if probe.form.knows_graphs else "; a forward with `batch` would know which graph a node belongs to"
         return skipped(check, f"no result has one row a node or a graph{why}")

@@ -74,9 +74,12 @@ def test_a_model_that_leaks_between_graphs(graphseq, module):
         ("nowhere:Model", "nowhere"),
         ("graphseq.nn:NodeClasifier", "NodeClassifier"),
         ("json:dumps", "dumps"),
+        ("leaving:Model", "`model`: expected arguments that a model can be made with"),
     ],
 )
-def test_slips(graphseq, target, message):
+def test_slips(graphseq, tmp_path, monkeypatch, target, message):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "leaving.py").write_text("def Model():\n    raise SystemExit\n")
     done = graphseq("doctor", target, code=2)
     assert done.err.startswith("Error: ") and message in done.err
 

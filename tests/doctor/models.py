@@ -270,6 +270,34 @@ class OnTrees(nn.Module):
         return gs.nn.readout(h[tree.roots], tree.batch[tree.roots], "sum", num_graphs=tree.num_graphs)
 
 
+class OfRoots(nn.Module):
+    """A row for each root: as many as nodes where there are no edges, none for an empty tree."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.classifier = gs.nn.TreeLSTM(8, 16, kind="child-sum"), nn.Linear(16, 2)
+
+    def forward(self, x, trees):
+        h, _ = self.layer(x, trees)
+        return self.classifier(h[trees.roots])
+
+
+class OfRootsOrdered(OfRoots):
+    """The same with trees alone, whose children have places."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = gs.nn.TreeLSTM(8, 16, kind="nary", arity=2)
+
+
+class DropsSingles(OfRoots):
+    """Forgets the roots where there is no edge."""
+
+    def forward(self, x, trees):
+        h, _ = self.layer(x, trees)
+        return self.classifier(h[trees.roots if trees.num_edges else trees.roots[:0]])
+
+
 class Several(PooledBase):
     def forward(self, x, edge_index, batch):
         h = Base.forward(self, x, edge_index)

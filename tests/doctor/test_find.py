@@ -81,7 +81,8 @@ def test_errors(folder, target, message):
     [
         ("x = 1\ny = 1 / 0\n", r"failed with ZeroDivisionError: division by zero \(line 2 of .*broken_of_doctor.py\)"),
         ("import no_such_thing_of_doctor\n", "ModuleNotFoundError: No module named 'no_such_thing_of_doctor'"),
-        ("def f(:\n", "SyntaxError"),
+        ("x = 1\ndef f(:\n", r"SyntaxError: invalid syntax \(broken_of_doctor.py, line 2\)$"),
+        ("import graphseq\ngraphseq.Topology.tree([7])\n", r"\(line 2 of .*broken_of_doctor.py\)$"),
         ("raise SystemExit(3)\n", "SystemExit: 3"),
     ],
 )

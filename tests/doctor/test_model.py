@@ -25,6 +25,7 @@ BROKEN = [
     (models.LastEdgeWins, {"edge order"}),
     (models.MixesBatch, {"batched = separate"}),
     (models.CountsByEdges, {"no edges", "isolated nodes"}),
+    (models.DropsSingles, {"no edges"}),
     (models.DividesByDegree, {"no edges", "isolated nodes"}),
     (models.CountsUnique, {"empty graph in a batch"}),
     (models.SpoiltByEmpty, {"batched = separate", "empty graph in a batch"}),
@@ -98,6 +99,8 @@ def test_sound_models_pass(model):
         (models.ScoresEdges, "(x [N, 6], edge_index)", "one row an edge"),
         (models.Symbols, "(x int64 [N], edge_index)", "one row a node"),
         (models.OnTrees, "(x [N, 6], topology)", "one row a graph"),
+        (models.OfRoots, "(x [N, 8], topology)", "one row a root"),
+        (models.OfRootsOrdered, "(x [N, 8], topology)", "one row a root"),
         (models.Several, "(x [N, 6], edge_index, batch)", "one row a node, one row a graph"),
         (models.OfSets, "(x [N, 6], batch)", "one row a graph"),
         (models.OneHot, "(x int64 [N], topology)", "one row a node"),
@@ -196,6 +199,16 @@ class Raising(nn.Module):
         raise RuntimeError("no luck")
 
 
+class Leaving(nn.Module):
+    def __init__(self):
+        raise SystemExit
+
+
+class LeavingLater(models.Base):
+    def forward(self, x, edge_index):
+        raise SystemExit(0)
+
+
 class Strange(nn.Module):
     def forward(self, x, edge_index, moon):
         return x
@@ -216,6 +229,8 @@ class Silent(nn.Module):
     [
         (Demanding, {}, "a function without arguments that makes the model, got Demanding, whose argument plan"),
         (Raising, {}, r"Raising\(hidden_size=8\), which raised RuntimeError: no luck"),
+        (Leaving, {}, r"Leaving\(\), which raised SystemExit"),
+        (LeavingLater, {}, "one that returns from a call, got one that raised SystemExit"),
         (Strange(), {}, "the parameter moon"),
         (TwoInputs(), {}, "the parameter x_0"),
         (Silent(), {}, "to return a tensor of real numbers"),
