@@ -64,6 +64,8 @@ def cross_validate(
     if (top / "cross.json").exists() and not (job.resume and read_json(top / "cross.json") == config):
         what = "with other options" if job.resume else "already; resume goes on with it"
         raise expected("out", "a folder without a cross-validation", Words(f"{top.path}, which holds one {what}"))
+    if (top / "config.json").exists() or (top / "summary.json").exists():
+        raise expected("out", "a folder for a cross-validation", Words(f"{top.path}, which holds other runs"))
     launch(job.machine, _check, recipe, folds, seed, job)  # before anything is written
     write_json(top / "cross.json", config)
     found = [launch(job.machine, _fold, name, recipe, top.path, k, folds, seed, fixed, job) for k in range(folds)]

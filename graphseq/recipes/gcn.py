@@ -127,8 +127,10 @@ def _classes(data: Data) -> list[str]:
 
 def _numbers(text: str, count: int) -> Tensor:
     words = text.replace(",", " ").split()
-    if not words or not all(word.isdecimal() and int(word) < count for word in words):
-        raise expected("input", f"numbers of nodes from 0 to {count - 1}, or a graph as JSON", Words(repr(text[:80])))
+    wrong = [word for word in words if not (word.isdecimal() and int(word) < count)]
+    if wrong or not words:
+        got = Words(repr(wrong[0][:80]) if wrong else "none")
+        raise expected("input", f"numbers of nodes from 0 to {count - 1}, or a graph as JSON", got)
     return torch.tensor([int(word) for word in words])
 
 

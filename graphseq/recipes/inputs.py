@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from ..errors import GraphError, Words, expected
 
@@ -25,9 +26,13 @@ def text_of(source: str) -> str:
     try:
         path = Path(source)
         if path.is_file():
-            return path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8-sig")  # some editors put a mark before the text
+        if path.is_dir():
+            raise expected("input", "a text or a file", Words(f"{source}, a folder"))
     except UnicodeDecodeError:
         raise expected("input", "a text or a text file", Words(f"{source}, which is not UTF-8")) from None
+    except GraphError:
+        raise
     except (OSError, ValueError):  # too long for a name, or a NUL in it
         return source
     looks_like_a_file = "\n" not in source and " " not in source and path.suffix in (".json", ".txt", ".py", ".csv")
@@ -54,25 +59,39 @@ def graph_from_json(text: str, num_features: int, *, default: float | None = Non
 
     try:
         content: Any = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise expected("input", "a graph as JSON", Words(f"text that is not: {error}")) from None
     if not isinstance(content, dict) or "edge_index" not in content:
         raise expected("input", 'a graph as JSON: {"edge_index": [[…], […]], "x": […]}', Words(text[:80]))
-    try:
-        edge_index = torch.tensor(content["edge_index"], dtype=torch.int64).reshape(2, -1)
-        nodes = int(edge_index.max()) + 1 if edge_index.numel() else 0
-        if "x" in content:
-            x = torch.tensor(content["x"], dtype=torch.float32).reshape(-1, num_features)
-        elif default is not None:
-            x = torch.full((max(nodes, int(content.get("num_nodes", 0))), num_features), default)
-        else:
-            raise expected("input", f"a graph with x, {num_features} numbers a node", Words("one without"))
-    except (TypeError, RuntimeError, ValueError) as error:
-        if isinstance(error, GraphError):
-            raise
-        what = f"edge_index, two lists of nodes, and x, {num_features} numbers a node"
-        raise expected("input", what, Words(f"what does not fit: {error}")) from None
+    edge_index = _numbers(content["edge_index"], "edge_index", "two lists of nodes, senders and receivers", 2)
+    if edge_index.dim() != 2 or edge_index.size(0) != 2:
+        got = Words(f"{edge_index.size(0)} lists" if edge_index.dim() == 2 else "other nesting")
+        raise expected("input", "edge_index as two lists of nodes, senders and receivers", got)
+    if not torch.equal(edge_index, edge_index.round()):
+        raise expected("input", "edge_index with whole numbers", Words("others"))
+    edge_index = edge_index.long()
+    nodes = int(edge_index.max()) + 1 if edge_index.numel() else 0
+    what = f"x as one list of {num_features} numbers for each node"
+    if "x" in content:
+        x = _numbers(content["x"], "x", what, num_features).float()
+        if x.dim() != 2 or x.size(1) != num_features:
+            raise expected("input", what, Words(f"numbers of shape {list(x.shape)}"))
+        if not x.isfinite().all():
+            raise expected("input", f"{what}, all finite", Words("some that are not"))
+    elif default is not None:
+        x = torch.full((max(nodes, int(content.get("num_nodes", 0))), num_features), default)
+    else:
+        raise expected("input", f"a graph with {what}", Words("one without"))
     if edge_index.numel() and (int(edge_index.min()) < 0 or nodes > len(x)):
         got = Words(f"{int(edge_index.min())} to {nodes - 1}")
         raise expected("input", f"edge_index with nodes from 0 to {len(x) - 1}, as x has them", got)
     return Data(x=x, edge_index=edge_index)
+
+
+def _numbers(content: Any, name: str, what: str, width: int) -> Tensor:
+    """Return nested lists of numbers as a tensor; an empty list has no rows of the width."""
+    try:
+        found = torch.tensor(content, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise expected("input", f"{name}: {what}", Words(f"what does not fit: {error}")) from None
+    return found.reshape(0, width) if content == [] and name == "x" else found

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ..errors import GraphError, Words, expected
-from ..train import Machine, RunFolder, Session, describe_options, metric, read_json, read_tensors, validate
+from ..train import Machine, RunFolder, Session, describe_options, metric, read_json, read_tensors
 from .base import Facts, Recipe, Source
 from .inputs import text_of
 from .registry import find_recipe
@@ -51,6 +51,8 @@ class Run:
         Raises:
             GraphError: the input is not what the recipe takes.
         """
+        if not isinstance(source, str):
+            raise expected("source", "a text or the name of a file", source)
         batch, names = self.recipe.read(text_of(source), self.facts, Source() if data is None else data)
         output = self.model(*batch.inputs)
         scores = batch.rows(output[0] if isinstance(output, tuple) else output)
@@ -90,7 +92,12 @@ class Run:
         fabric.launch()
         found = Session(task, self.recipe, fabric, self.seed).judge(part)
         self.model.eval()
-        return {k: 100 * v if k in task.metrics and metric(k).unit == "%" else v for k, v in found.items()}
+        return {k: _told(k, v) for k, v in found.items()}
+
+
+def _told(name: str, value: float) -> float:
+    """Return a metric as it is told: shares in per cent."""
+    return round(100 * value, 4) if name != "loss" and metric(name).unit == "%" else value
 
 
 def open_run(path: str | os.PathLike[str], *, recipe: str | None = None) -> Run:
@@ -109,6 +116,8 @@ def open_run(path: str | os.PathLike[str], *, recipe: str | None = None) -> Run:
         run = open_run("runs/sst")
         run.predict("(3 (2 It) (4 works))")
     """
+    if not isinstance(path, str | os.PathLike):
+        raise expected("run", "the folder of a run", path)
     folder = RunFolder(_best_of(Path(path).expanduser()))
     config = read_json(folder / "config.json")
     try:
@@ -163,6 +172,4 @@ def _with_options(recipe: Recipe, name: str, options: dict[str, Any]) -> Recipe:
     if unknown:
         text = Words(f"{', '.join(sorted(unknown))}: made by another version of graphseq?")
         raise expected("run", f"a run with options of {name}", text)
-    made = dataclasses.replace(recipe, **options)
-    validate(made)
-    return made
+    return dataclasses.replace(recipe, **options)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..doctor import find
 from ..errors import Words, expected
-from ..train import from_text, nearest, validate
+from ..train import from_text, nearest
 from .base import Recipe
 
 __all__ = ["all_recipes", "find_recipe", "reached"]
@@ -40,10 +40,11 @@ def find_recipe(name: str, options: dict[str, str] | None = None) -> Recipe:
     >>> find_recipe("karate-gcn", {"epochs": "7"}).epochs
     7
     """
+    if not isinstance(name, str):
+        raise expected("recipe", "the name of a recipe", name)
     recipe = _foreign(name) if ":" in name else all_recipes().get(name)
     if recipe is None:
         raise expected("recipe", "the name of a recipe", Words(f"{name!r}{nearest(name, all_recipes())}"))
-    validate(recipe)
     return from_text(recipe, options or {})
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -80,14 +78,23 @@ class DigitsGRU(Recipe):
 
     def read(self, text: str, facts: Facts, source: Source) -> Prediction:
         """Read 64 numbers, in JSON or parted by blanks or commas."""
-        try:
-            flat = [float(word) for word in re.split(r"[\s,\[\]]+", text) if word]
-        except ValueError:
-            flat = []
-        if len(flat) != _PIXELS or not all(0 <= value <= 16 for value in flat) or any(map(math.isnan, flat)):
-            raise expected("input", "64 numbers from 0 to 16", Words(json.dumps(text[:80])))
+        words = [word for word in re.split(r"[\s,\[\]]+", text) if word]
+        flat = [number for number in map(_pixel, words) if number is not None]
+        if len(flat) < len(words):
+            wrong = next(word for word in words if _pixel(word) is None)
+            raise expected("input", "64 numbers from 0 to 16", Words(repr(wrong[:80])))
+        if len(flat) != _PIXELS:
+            raise expected("input", "64 numbers from 0 to 16", Words(f"{len(flat)} of them"))
         x = torch.tensor(flat).div(16).reshape(1, _PIXELS, 1)
         return Prediction(Batch((x,), torch.zeros(1, dtype=torch.int64)), ["digit"])
+
+
+def _pixel(word: str) -> float | None:
+    try:
+        value = float(word)
+    except ValueError:
+        return None
+    return value if 0 <= value <= 16 else None
 
 
 @dataclass(frozen=True, kw_only=True)

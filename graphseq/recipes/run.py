@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Words, expected
 from ..plot import curves
-from ..train import Machine, RunFolder, fit, launch, metric, read_json, write_json
+from ..train import MAX_SEED, Machine, RunFolder, first_of_all, fit, launch, may_go_on, metric, read_json, write_json
 from .base import Recipe, Source
 
 if TYPE_CHECKING:
@@ -56,12 +56,17 @@ def train(
         train("cora-gcn", recipe, "runs/cora", seeds=range(10))["mean"]
     """
     job = Job() if job is None else job
-    if not seeds:
-        raise expected("seeds", "at least one", seeds)
+    if not isinstance(seeds, Sequence) or not seeds or len(set(seeds)) < len(seeds):
+        raise expected("seeds", "different seeds, at least one", seeds)
+    for seed in seeds:
+        if not isinstance(seed, int) or not 0 <= seed < MAX_SEED:
+            raise expected("seed", "an integer from 0 to 2**31 - 1", seed)
     top = RunFolder(out)
-    folders = [top.path] if len(seeds) == 1 else [top.path / f"seed-{seed}" for seed in seeds]
-    for folder, seed in zip(folders, seeds, strict=True):
-        _check(RunFolder(folder), _config(name, recipe, seed), resume=job.resume)
+    names = [""] if len(seeds) == 1 else [f"seed-{seed}" for seed in seeds]
+    folders = [top.path / name for name in names]
+    configs = {name_: _config(name, recipe, seed) for name_, seed in zip(names, seeds, strict=True)}
+    if first_of_all():
+        _check(top, configs, resume=job.resume)
     results = [_once(name, recipe, folder, seed, job) for folder, seed in zip(folders, seeds, strict=True)]
     total = summary(name, recipe, results, sum(result["seconds"] for result in results))
     if len(seeds) > 1:
@@ -88,28 +93,48 @@ def _config(name: str, recipe: Recipe, seed: int) -> dict[str, Any]:
     return {"recipe": name, "seed": seed, "options": dataclasses.asdict(recipe)}
 
 
-def _check(folder: RunFolder, config: dict[str, Any], *, resume: bool) -> None:
-    """See that the folder can be made and is free, or holds the beginning of this very run."""
-    folder.check()
-    path = folder / "config.json"
-    if not path.exists():
+def _check(top: RunFolder, configs: Mapping[str, dict[str, Any]], *, resume: bool) -> None:
+    """See that a folder can be made and is free, or holds the beginning of these very runs and no others.
+
+    Args:
+        top: the folder.
+        configs: by the run's folder below it, "" for the folder itself.
+        resume: whether it may hold anything.
+    """
+    top.check()
+    here = [path.name for path in sorted(top.path.glob("seed-*"))] if top.path.is_dir() else []
+    here += [""] if (top / "config.json").exists() or (top / "last.safetensors").exists() else []
+    here += ["cross.json"] if (top / "cross.json").exists() else []
+    if here and not resume:
+        raise expected("out", "a folder without a run", Words(f"{top.path}, which holds one; resume goes on with it"))
+    if others := set(here) - set(configs):
+        kinds = {"": "a single run", "cross.json": "a cross-validation"}
+        what = ", ".join(kinds.get(name, name) for name in sorted(others))
+        raise expected("out", "a folder with these runs or none", Words(f"{top.path}, which holds {what}"))
+    for name in here:
+        _compare(RunFolder(top / name if name else top.path), configs[name])
+
+
+def _compare(folder: RunFolder, config: dict[str, Any]) -> None:
+    """See that a run that has begun began with these options."""
+    if not (folder / "config.json").exists():
+        if folder.has_checkpoint:
+            raise expected("out", "a run with its config.json", Words(f"{folder.path}, which lacks it"))
         return
-    if not resume:
-        text = f"{folder.path}, which holds a run; resume goes on with it"
-        raise expected("out", "a folder without a run", Words(text))
-    began = read_json(path)
-    for key in ("recipe", "seed"):
-        if began.get(key) != config[key]:
-            raise expected(key, f"{began.get(key)!r}, as the run in {folder.path} began with", config[key])
-    for key, value in config["options"].items():
-        if began["options"].get(key) != value and not _may_grow(key, began["options"], config["options"]):
-            raise expected(key, f"{began['options'].get(key)!r}, as the run in {folder.path} began with", value)
-
-
-def _may_grow(key: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Say whether more epochs are but a continuation: so they are where the learning rate does not look at the end."""
-    steady = before["schedule"] in ("constant", "step") and not before["warmup"]
-    return key == "epochs" and steady and bool(now[key] > before[key])
+    began = read_json(folder / "config.json")
+    try:
+        before = began["options"]
+        missing = config["options"].keys() - before.keys()
+        if missing:
+            raise KeyError(f"the options {', '.join(sorted(missing))}")
+        for key in ("recipe", "seed"):
+            if began[key] != config[key]:
+                raise expected(key, f"{began[key]!r}, as the run in {folder.path} began with", config[key])
+        for key, value in config["options"].items():
+            if before[key] != value and not may_go_on(key, before, config["options"]):
+                raise expected(key, f"{before[key]!r}, as the run in {folder.path} began with", value)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise expected("out", "a run's config.json", Words(f"{folder / 'config.json'}, which lacks {error}")) from None
 
 
 def _once(name: str, recipe: Recipe, path: Path, seed: int, job: Job) -> dict[str, Any]:

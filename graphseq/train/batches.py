@@ -61,19 +61,19 @@ class _Steps(torch.utils.data.Dataset[Sequence[Batch]]):
 
     def __getitem__(self, i: int) -> Sequence[Batch]:
         if self.parts == self.world == 1:
-            return (self.split.collate(self.chosen[i]),)
+            return (self.split.batch(self.chosen[i]),)
         mine = self.chosen[i][self.rank :: self.world]
         shares = mine.tensor_split(self.parts)
         if self.world == 1:
-            return [self.split.collate(share) for share in shares if len(share)]
+            return [self.split.batch(share) for share in shares if len(share)]
         return [_collate(self.split, share)[0] for share in shares]  # as many in each process
 
 
 def _collate(split: Split, indices: Tensor) -> tuple[Batch, bool]:
     """Make a batch and say whether it counts: for no examples at all, one that doesn't stands in."""
     if len(indices):
-        return split.collate(indices), True
-    return split.collate(torch.tensor([0])).without_weight(), False
+        return split.batch(indices), True
+    return split.batch(torch.tensor([0])).without_weight(), False
 
 
 def judged(split: Split, settings: Training, fabric: Fabric) -> list[tuple[Batch, bool]]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..errors import GraphError, Words, expected
 
 __all__ = ["read_json", "read_tensors", "write_bytes", "write_json", "write_tensors"]
 
-_META = "graphseq"
+_META, _SUM = "graphseq", "crc32"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -69,7 +71,16 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, 
         tensor = tensor.detach().cpu().contiguous()
         apart[name] = tensor.clone() if tensor.data_ptr() in seen else tensor  # tied weights are written twice
         seen.add(tensor.data_ptr())
-    write_bytes(path, save(apart, metadata={_META: json.dumps(meta)}))
+    content = json.dumps(dict(meta) | {_SUM: _checksum(apart)})
+    write_bytes(path, save(apart, metadata={_META: content}))
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> int:
+    """Return a number that damage changes."""
+    found = 0
+    for name in sorted(tensors):
+        found = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, found)
+    return found
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -88,4 +99,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, KeyError, ValueError, OSError, RuntimeError) as error:
         raise GraphError(f"{path} is damaged or not a file of graphseq: {error}") from None
+    if meta.pop(_SUM, None) != _checksum(tensors):
+        raise GraphError(f"{path} is damaged or not a file of graphseq: its checksum is another")
     return tensors, meta

@@ -134,6 +134,10 @@ class Log:
 
     def __init__(self, folder: RunFolder | None, *, lines: int = 0, tensorboard: bool = False) -> None:
         self.records = folder.records()[:lines] if folder is not None and lines else []
+        if folder is not None and len(self.records) < lines:
+            got = Words(f"{len(self.records)} of them")
+            what = f"{folder / 'metrics.jsonl'} with the {lines} lines that the checkpoint knows"
+            raise expected("folder", what, got)
         self._file: IO[str] | None = None
         self._board: Any = None
         if folder is None:

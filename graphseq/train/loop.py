@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..errors import GraphError
+from ..errors import GraphError, Words, expected
 from .folder import Log, RunFolder, write_environment
 from .machine import Machine
 from .session import Session
@@ -52,8 +53,8 @@ class Outcome:
 
 def fit(
     task: Task, settings: Training, *, seed: int = 0, fabric: Fabric | None = None, workers: int = 0,
-    folder: RunFolder | None = None, resume: bool = False, save_every: float = 30.0, tensorboard: bool = False,
-    name: str = "training",
+    folder: RunFolder | str | os.PathLike[str] | None = None, resume: bool = False, save_every: float = 30.0,
+    tensorboard: bool = False, name: str = "training",
 ) -> Outcome:  # fmt: skip
     """Train a task's model in place, and leave it with the weights of the epoch that was best on validation data.
 
@@ -63,7 +64,7 @@ def fit(
         seed: of the order of examples and of what the model draws; the model has its weights already.
         fabric: a launched Fabric; by default the CPU, one process.
         workers: processes that prepare batches; the result does not depend on them.
-        folder: where to write metrics and checkpoints; by default nothing is written.
+        folder: where to write metrics and checkpoints, a path will do; by default nothing is written.
         resume: whether to go on from the folder's checkpoint, if it has one. What comes out then is, bit for bit,
             what would have come out without the stop.
         save_every: seconds between two checkpoints; 0 for one after every step.
@@ -71,8 +72,8 @@ def fit(
         name: stands before the progress bar.
 
     Raises:
-        GraphError: a split is empty, the loss is no longer finite, the checkpoint is of something else, a file
-            cannot be written.
+        GraphError: a part of the task is not what it should be, the loss is no longer finite, the folder holds a run
+            already, the checkpoint is of something else, a file cannot be written.
         Stopped: the process got SIGINT (Ctrl-C) or SIGTERM; a checkpoint was written if there is a folder.
 
     >>> from graphseq.train import Batch, Split
@@ -83,6 +84,11 @@ def fit(
     1.0
     """
     fabric = _alone() if fabric is None else fabric
+    folder = folder if folder is None or isinstance(folder, RunFolder) else RunFolder(folder)
+    if resume and folder is None:
+        raise expected("folder", "the folder of the run to go on with", None)
+    if folder is not None and not resume and folder.has_checkpoint:
+        raise expected("folder", "one without a run", Words(f"{folder.path}; resume=True goes on with what is there"))
     session = Session(task, settings, fabric, seed, workers)
     mine = folder if fabric.global_rank == 0 else None
     with ExitStack() as stack:

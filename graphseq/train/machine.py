@@ -20,7 +20,7 @@ from .options import option, validate
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Machine", "launch"]
+__all__ = ["Machine", "first_of_all", "launch"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +78,11 @@ class Machine:
                 strategy=strategy,
                 precision=self.precision,
             )
+
+
+def first_of_all() -> bool:
+    """Say whether this is the one process that looks at folders before they are written to: torchrun starts several."""
+    return os.environ.get("RANK", "0") == "0" or not _under_torchrun()
 
 
 def _under_torchrun() -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..errors import Words, expected
+from ..errors import Words, describe, expected
 
 __all__ = ["METRICS", "Metric", "measure", "metric"]
 
@@ -20,11 +20,13 @@ class Metric:
         of: takes all scores and targets of a split.
         larger_is_better: which way is up.
         unit: ``"%"`` for a share, which is told in per cent; else what is printed behind the number.
+        classes: whether targets are classes and scores one number for each class; else both are numbers.
     """
 
     of: Callable[[Tensor, Tensor], Tensor]
     larger_is_better: bool = True
     unit: str = "%"
+    classes: bool = True
 
 
 def _accuracy(scores: Tensor, target: Tensor) -> Tensor:
@@ -63,8 +65,8 @@ METRICS: dict[str, Metric] = {
     "accuracy": Metric(_accuracy),
     "f1": Metric(_f1),
     "auroc": Metric(_auroc),
-    "rmse": Metric(_rmse, larger_is_better=False, unit=""),
-    "mae": Metric(_mae, larger_is_better=False, unit=""),
+    "rmse": Metric(_rmse, larger_is_better=False, unit="", classes=False),
+    "mae": Metric(_mae, larger_is_better=False, unit="", classes=False),
 }
 
 
@@ -88,4 +90,15 @@ def measure(names: Sequence[str], scores: Tensor, target: Tensor) -> dict[str, f
     """
     if not len(target):
         return {name: float("nan") for name in names}
-    return {name: float(metric(name).of(scores, target)) for name in names}
+    return {name: float(_fitting(name, scores, target).of(scores, target)) for name in names}
+
+
+def _fitting(name: str, scores: Tensor, target: Tensor) -> Metric:
+    found = metric(name)
+    if found.classes and (scores.dim() != 2 or target.dim() != 1 or target.is_floating_point()):
+        what = f"scores [n, C] and classes int64 [n] for {name}"
+        raise expected("metrics", what, Words(f"{describe(scores)} and {describe(target)}"))
+    if not found.classes and scores.numel() != target.numel():
+        what = f"as many scores as targets for {name}"
+        raise expected("metrics", what, Words(f"{describe(scores)} and {describe(target)}"))
+    return found

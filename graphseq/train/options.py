@@ -105,6 +105,8 @@ def from_text(settings: _T, values: Mapping[str, str]) -> _T:
     for name, text in values.items():
         if name not in options:
             raise expected(name, "the name of an option", Words(f"{name!r}{nearest(name, options)}"))
+        if not isinstance(text, str):
+            raise expected(name, "a text", text)
         changed[name] = _value(options[name], text)
     made: _T = dataclasses.replace(settings, **changed)  # type: ignore[type-var]
     validate(made)

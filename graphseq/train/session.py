@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -15,13 +16,15 @@ from .batches import draw, judged, steps_in
 from .metrics import measure, metric
 from .randomness import random_states, seed_all, set_random_states
 from .schedules import rate
-from .settings import Training
+from .settings import Training, may_go_on
 from .task import Batch, Split, Task
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Session"]
+__all__ = ["MAX_SEED", "Session"]
+
+MAX_SEED = 2**31  # seeds are below it
 
 
 class Session:
@@ -36,13 +39,11 @@ class Session:
     """
 
     def __init__(self, task: Task, settings: Training, fabric: Fabric, seed: int, workers: int = 0) -> None:
-        for name, split in (("train", task.train), ("val", task.val), ("test", task.test)):
-            if split is not None and not split.size:
-                raise expected(name, "a split with at least one example", Words("an empty one"))
-        if not 0 <= seed < 2**31:
+        task.check()
+        if not isinstance(settings, Training):
+            raise expected("settings", "a graphseq.train.Training", settings)
+        if not isinstance(seed, int) or not 0 <= seed < MAX_SEED:
             raise expected("seed", "an integer from 0 to 2**31 - 1", seed)
-        for name in task.metrics:
-            metric(name)
         self.task, self.settings, self.fabric, self.seed, self.workers = task, settings, fabric, seed, workers
         seed_all(seed + 2**31 * fabric.global_rank)  # each process its own dropout
         self.model = task.model
@@ -64,6 +65,10 @@ class Session:
         self._losses = torch.zeros((), device=fabric.device)
         self._weights = 0.0
         self._whole: list[Sequence[Batch]] = []  # the one batch, where it is of all examples
+
+    @property
+    def _precision(self) -> str:
+        return str(self.fabric.strategy.precision.precision)
 
     # -- the step -----------------------------------------------------------------------------------------------
 
@@ -115,6 +120,8 @@ class Session:
         output = self.wrapped(*part.inputs)
         scores, extra = output if isinstance(output, tuple) else (output, None)
         losses = self.task.loss(part.rows(scores), part.target)
+        if losses.shape != part.target.shape[:1]:
+            raise expected("loss", f"one number for each of {len(part.target)} targets (reduction='none')", losses)
         if part.weight is None and scale * len(losses) == 1:
             loss = losses.mean()
         else:
@@ -176,6 +183,8 @@ class Session:
             scores.append(batch.rows(output)[: None if counts else 0].float())
             targets.append(batch.target[: None if counts else 0])
         found = (scores[0], targets[0]) if len(scores) == 1 else (torch.cat(scores), torch.cat(targets))
+        if self.fabric.world_size == 1:
+            return found
         return torch.cat(self._all_gather(found[0])), torch.cat(self._all_gather(found[1]))
 
     def judge(self, split: Split) -> dict[str, float]:
@@ -213,7 +222,9 @@ class Session:
         tensors["losses"] = torch.stack(self._all_gather(self._losses))
         numbers = {"epoch": self.epoch, "batch": self.batch, "weights": self._weights, "seed": self.seed}
         best = {"best_epoch": self.best_epoch, "best_value": self.best_value}
-        return tensors, numbers | best | {"processes": self.fabric.world_size}
+        machine = {"processes": self.fabric.world_size, "precision": self._precision}
+        options = {field.name: getattr(self.settings, field.name) for field in dataclasses.fields(Training)}
+        return tensors, numbers | best | machine | {"options": options}
 
     def _all_gather(self, tensor: Tensor) -> list[Tensor]:
         """Return the tensors of all processes; they may differ in length."""
@@ -232,9 +243,13 @@ class Session:
         Raises:
             GraphError: it belongs to another model, seed or number of processes.
         """
-        for name, mine in (("seed", self.seed), ("processes", self.fabric.world_size)):
-            if meta[name] != mine:
-                raise expected(name, f"{meta[name]}, with which the run began", mine)
+        mine = {"seed": self.seed, "processes": self.fabric.world_size, "precision": self._precision}
+        before = dict(meta["options"])
+        now = {name: getattr(self.settings, name) for name in before}
+        for name, value in [*mine.items(), *now.items()]:
+            began = meta[name] if name in mine else before[name]
+            if began != value and (name in mine or not may_go_on(name, before, now)):
+                raise expected(name, f"{began!r}, with which the run began", value)
         try:
             self.model.load_state_dict(_under("model", tensors))
             if self.average is not None:

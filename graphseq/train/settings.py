@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from .options import option
+from .options import option, validate
 
-__all__ = ["Training"]
+__all__ = ["Training", "may_go_on"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """The options of training; a recipe adds those of its data and model.
+
+    Raises:
+        GraphError: one is of another type than it should be, or out of its limits.
 
     >>> Training(epochs=5).lr
     0.01
@@ -35,3 +39,17 @@ class Training:
     patience: int = option(0, "epochs without a better validation result after which to stop; 0 for never", low=0)
     select: Literal["loss", "metric"] = option("loss", "what of the validation split chooses the epoch")
     eval_batch_size: int = option(256, "examples at once when judging, where batch_size is not 0", low=1)
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        validate(self)
+
+
+def may_go_on(option: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Say whether a run may go on with this option's new value: only with more epochs, where nothing looks at the end.
+
+    >>> may_go_on("epochs", {"epochs": 5, "schedule": "cosine", "warmup": 0.0}, {"epochs": 9})
+    False
+    """
+    steady = before["schedule"] in ("constant", "step") and not before["warmup"]
+    return option == "epochs" and steady and bool(now[option] > before[option])

@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from ..errors import Words, describe, expected
+from .metrics import metric
+
 __all__ = ["Batch", "Split", "Task", "class_loss"]
 
 
@@ -28,6 +31,11 @@ class Batch:
     target: Tensor
     index: Tensor | None = None
     weight: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the model's arguments are a tuple, even if there is one."""
+        if not isinstance(self.inputs, tuple):
+            raise expected("inputs", "a tuple of the model's arguments, such as (x,)", self.inputs)
 
     def to(self, device: torch.device) -> Batch:
         """Return it on a device."""
@@ -56,6 +64,24 @@ class Split:
 
     size: int
     collate: Callable[[Tensor], Batch]
+
+    def __post_init__(self) -> None:
+        """Check the number of examples."""
+        if not isinstance(self.size, int) or self.size < 0:
+            raise expected("size", "a number of examples", self.size)
+        if not callable(self.collate):
+            raise expected("collate", "a function from indices to a Batch", self.collate)
+
+    def batch(self, indices: Tensor) -> Batch:
+        """Return the batch of some examples.
+
+        Raises:
+            GraphError: `collate` returns something else.
+        """
+        made = self.collate(indices)
+        if not isinstance(made, Batch):
+            raise expected("collate", "a function that returns a Batch", Words(f"one that returns {describe(made)}"))
+        return made
 
 
 def class_loss(scores: Tensor, target: Tensor) -> Tensor:
@@ -87,3 +113,23 @@ class Task:
     loss: Callable[[Tensor, Tensor], Tensor] = class_loss
     metrics: Sequence[str] = ("accuracy",)
     groups: Sequence[Mapping[str, Any]] = field(default_factory=list)
+
+    def check(self) -> None:
+        """See that all of it can be trained.
+
+        Raises:
+            GraphError: a part is missing, empty or of another kind.
+        """
+        if not isinstance(self.model, nn.Module):
+            raise expected("model", "a torch.nn.Module", self.model)
+        if not any(parameter.requires_grad for parameter in self.model.parameters()):
+            raise expected("model", "one with parameters to train", Words("one without"))
+        for name, split in (("train", self.train), ("val", self.val), ("test", self.test)):
+            if not isinstance(split, Split) and (split is not None or name == "train"):
+                raise expected(name, "a Split", split)
+            if split is not None and not split.size:
+                raise expected(name, "a split with at least one example", Words("an empty one"))
+        if isinstance(self.metrics, str) or not self.metrics:
+            raise expected("metrics", "a list of at least one name", self.metrics)
+        for name in self.metrics:
+            metric(name)

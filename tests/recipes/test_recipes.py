@@ -201,6 +201,54 @@ def test_resuming_finds_what_is_over_and_refuses_what_is_other(tmp_path: Path) -
         assert (tmp_path / file).read_bytes() == (tmp_path / "straight" / file).read_bytes()
 
 
+def test_runs_are_not_mixed_in_one_folder(tmp_path: Path) -> None:
+    recipe, resume = find_recipe("karate-gcn", {"epochs": "2"}), Job(resume=True)
+    several, single = tmp_path / "several", tmp_path / "single"
+    train("karate-gcn", recipe, several, seeds=[0, 1, 2])
+    train("karate-gcn", recipe, single)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for out, seeds, job in (
+        (several, [0], None), (several, [0], resume), (several, [0, 1], resume), (single, [0, 1], None),
+        (single, [0, 1], resume), (several, [0, 1, 2], None),
+    ):  # fmt: skip
+        with pytest.raises(GraphError, match="`out`: expected a folder with"):
+            train("karate-gcn", recipe, out, seeds=seeds, job=job)
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    more = train("karate-gcn", recipe, several, seeds=range(4), job=resume)  # more seeds are more of the same
+    assert len(more["values"]) == 4
+    (single / "config.json").unlink()
+    with pytest.raises(GraphError, match=r"`out`: expected a run with its config\.json"):
+        train("karate-gcn", recipe, single, job=resume)
+
+
+@pytest.mark.parametrize("seeds", [3, [], [1, 1], [2**31 - 1, 2**31], ["0"], [-1]])
+def test_wrong_seeds_are_told_first(seeds: object, tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match=r"`seeds?`: expected"):
+        train("karate-gcn", find_recipe("karate-gcn"), tmp_path / "x", seeds=seeds)
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"edge_index": [[0, 1], [1, 0], [2, 3]], "x": []}', "edge_index as two lists of nodes, .*got 3 lists"),
+        ('{"edge_index": [[0.5, 1], [1, 0]], "x": [[1], [2]]}', "edge_index with whole numbers"),
+        ('{"edge_index": [[0], [1]], "x": [1, 2]}', r"x as one list of 34 numbers for each node, got .*\[2\]"),
+        ('{"edge_index": [[0], [1]], "x": [[[1]]]}', "x as one list of 34 numbers"),
+        ('{"edge_index": [[0], [0]], "x": [[NaN%s]]}' % (", 0" * 33), "all finite"),
+        ('{"edge_index": [[0], [5]], "x": [[1%s]]}' % (", 0" * 33), "nodes from 0 to 0, as x has them, got 0 to 5"),
+        ('{"edge_index": [[0], [1, 2]], "x": []}', "edge_index: two lists of nodes"),
+        ('{"x": []}', "a graph as JSON"),
+        ("{" + "[" * 200_000, "a graph as JSON"),
+        ("0 8 99", "numbers of nodes from 0 to 33, or a graph as JSON, got '99'"),
+    ],
+)
+def test_graphs_of_the_wrong_shape(text: str, message: str, tmp_path: Path) -> None:
+    train("karate-gcn", find_recipe("karate-gcn", {"epochs": "1"}), tmp_path)
+    with pytest.raises(GraphError, match=message):
+        open_run(tmp_path).predict(text)
+
+
 def test_no_socket_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = short("cora-gcn")
 

@@ -194,16 +194,65 @@ def test_a_loss_that_is_lost() -> None:
         fit(jobs.task(norm=False), Training(epochs=50, lr=1e30, optimizer="sgd"))
 
 
-def test_empty_splits() -> None:
-    with pytest.raises(GraphError, match="`val`: expected a split with at least one example"):
-        fit(jobs.task(val=0), Training())
+X, Y = torch.eye(4), torch.tensor([0, 1, 0, 1])
+GOOD = Split(4, lambda i: Batch((X[i],), Y[i]))
 
 
-def test_an_unknown_metric() -> None:
-    task = jobs.task()
-    task.metrics = ("precision",)
-    with pytest.raises(GraphError, match="`metrics`: expected names out of accuracy"):
-        fit(task, Training())
+def _mean(scores: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return cross_entropy(scores, target)
+
+
+def _linear() -> torch.nn.Module:
+    return torch.nn.Linear(4, 2)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: jobs.task(val=0), "`val`: expected a split with at least one example"),
+        (lambda: Task(_linear(), GOOD, metrics=["precision"]), "`metrics`: expected names out of accuracy"),
+        (lambda: Task(_linear(), GOOD, metrics=[]), "`metrics`: expected a list of at least one name"),
+        (lambda: Task(_linear(), GOOD, metrics="accuracy"), "`metrics`: expected a list of at least one name"),
+        (lambda: Task(_linear(), [1, 2]), "`train`: expected a Split, got list"),
+        (lambda: Task(_linear, GOOD), "`model`: expected a torch.nn.Module"),
+        (lambda: Task(torch.nn.ReLU(), GOOD), "`model`: expected one with parameters to train"),
+        (lambda: Task(_linear(), Split(4, lambda i: Batch(X[i], Y[i]))), "`inputs`: expected a tuple of the model's"),
+        (lambda: Task(_linear(), Split(4, lambda i: X[i])), "`collate`: expected a function that returns a Batch"),
+        (lambda: Task(_linear(), GOOD, loss=_mean), r"`loss`: expected one number for each of 4 targets"),
+        (lambda: Task(_linear(), GOOD, GOOD, metrics=["rmse"]), "`metrics`: expected as many scores as targets"),
+        (lambda: Split(-1, print), "`size`: expected a number of examples, got -1"),
+        (lambda: Split(2.5, print), "`size`: expected a number of examples, got 2.5"),
+        (lambda: Split(2, None), "`collate`: expected a function"),
+    ],
+)
+def test_what_cannot_be_trained(make, message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        fit(make(), Training(epochs=2))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"optimizer": "rmsprop"}, {"schedule": "cos"}, {"select": "x"}, {"epochs": 0}, {"epochs": 2.0}, {"epochs": "3"},
+     {"batch_size": -1}, {"lr": math.nan}, {"lr": -1}, {"average": 2}, {"lr": "0.1"}],
+)  # fmt: skip
+def test_wrong_settings(wrong: dict) -> None:
+    with pytest.raises(GraphError, match=f"`{next(iter(wrong))}`: expected"):
+        Training(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [({"seed": "x"}, "`seed`: expected"), ({"seed": 2**31}, "`seed`: expected"),
+     ({"settings": {"epochs": 3}}, "`settings`: expected a graphseq.train.Training")],
+)  # fmt: skip
+def test_wrong_arguments(wrong: dict, message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        fit(jobs.task(), **({"settings": Training(epochs=1)} | wrong))
+
+
+def test_a_path_is_a_folder(tmp_path) -> None:
+    fit(jobs.task(), Training(epochs=1), folder=str(tmp_path / "run"))
+    assert (tmp_path / "run/best.safetensors").is_file()
 
 
 def test_tensorboard(tmp_path) -> None:

@@ -50,16 +50,25 @@ def test_over_is_over(tmp_path: Path) -> None:
     assert again == first
 
 
-def test_without_resume_it_begins_anew(tmp_path: Path) -> None:
-    run(tmp_path, Training(epochs=2, batch_size=16), resume=False)
-    assert run(tmp_path, resume=False).epochs == 4
-    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 4
+def test_nothing_is_written_over(tmp_path: Path) -> None:
+    run(tmp_path, resume=False)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(GraphError, match=r"`folder`: expected one without a run, got .*; resume=True goes on with"):
+        run(tmp_path, resume=False)
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_a_folder_is_needed_to_resume() -> None:
+    with pytest.raises(GraphError, match="`folder`: expected the folder of the run to go on with, got None"):
+        fit(jobs.task(), SETTINGS, resume=True)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"seed": 1}, "`seed`: expected 0, with which the run began, got 1"),
+        ({"settings": Training(epochs=4, batch_size=16, lr=0.5)}, "`lr`: expected 0.01, with which the run began"),
+        ({"settings": Training(epochs=3, batch_size=16)}, "`epochs`: expected 4, with which the run began, got 3"),
         ({"task": jobs.Task(torch.nn.Linear(6, 3), jobs.split(9, 1))}, "`resume`: expected a checkpoint of this model"),
     ],
 )
@@ -73,7 +82,9 @@ def test_damaged_checkpoints_are_named(tmp_path: Path) -> None:
     run(tmp_path)
     path = tmp_path / "last.safetensors"
     whole = path.read_bytes()
-    for content in (b"", whole[:100], whole[:-1], b"\x80\x04N." * 100):
+    flipped = bytearray(whole)
+    flipped[-300] ^= 1
+    for content in (b"", whole[:100], whole[:-1], b"\x80\x04N." * 100, bytes(flipped)):
         path.write_bytes(content)
         with pytest.raises(GraphError, match=r"last\.safetensors is damaged or not a file of graphseq"):
             run(tmp_path)
@@ -85,6 +96,17 @@ def test_a_half_line_of_metrics_is_cut_off(tmp_path: Path) -> None:
         file.write('{"epoch": 5, "lo')
     assert run(tmp_path).records == first.records
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("left", [None, 0, 3])
+def test_lost_metrics_are_told(tmp_path: Path, left: int | None) -> None:
+    run(tmp_path)
+    path = tmp_path / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.unlink() if left is None else path.write_text("".join(lines[:left]) + '{"half')
+    message = r"metrics\.jsonl with the 4 lines that the checkpoint knows, got [03] of them"
+    with pytest.raises(GraphError, match=message):
+        run(tmp_path)
 
 
 def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
