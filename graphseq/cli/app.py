@@ -25,6 +25,8 @@ __all__ = ["app", "main"]
 
 STOPPED = 130  # as a shell reports a program that Ctrl-C ended
 
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "Storage size calculation overflowed")  # torch's words
+
 
 class _Commands(TyperGroup):
     """Turns errors that a user can cause into one message and an exit code."""
@@ -34,11 +36,19 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except GraphError as error:
             message = str(error)
+            if "check=False" in message and ctx.invoked_subcommand == "train":
+                message += "\nOn the command line that is --set check=false."
         except KeyboardInterrupt:
             note("Stopped.")
             raise typer.Exit(STOPPED) from None
         except torch.OutOfMemoryError as error:
             message = f"the device's memory is full; try --set batch_size or accumulate. {str(error).splitlines()[0]}"
+        except (MemoryError, RuntimeError) as error:
+            text = (str(error).splitlines() or [""])[0]
+            if not isinstance(error, MemoryError) and not any(sign in text for sign in _NO_MEMORY):
+                raise
+            said = text.rpartition("DefaultCPUAllocator: ")[2]
+            message = f"not enough memory: {said}" if said else "not enough memory"
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader of our output has gone: no fault of anybody's
                 raise

@@ -14,7 +14,7 @@ import typer
 from ..errors import CorruptData, MissingData
 from ..recipes import Job, Source, find_recipe, train
 from ..train import Stopped
-from .options import DataRoot, Offline
+from .options import DataRoot, Offline, out_folder
 from .pictures import draw
 from .show import note, program, say, table, told
 
@@ -42,7 +42,7 @@ _PARTS = (
 
 def demo(
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where to write; by default a new folder, runs/demo or -2, -3, …")
+        str | None, typer.Option(metavar="DIR", help="Where to write; by default a new folder, runs/demo or -2, -3, …")
     ] = None,
     data_root: DataRoot = None,
     quick: Annotated[bool, typer.Option("--quick", help="Train hardly at all, to see that everything runs.")] = False,
@@ -52,8 +52,8 @@ def demo(
 
     Three need no data; the others are left out where their data are neither found nor to be downloaded.
     """
+    folder = _free(Path("runs/demo")) if out is None else out_folder(out)
     torch.set_num_threads(1)  # more gain little with networks so small, and lose much where other programs are busy
-    folder = _free(Path("runs/demo")) if out is None else out.expanduser()
     source = Source(data_root, offline)
     done: dict[str, dict[str, Any]] = {}
     left_out: dict[str, str] = {}

@@ -11,7 +11,7 @@ import typer
 
 from ..errors import expected
 
-__all__ = ["AsJson", "DataRoot", "Device", "Offline", "OwnRecipe", "pairs", "ranks_here"]
+__all__ = ["AsJson", "DataRoot", "Device", "Offline", "OwnRecipe", "out_folder", "pairs", "ranks_here"]
 
 DataRoot = Annotated[
     Path | None,
@@ -28,6 +28,17 @@ OwnRecipe = Annotated[
         "--recipe", metavar="MODULE:RECIPE", help="The run's recipe if it is your own: no file alone imports code."
     ),
 ]
+
+
+def out_folder(text: str) -> Path:
+    """Return the folder that ``--out`` names.
+
+    Raises:
+        GraphError: nothing is there, as where a shell's variable is not set; as a path that is the current folder.
+    """
+    if not text.strip():
+        raise expected("--out", "a folder's name", text)
+    return Path(text).expanduser()
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:

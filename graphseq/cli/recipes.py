@@ -9,7 +9,7 @@ import typer
 from ..recipes import Recipe, all_recipes, find_recipe, reached
 from ..train import describe_options
 from .options import AsJson
-from .show import say, say_json, table
+from .show import cut, say, say_json, table
 
 __all__ = ["recipes"]
 
@@ -72,7 +72,7 @@ def _details(name: str, recipe: Recipe) -> str:
     lines += [
         f"Reports:     {recipe.metrics[0]}, on the {'dev' if recipe.reports == 'val' else recipe.reports} split",
         f"Predict of:  {recipe.input}",
-        *([f"             such as {_cut(recipe.example)}"] if recipe.example else []),
+        *([f"             such as {cut(recipe.example, 90)}"] if recipe.example else []),
         "",
         "Options, to be set with --set NAME=VALUE:",
         "",
@@ -87,7 +87,3 @@ def _about(kind: type[Recipe]) -> list[str]:
 
 def _default(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else "''" if value == "" else str(value)
-
-
-def _cut(text: str, longest: int = 90) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-__all__ = ["is_first", "note", "number", "program", "say", "say_json", "table", "told"]
+__all__ = ["cut", "is_first", "note", "number", "program", "say", "say_json", "table", "told"]
 
 
 def is_first() -> bool:
@@ -68,6 +68,15 @@ def _finite(content: Any) -> Any:
     if isinstance(content, list | tuple):
         return [_finite(value) for value in content]
     return content
+
+
+def cut(text: str, longest: int) -> str:
+    """Return a text, or as much of it as fits with a sign that there is more.
+
+    >>> cut("a long story", 7)
+    'a long…'
+    """
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def number(value: float, unit: str) -> str:

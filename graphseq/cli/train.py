@@ -19,7 +19,7 @@ from ..recipes import Job, Recipe, Source, find_recipe
 from ..recipes import cross_validate as cross_validate_recipe
 from ..recipes import train as train_recipe
 from ..train import Machine, Stopped, describe_options, from_text, read_json
-from .options import AsJson, DataRoot, Device, Offline, pairs, ranks_here
+from .options import AsJson, DataRoot, Device, Offline, out_folder, pairs, ranks_here
 from .show import note, program, say, say_json, table, told
 
 __all__ = ["train"]
@@ -43,7 +43,7 @@ def train(
         typer.Option(metavar="K", min=2, help="Judge by K folds, in each choosing options on its training data."),
     ] = None,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="DIR", help="The run's folder; by default a new one, runs/RECIPE/DATE-TIME."),
     ] = None,
     resume: Annotated[
@@ -117,10 +117,10 @@ def _precision(text: str) -> Any:
     return text
 
 
-def _folder(name: str, out: Path | None, *, resume: bool, together: bool) -> Path:
+def _folder(name: str, out: str | None, *, resume: bool, together: bool) -> Path:
     """Return where the run is to be: a new folder, or with `resume` the newest that is not over."""
     if out is not None:
-        return out.expanduser()
+        return out_folder(out)
     if together:
         raise expected("--out", "a folder, which all of torchrun's processes know", None)
     home = Path("runs") / re.sub(r"[^\w.-]+", "-", name)

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from graphseq import GraphError
+
 
 def failing(error):
     def fail(*arguments, **options):
@@ -17,14 +19,36 @@ def failing(error):
         (PermissionError(13, "Permission denied", "runs/x"), 2, "Error: runs/x: Permission denied\n"),
         (OSError(28, "No space left on device"), 2, "Error: [Errno 28] No space left on device\n"),
         (torch.OutOfMemoryError("out of memory\nmore"), 2, "Error: the device's memory is full; try --set batch_size"),
+        (MemoryError(), 2, "Error: not enough memory\n"),
+        (MemoryError("Unable to allocate 7 PiB\nmore"), 2, "Error: not enough memory: Unable to allocate 7 PiB\n"),
+        (RuntimeError("[enforce fail] err == 0. DefaultCPUAllocator: can't allocate memory: you tried 9.\nmore"), 2,
+         "Error: not enough memory: can't allocate memory: you tried 9.\n"),
+        (RuntimeError("Storage size calculation overflowed with sizes=[9, 9]"), 2, "Error: not enough memory: Storage"),
         (KeyboardInterrupt(), 130, "Stopped.\n"),
     ],
-    ids=["permission", "disk", "memory", "interrupt"],
+    ids=["permission", "disk", "device", "memory", "array", "tensor", "sizes", "interrupt"],
 )
 def test_of_the_machine(graphseq, monkeypatch, error, code, message):
     monkeypatch.setattr("graphseq.cli.runs.open_run", failing(error))
     done = graphseq("predict", "run", "x", code=code)
     assert done.err.startswith(message) and done.out == ""
+
+
+def test_data_that_are_not_the_published_ones(graphseq, monkeypatch):
+    error = GraphError("train.txt was altered; check=False reads it all the same")
+    monkeypatch.setattr("graphseq.cli.train.train_recipe", failing(error))
+    done = graphseq("train", "cora-gcn", "--out", "run", code=2)
+    assert done.err.endswith(f"Error: {error}\nOn the command line that is --set check=false.\n")
+    monkeypatch.setattr("graphseq.cli.runs.open_run", failing(error))
+    assert graphseq("evaluate", "run", code=2).err == f"Error: {error}\n"  # which has no --set
+
+
+@pytest.mark.parametrize("command", [("train", "karate-gcn"), ("demo", "--quick")], ids=["train", "demo"])
+@pytest.mark.parametrize("text", ["", " "])
+def test_out_without_a_name(graphseq, tmp_path, command, text):
+    done = graphseq(*command, "--out", text, code=2)
+    assert done.err == f"Error: `--out`: expected a folder's name, got {text!r}\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_before_the_first_step_says_how_to_go_on(graphseq, monkeypatch):

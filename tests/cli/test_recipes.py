@@ -37,7 +37,7 @@ def test_options_as_json(graphseq):
 
 def test_slips(graphseq):
     assert "did you mean 'digits-gru'?" in graphseq("recipes", "digit-gru", code=2).err
-    assert "No module named 'nowhere'" in graphseq("recipes", "nowhere:Recipe", code=2).err
+    assert "`recipe`: expected a module that is installed" in graphseq("recipes", "nowhere:Recipe", code=2).err
 
 
 def test_one_of_ones_own(graphseq, monkeypatch):

@@ -2,6 +2,11 @@
 
 import json
 import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +14,7 @@ import torch
 import graphseq as gs
 from graphseq.datasets import digits, karate
 from graphseq.recipes import find_recipe
+from graphseq.recipes.gcn import KarateGCN
 
 
 def test_predict_nodes(graphseq, karate_run):
@@ -47,10 +53,11 @@ def test_predict_a_digit(graphseq, digits_run):
     [
         ("34", "`input`: expected numbers of nodes from 0 to 33, or a graph as JSON, got '34'"),
         ("", "`input`: expected numbers of nodes"),
+        (" ", ", got nothing\n"),
         ("nobody", "`input`: expected numbers of nodes"),
         ("{", "`input`: expected a graph as JSON"),
-        ('{"edge_index": [[0], [1]]}', "`input`: expected a graph with x, 34 numbers a node"),
-        ('{"edge_index": [[0], [1]], "x": [[1]]}', "`input`: expected edge_index, two lists of nodes, and x"),
+        ('{"edge_index": [[0], [1]]}', "`input`: expected a graph with x as one list of 34 numbers for each node"),
+        ('{"edge_index": [[0], [1]], "x": [[1]]}', "`input`: expected x as one list of 34 numbers for each node"),
         ("missing.json", "`input`: expected a text or a file that exists, got missing.json"),
     ],
 )
@@ -62,6 +69,38 @@ def test_slips_in_input(graphseq, karate_run, text, message):
 def test_slips_in_standard_input(graphseq, karate_run):
     assert "on standard input, got nothing" in graphseq("predict", karate_run, "-", stdin="", code=2).err
     assert "not UTF-8" in graphseq("predict", karate_run, "-", stdin=b"\xff\xfe", code=2).err
+
+
+def test_standard_input_is_read_as_files_are(karate_run):
+    """In a process of its own: what a locale makes of bytes, and a standard input that is closed."""
+    program = f"{shlex.quote(sys.executable)} -m graphseq predict {shlex.quote(str(karate_run))} -"
+    environment = os.environ | {"LC_ALL": "C", "PYTHONPATH": str(Path(gs.__file__).parents[1])}
+
+    def shell(line):
+        done = subprocess.run(["sh", "-c", line], capture_output=True, env=environment)
+        assert b"Traceback" not in done.stderr
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    code, _, message = shell(f"printf '\\377' | {program}")
+    assert code == 2 and message == "Error: `input`: expected a text on standard input, got what is not UTF-8\n"
+    code, _, message = shell(f"{program} <&-")
+    assert code == 2 and message == "Error: `input`: expected a text on standard input, got none: it is closed\n"
+
+
+def test_standard_input_with_a_mark_before_the_text(graphseq, karate_run):
+    plain = graphseq("predict", karate_run, "-", "--json", stdin=b"0 33\n").last
+    assert graphseq("predict", karate_run, "-", "--json", stdin=b"\xef\xbb\xbf0 33\r\n").last == plain
+
+
+def test_many_predictions_of_long_inputs(graphseq, karate_run, monkeypatch):
+    lines = graphseq("predict", karate_run, " ".join(["0"] * 1300)).out.splitlines()
+    assert len(lines) == 201 and lines[-1] == "and 1,100 more; --json prints all"
+    assert len(graphseq("predict", karate_run, " ".join(["0"] * 200)).out.splitlines()) == 200
+    phrase = "word " * 5000
+    for found in ({"input": phrase, "class": "good", "probability": 0.5}, {"input": phrase, "value": [1.0, 2.0]}):
+        monkeypatch.setattr("graphseq.recipes.Run.predict", lambda *given, found=found: [found])
+        assert len(graphseq("predict", karate_run, "0").out.partition("…")[0]) == 59
+        assert graphseq("predict", karate_run, "0", "--json").last["predictions"] == [found]
 
 
 def test_evaluate(graphseq, karate_run):
@@ -87,6 +126,32 @@ def test_slips_in_runs(graphseq, karate_run, tmp_path):
     assert "`device`: expected" in graphseq("evaluate", karate_run, "--device", "gpu", code=2).err
     (tmp_path / "config.json").write_text("{")
     assert "config.json cannot be read" in graphseq("evaluate", tmp_path, code=2).err
+
+
+@pytest.mark.parametrize("command", [("predict", "0"), ("evaluate",)], ids=["predict", "evaluate"])
+def test_folders_without_one_network(graphseq, karate_run, tmp_path, command):
+    name, *rest = command
+    shutil.copytree(karate_run, tmp_path / "seeds" / "seed-0")
+    done = graphseq(name, "seeds", *rest, code=2)
+    assert "`run`: expected the folder of a run, got seeds, several seeds, of which not all are over; " in done.err
+    assert done.err.endswith(" train karate-gcn --seeds N --out seeds --resume goes on\n")
+    (tmp_path / "cross").mkdir()
+    (tmp_path / "cross" / "cross.json").write_text("{}")
+    done = graphseq(name, "cross", *rest, code=2)
+    assert done.err.endswith("got cross, a cross-validation, which keeps no network to predict with\n")
+
+
+def test_a_split_that_the_data_lack(graphseq, karate_run, monkeypatch):
+    whole = KarateGCN.task
+
+    def task(self, source, seed):
+        made, facts = whole(self, source, seed)
+        made.test = None
+        return made, facts
+
+    monkeypatch.setattr(KarateGCN, "task", task)
+    error = graphseq("evaluate", karate_run, code=2).err
+    assert error == "Error: `split`: expected train or val, as the run's data have no test split, got 'test'\n"
 
 
 def test_a_damaged_run(graphseq, karate_run, tmp_path):
