@@ -19,7 +19,7 @@ DataRoot = Annotated[
 ]
 Device = Annotated[str, typer.Option(metavar="D", help="auto, cpu, cuda, cuda:1 or mps.")]
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object as the last line, all else on standard error.")
+    bool, typer.Option("--json", help="Print JSON as the last line, and all else on standard error.")
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Never open a connection to download data.")]
 OwnRecipe = Annotated[

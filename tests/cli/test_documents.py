@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import typer
+from torch_geometric.utils import is_undirected
 
 from graphseq.cli import app
 from graphseq.recipes import all_recipes, find_recipe
+from graphseq.recipes.inputs import graph_from_json
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -56,6 +58,18 @@ def test_commands(document, graphseq):
 def test_python(document):
     for number, code in enumerate(blocks(document, "python")):
         exec(compile(code, f"{document.name}, block {number}", "exec"), {"__name__": "document"})
+
+
+def test_graphs_as_json():
+    [text] = blocks(ROOT / "docs" / "data.md", "json")
+    graph = graph_from_json(text, 7)  # as many features as MUTAG has
+    assert graph.num_nodes == 3 and is_undirected(graph.edge_index)
+
+
+def test_what_json_prints_is_told_of_every_command():
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    told = {name for name in GROUP.commands if f"\n| `{name}` | " in text}
+    assert told == {n for n, c in GROUP.commands.items() if any("--json" in p.opts for p in c.params)}
 
 
 def test_readme_names_every_recipe():
