@@ -20,7 +20,7 @@ from graphseq.train import Machine, RunFolder, Session, Task, Training, fit
 
 from .timing import Row, compare, cost, over
 
-STEPS = {"karate-gcn": 1500, "cora-gcn": 300}  # so many that what is done once weighs little
+STEPS = {"karate-gcn": 1000, "cora-gcn": 300}  # so many that what is done once weighs little
 LOAD = """
 import time
 import torch_geometric.data
@@ -31,61 +31,70 @@ print(time.perf_counter() - start)
 """
 
 
-def by_hand(task: Task, settings: Training, *, torchmetric: bool) -> None:
-    """Train as `fit` does, judging the validation split after each epoch, and write nothing down."""
+def by_hand(task: Task, settings: Training, judge: str) -> None:
+    """Train as `fit` does and, unless `judge` is "", judge the validation split after each epoch."""
     model = task.model
     optimizer = torch.optim.Adam(task.groups, settings.lr, weight_decay=settings.weight_decay, fused=True)
-    batch, val = (split.collate(torch.arange(split.size)) for split in (task.train, task.val))
-    best = float("inf")
+    batch = task.train.collate(torch.arange(task.train.size))
+    val = task.val.collate(torch.arange(task.val.size)) if judge else None
+    best, kept = float("inf"), [p.detach().clone() for p in model.parameters()]
     for _ in range(settings.epochs):
         model.train()
         loss = cross_entropy(model(*batch.inputs)[batch.index], batch.target)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
+        if val is None:
+            continue
         model.eval()
         with torch.no_grad():
             scores = model(*val.inputs)[val.index]
-        if torchmetric:
+        if judge == "torchmetrics":
             multiclass_accuracy(scores, val.target, scores.size(1), average="micro", validate_args=False).item()
         else:
             (scores.argmax(1) == val.target).float().mean().item()
         val_loss = float(cross_entropy(scores, val.target))
         if val_loss < best:
-            best, kept = val_loss, [p.detach().clone() for p in model.parameters()]
-    assert kept
+            best = val_loss
+            for old, new in zip(kept, model.parameters(), strict=True):
+                old.copy_(new.detach())
 
 
 def _overhead(name: str) -> list[Row]:
+    """Compare on one thread: two wait for each other, which hides what is looked for."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     epochs = STEPS[name]
     recipe = find_recipe(name, {"epochs": str(epochs)})
     fabric = Machine(device="cpu").fabric()
     fabric.launch()
 
-    def loop() -> None:
-        fit(recipe.task(Source(), 0)[0], recipe, fabric=fabric)
-
-    def written() -> None:
+    def loop(*, val: bool, write: bool) -> None:
+        task = recipe.task(Source(), 0)[0]
+        task.val = task.val if val else None
         with tempfile.TemporaryDirectory() as folder:
-            fit(recipe.task(Source(), 0)[0], recipe, fabric=fabric, folder=RunFolder(folder))
+            fit(task, recipe, fabric=fabric, folder=RunFolder(folder) if write else None)
 
     works: list[Callable[[], None]] = [
-        lambda: by_hand(recipe.task(Source(), 0)[0], recipe, torchmetric=False),
-        lambda: by_hand(recipe.task(Source(), 0)[0], recipe, torchmetric=True),
-        loop,
-        written,
+        lambda: by_hand(recipe.task(Source(), 0)[0], recipe, ""),
+        lambda: loop(val=False, write=False),
+        lambda: by_hand(recipe.task(Source(), 0)[0], recipe, "argmax"),
+        lambda: by_hand(recipe.task(Source(), 0)[0], recipe, "torchmetrics"),
+        lambda: loop(val=True, write=False),
+        lambda: loop(val=True, write=True),
     ]
-    hand, metric, plain, files = compare(*works, rounds=7, warmup=2)
+    bare, steps, plain, metric, judged, written = compare(*works, rounds=7, warmup=2)
+    torch.set_num_threads(threads)
 
     def extra(above: Sequence[float], below: Sequence[float]) -> list[float]:
         return [1e6 * (a - b) / epochs for a, b in zip(above, below, strict=True)]
 
-    what = f"{name}, step and validation"
     return [
-        cost("training", f"{what}: µs beside a loop by hand", extra(plain, hand), 100),
-        cost("training", f"{what}: µs beside one by hand that uses torchmetrics too", extra(plain, metric)),
-        cost("training", f"{what}: µs beside a loop by hand, with a run's folder", extra(files, hand)),
-        cost("training", f"{what}: with a run's folder, over a loop by hand", over(files, hand)),
+        cost("training", f"{name}, µs more than a loop by hand: a step", extra(steps, bare), 100),
+        cost("training", f"{name}, µs more: a step and validation, both by torchmetrics", extra(judged, metric), 100),
+        cost("training", f"{name}, µs more: the same, by hand without torchmetrics", extra(judged, plain)),
+        cost("training", f"{name}, µs more: the same, and a run's folder", extra(written, plain)),
+        cost("training", f"{name}, step, validation and folder, over a loop by hand", over(written, plain)),
     ]
 
 
