@@ -89,6 +89,8 @@ def train(
     find_recipe(recipe, texts)  # names and values are right before a folder is looked for
     folder = _folder(recipe, out, resume=resume, together=here is not None)
     began = _began(folder) if resume else None
+    if began is not None and began["recipe"] != recipe:  # before options that only one of the two has
+        raise expected("recipe", f"{began['recipe']!r}, as the run in {folder} began with", recipe)
     chosen, first = _recipe(recipe, began, texts), _first_seed(seed, began)
     folds = cross_validate if began is None or cross_validate is not None else began.get("folds")
     if folds is not None and seeds is not None:
@@ -156,7 +158,7 @@ def _began(folder: Path) -> dict[str, Any] | None:
 def _recipe(name: str, began: dict[str, Any] | None, texts: dict[str, str]) -> Recipe:
     """Return the recipe with its options; what the run began with needn't be said again."""
     recipe = find_recipe(name)
-    if began is not None and began.get("recipe") == name:
+    if began is not None:
         known = {option.name for option in describe_options(recipe)}
         recipe = dataclasses.replace(recipe, **{k: v for k, v in began["options"].items() if k in known})
     return from_text(recipe, texts)
