@@ -89,8 +89,8 @@ def train(
     find_recipe(recipe, texts)  # names and values are right before a folder is looked for
     folder = _folder(recipe, out, resume=resume, together=here is not None)
     began = _began(folder) if resume else None
-    if began is not None and began["recipe"] != recipe:  # before options that only one of the two has
-        raise expected("recipe", f"{began['recipe']!r}, as the run in {folder} began with", recipe)
+    if began is not None and began.get("recipe") != recipe:  # before options that only one of the two has
+        raise expected("recipe", f"{began.get('recipe')!r}, as the run in {folder} began with", recipe)
     chosen, first = _recipe(recipe, began, texts), _first_seed(seed, began)
     folds = cross_validate if began is None or cross_validate is not None else began.get("folds")
     if folds is not None and seeds is not None:
@@ -99,7 +99,7 @@ def train(
     try:
         with contextlib.redirect_stdout(sys.stderr):
             if folds is not None:
-                fixed = {*texts, *(() if began is None else began["fixed"])}
+                fixed = {*texts, *(() if began is None else began.get("fixed", ()))}
                 summary = cross_validate_recipe(
                     recipe, chosen, folder, folds=folds, seed=first, fixed=fixed, job=job
                 )

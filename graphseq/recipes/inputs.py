@@ -23,6 +23,8 @@ def text_of(source: str) -> str:
     Raises:
         GraphError: it is the name of a file that is not there, or of one that is no text.
     """
+    if not source.strip():
+        raise expected("input", "a text or a file", Words("nothing"))
     try:
         path = Path(source)
         if path.is_file():

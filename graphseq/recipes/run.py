@@ -124,12 +124,12 @@ def _compare(folder: RunFolder, config: dict[str, Any]) -> None:
     began = read_json(folder / "config.json")
     try:
         before = began["options"]
-        missing = config["options"].keys() - before.keys()
-        if missing:
-            raise KeyError(f"the options {', '.join(sorted(missing))}")
         for key in ("recipe", "seed"):
             if began[key] != config[key]:
                 raise expected(key, f"{began[key]!r}, as the run in {folder.path} began with", config[key])
+        missing = config["options"].keys() - before.keys()
+        if missing:
+            raise KeyError(f"the options {', '.join(sorted(missing))}")
         for key, value in config["options"].items():
             if before[key] != value and not may_go_on(key, before, config["options"]):
                 raise expected(key, f"{before[key]!r}, as the run in {folder.path} began with", value)
