@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -20,7 +21,7 @@ from graphseq.train import Machine, RunFolder, Session, Task, Training, fit
 
 from .timing import Row, compare, cost, over
 
-STEPS = {"karate-gcn": 1000, "cora-gcn": 300}  # so many that what is done once weighs little
+STEPS = {"karate-gcn": 1000, "cora-gcn": 300}
 LOAD = """
 import time
 import torch_geometric.data
@@ -65,29 +66,33 @@ def _overhead(name: str) -> list[Row]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     epochs = STEPS[name]
-    recipe = find_recipe(name, {"epochs": str(epochs)})
     fabric = Machine(device="cpu").fabric()
     fabric.launch()
 
-    def loop(*, val: bool, write: bool) -> None:
+    def hand(recipe: Recipe, judge: str) -> None:
+        by_hand(recipe.task(Source(), 0)[0], recipe, judge)
+
+    def loop(recipe: Recipe, val: bool, write: bool) -> None:
         task = recipe.task(Source(), 0)[0]
         task.val = task.val if val else None
         with tempfile.TemporaryDirectory() as folder:
             fit(task, recipe, fabric=fabric, folder=RunFolder(folder) if write else None)
 
-    works: list[Callable[[], None]] = [
-        lambda: by_hand(recipe.task(Source(), 0)[0], recipe, ""),
-        lambda: loop(val=False, write=False),
-        lambda: by_hand(recipe.task(Source(), 0)[0], recipe, "argmax"),
-        lambda: by_hand(recipe.task(Source(), 0)[0], recipe, "torchmetrics"),
-        lambda: loop(val=True, write=False),
-        lambda: loop(val=True, write=True),
-    ]
-    bare, steps, plain, metric, judged, written = compare(*works, rounds=7, warmup=2)
+    works: list[Callable[[], None]] = []
+    for count in (epochs, 1):  # the second run tells what is done once
+        recipe = find_recipe(name, {"epochs": str(count)})
+        works += [partial(hand, recipe, judge) for judge in ("", "argmax", "torchmetrics")]
+        works += [partial(loop, recipe, *what) for what in ((False, False), (True, False), (True, True))]
+    times = compare(*works, rounds=7, warmup=2)
     torch.set_num_threads(threads)
+    each = [
+        [1e6 * (long - short) / (epochs - 1) for long, short in zip(times[i], times[i + 6], strict=True)]
+        for i in range(6)
+    ]
+    bare, plain, metric, steps, judged, written = each
 
     def extra(above: Sequence[float], below: Sequence[float]) -> list[float]:
-        return [1e6 * (a - b) / epochs for a, b in zip(above, below, strict=True)]
+        return [a - b for a, b in zip(above, below, strict=True)]
 
     return [
         cost("training", f"{name}, µs more than a loop by hand: a step", extra(steps, bare), 100),
