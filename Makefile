@@ -15,7 +15,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 demo: $(PLAIN)  ## train some networks and draw them; ARGS="--quick" is shorter
 	$(BIN)/graphseq demo $(ARGS)
 
-test: $(DEV)  ## run the tests; ARGS="-k sweep" selects
+test: lint  ## check style and types, and run the tests; ARGS="-k sweep" selects
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: $(DEV)  ## check style and types

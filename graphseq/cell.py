@@ -2,61 +2,36 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable
-from enum import Enum
-from typing import Any, Literal
+from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .errors import Words, expected
-from .ops._scan import Structure
+from .errors import GraphError, Words, expected
+from .messages import COPY, Merge, Message, State, find_merge
 
-__all__ = [
-    "COPY",
-    "SCALE",
-    "Cell",
-    "Form",
-    "Merge",
-    "Message",
-    "State",
-    "as_state",
-    "check_width",
-    "fill",
-    "unpack",
-    "updated",
-]
-
-State = tuple[Tensor, ...]
-Merge = Literal["sum", "mean", "max", "slots"]
+__all__ = ["Cell", "as_state", "check_width", "unpack", "updated"]
 
 
-class Form(Enum):
-    """A message that is declared and not computed, so that a fused operator can stand behind it."""
-
-    COPY = "the sender's state"
-    SCALE = "the sender's state times the edge's weight, which comes as `edge_attr` [E]"
-
-
-COPY, SCALE = Form.COPY, Form.SCALE
-
-Message = Form | Callable[[State, Tensor, Tensor | None], State]
-
-
-class Cell(nn.Module):
+class Cell(nn.Module, ABC):
     """The step of one kind of network, apart from the structure that it runs on.
 
-    Write your own by saying how wide its states are and how they are updated; the rest has defaults.
+        sweep:   m_v = merge over u→v of message(h_u, project(x_v), e_uv),   h_v  = update(project(x_v), m_v)
+        rounds:  m_v = merge over u→v of message(h_u, project(h_v), e_uv),   h_v' = update(project(m_v), begin(h_v))
+
+    Write your own by saying how wide its states are and how they are updated; the rest has defaults. Whatever
+    `update` and `message` read gets its gradient: parameters, buffers, tensors from outside, other modules.
 
     Attributes:
         state_sizes: the width of each tensor of a node's state; (H,) for h alone, (H, H) for h and c.
-        merge: how what comes from several predecessors becomes one: "sum", "mean", "max", or "slots", which lays them
-            side by side in the order of their slots, `[M, slots, H]`, zeros where there is none.
+        merge: how what comes from several predecessors becomes one: "sum", "mean", "max", "min", "softmax", "slots" or
+            a :class:`graphseq.Merge`. Slots lay them side by side, `[M, slots, H]`, zeros where there is none.
         slots: A, with merge "slots".
         message: what an edge carries: :data:`COPY`, :data:`SCALE`, or a method ``message(sent, received, edge)`` of
             the senders' states, `[E, H]` each, the receivers' projected inputs `[E, P]` and the edges' features
-            `[E, F_e]` (None where there are none, and for a given initial state, which counts as one predecessor).
+            `[E, ...]` (None where there are none). It may return :class:`graphseq.Messages`, with new states of the
+            edges, which the next round reads.
 
     >>> from graphseq import Topology
     >>> from graphseq.nn import Recurrent
@@ -69,50 +44,47 @@ class Cell(nn.Module):
     """
 
     state_sizes: tuple[int, ...]
-    merge: Merge = "sum"
+    merge: str | Merge = "sum"
     slots: int = 1
     message: Message = COPY
     input_size: int | None = None
-
-    _fused = False  # whether `scan` says the same as `update` and `message`
-
-    def __init_subclass__(cls) -> None:
-        """Leave an operator behind where a subclass says anew what it stands for."""
-        super().__init_subclass__()
-        own = vars(cls)
-        if "scan" in own:
-            cls._fused = True
-        elif "update" in own or "message" in own:
-            cls._fused = False
-        if "project" in own and "project_leaves" not in own:
-            cls.project_leaves = Cell.project_leaves  # type: ignore[method-assign]
 
     def project(self, x: Tensor) -> Tensor:
         """Return what `update` needs of the inputs `[N, F]`; done for all nodes at once, before a sweep."""
         return x
 
-    def project_leaves(self, x: Tensor) -> Tensor:
-        """Return as much of `project` as `scan` reads for nodes of level 0 that start from nothing."""
-        return self.project(x)
-
     @abstractmethod
     def update(self, p: Tensor, state: State) -> State:
-        """Return the new states of M nodes from their projected inputs `[M, P]` and merged messages `[M, H]`."""
-
-    def scan(self, p: Tensor, structure: Structure, start: State | None, rest: Tensor | None) -> State | None:
-        """Return the states of all nodes at once by a fused operator, or None where this cell has none that fits.
-
-        Args:
-            p: `[N, P]`, packed; with `rest` `[M, P]`, for the M nodes of level 0 alone.
-            structure: of the packed levels.
-            start: what the nodes of level 0 start from.
-            rest: `[P]`, the projected input of every node above level 0; see :func:`fill`.
+        """Return the new states of M nodes from their projected inputs `[M, P]` and merged messages `[M, H]`, neither
+        of which it may write on.
         """
-        return None
+
+    def begin(self, p: Tensor, state: State) -> State:
+        """Return what `update` gets of M nodes whose state is given and not merged, by default the state: an initial
+        state in a sweep, a node's own in rounds.
+        """
+        return state
+
+    @property
+    def merger(self) -> Merge:
+        """The merge as an object."""
+        return find_merge(self.merge, self.slots)
+
+    def given(self, p: Tensor, state: State | None) -> State:
+        """Return what `update` gets of nodes without predecessors: zeros, or `begin` of a state, in the first slot."""
+        merge = find_merge(self.merge, self.slots)
+        if state is None:
+            return tuple(merge.empty(p.new_zeros(0, size), p.size(0)) for size in self.state_sizes)
+        begun = self.begin(p, state)
+        shaped = [merge.empty(s[:0], p.size(0)) for s in begun]
+        if all(wide.shape == s.shape for wide, s in zip(shaped, begun, strict=True)):
+            return begun
+        rest = [s.new_zeros(p.size(0), self.slots - 1, *s.shape[1:]) for s in begun]
+        return tuple(torch.cat([s[:, None], r], 1) for s, r in zip(begun, rest, strict=True))
 
     def step(self, p: Tensor, state: State | None) -> State:
-        """Update nodes with one predecessor each, whose state is given, or with none."""
-        return updated(self, p, self._begin(p, state))
+        """Update nodes whose state is given, or is 0, from their projected inputs."""
+        return updated(self, p, self.given(p, state))
 
     def forward(self, x: Tensor, state: Any = None) -> Any:
         """Take one step: `(input, state) → state`, both tuples where the state has several tensors.
@@ -126,24 +98,10 @@ class Cell(nn.Module):
         given = None if state is None else as_state(state, self)
         if single:
             x, given = x[None], None if given is None else tuple(s[None] for s in given)
+        if given is not None:
+            given = tuple(s.clone() for s in given)  # the caller's stay as they are
         new = self.step(self.project(x), given)
         return unpack(tuple(s[0] for s in new) if single else new)
-
-    def _begin(self, p: Tensor, start: State | None) -> State:
-        """Return the merged messages of nodes without predecessors, or with one, `start`."""
-        count = p.size(0)
-        wide = (count, self.slots) if self.merge == "slots" else (count,)
-        if start is None:
-            return tuple(p.new_zeros(*wide, size) for size in self.state_sizes)
-        messages = start if isinstance(self.message, Form) else self.message(start, p, None)
-        if self.merge != "slots":
-            return messages
-        return tuple(torch.cat([m[:, None], m.new_zeros(count, self.slots - 1, m.size(1))], 1) for m in messages)
-
-
-def fill(p: Tensor, rest: Tensor | None, count: int) -> Tensor:
-    """Return the projected inputs of all nodes, `[count, P]`, from those of level 0 and of the rest."""
-    return p if rest is None else torch.cat([p, rest.expand(count - p.size(0), -1)])
 
 
 def as_state(state: Any, cell: Cell) -> State:
@@ -174,12 +132,13 @@ def updated(cell: Cell, p: Tensor, state: State) -> State:
     Raises:
         GraphError: they are not a tuple with a tensor `[M, size]` for each of the cell's `state_sizes`.
     """
-    new, wanted = cell.update(p, state), [[p.size(0), size] for size in cell.state_sizes]
-    if not isinstance(new, tuple) or len(new) != len(wanted):
-        raise expected("update", f"the cell's to return a tuple of {len(wanted)} tensors", new)
-    for i, (s, shape) in enumerate(zip(new, wanted, strict=True)):
-        if not isinstance(s, Tensor) or list(s.shape) != shape:
-            raise expected(f"update()[{i}]", f"the cell's to return shape {shape}", s)
+    new, sizes = cell.update(p, state), cell.state_sizes
+    if type(new) is not tuple or len(new) != len(sizes):
+        raise expected("update", f"the cell's to return a tuple of {len(sizes)} tensors", new)
+    count = p.size(0)
+    for i, (s, size) in enumerate(zip(new, sizes, strict=True)):
+        if not isinstance(s, Tensor) or s.dim() != 2 or s.size(0) != count or s.size(1) != size:
+            raise expected(f"update()[{i}]", f"the cell's to return shape [{count}, {size}]", s)
     return new
 
 
@@ -187,3 +146,9 @@ def check_width(cell: Cell, x: Tensor) -> None:
     """Check the width of inputs against the cell's `input_size`, if it says one."""
     if cell.input_size is not None and (x.dim() == 0 or x.size(-1) != cell.input_size):
         raise expected("x", f"inputs of width {cell.input_size}, the cell's input_size", x)
+
+
+def written_on() -> GraphError:
+    """Return the error for a cell that writes on the states that it is given."""
+    got = Words("one that does so in place")
+    return expected("update", "the cell's not to write on the states that it is given", got)

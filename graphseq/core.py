@@ -1,292 +1,322 @@
-"""The step, and the two schedules that repeat it.
+"""The step, and the two ways in which it is repeated.
 
-    m_v = aggregate over edges u→v of  message(h_u, x_v, e_uv)
+    m_v = merge over edges u→v of  message(h_u, x_v, e_uv)
     h_v' = update(x_v, h_v, m_v)
 
-:func:`aggregate` is the first line and runs over a whole graph. :func:`rounds` repeats both lines for all nodes at
-once. :func:`sweep` takes them level by level, each node reading predecessors that are done.
+:func:`aggregate` is the first line and runs over any links. :func:`rounds` repeats both lines for all nodes at once.
+:func:`sweep` takes them level by level, each node reading predecessors that are done.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .cell import COPY, SCALE, Cell, Form, Merge, Message, State, fill, updated
-from .errors import Words, expected
-from .ops._direct import is_plain, is_transformed
-from .ops._scan import Bounds, Level, Structure, merge_rows, plain_sweep
-from .ops.levels import ALIGNED, FOREST
+from .cell import Cell, updated
+from .errors import expected
+from .lowering import Inputs, find
+from .messages import (
+    COPY,
+    Copy,
+    Merge,
+    Message,
+    Messages,
+    Scale,
+    Segments,
+    Slots,
+    State,
+    find_merge,
+    no_slots,
+    send,
+)
+from .ops.levels import ALIGNED
 from .ops.permute import permute
-from .ops.segment import REDUCES, segment_reduce
-from .ops.spmm import spmm
-from .replay import Step, level_by_level
-from .topology import Topology
+from .topology import Links, Topology
 from .topology.inputs import same_length
+from .walk import Plan, walk
 
-__all__ = ["aggregate", "rounds", "sweep"]
-
-_SMALL = 180_000  # numbers sent, below which starting a kernel of our own costs more than it saves
+__all__ = ["aggregate", "messages", "reduce", "rounds", "sweep", "sweep_packed"]
 
 
 def aggregate(
-    topology: Topology,
-    state: State,
-    *,
-    message: Message = COPY,
-    merge: Merge = "sum",
-    received: Tensor | None = None,
+    links: Links, state: State, *, message: Message = COPY, merge: str | Merge = "sum", received: Any = None,
     edge_attr: Tensor | None = None,
-) -> State:
-    """Merge the messages into every node: ``m_v = merge over edges u→v of message(h_u, received_v, e_uv)``.
+) -> State:  # fmt: skip
+    """Merge the messages into every receiver: ``m_v = merge over edges u→v of message(h_u, received_v, e_uv)``.
 
     Args:
-        topology: of N nodes and E edges.
-        state: tensors `[N, ...]`.
-        message: a form or a callable, see :class:`Cell`. Sums of forms are sparse products, of small graphs scattered.
-        merge: "sum", "mean" or "max"; a node without predecessors gets 0.
-        received: `[N, P]`, what a callable reads of the receivers; by default the first tensor of `state`.
-        edge_attr: `[E, ...]` in the order of the edges; `[E]` for :data:`SCALE`.
+        links: from S senders to R receivers, E of them; a :class:`graphseq.Topology` from nodes to nodes.
+        state: tensors `[S, ...]`.
+        message: :data:`COPY`, :data:`SCALE` or a callable, see :class:`graphseq.Cell`.
+        merge: by name or as a :class:`graphseq.Merge`; "slots" are as many as the most predecessors of a node.
+        received: `[R, ...]`, what messages and scores read of the receivers; by default the first tensor of `state`,
+            where senders and receivers are the same nodes.
+        edge_attr: `[E, ...]` in the order of the edges; for :data:`SCALE` `[E]` or `[E, heads]`.
 
     Returns:
-        For each tensor that the message has, `[N, ...]`.
+        For each tensor that the message has, `[R, ...]`; 0 for a receiver without edges. Sums and means of copied and
+        scaled states are sparse products, which make no tensor with a row for each edge.
 
     Raises:
-        GraphError: another number of rows than nodes, weights of another shape, another `merge`.
+        GraphError: another number of rows than senders, weights of another shape, an unknown merge.
+
+    >>> links = Links.between(torch.tensor([[0, 1, 2], [1, 1, 0]]), 3, 2)
+    >>> aggregate(links, (torch.tensor([[1.0], [2.0], [4.0]]),), merge="max")[0].flatten().tolist()
+    [4.0, 2.0]
     """
     for i, s in enumerate(state):
-        same_length(f"state[{i}]", s, topology.num_nodes, "node")
-    if merge not in REDUCES:
-        raise expected("merge", '"sum", "mean" or "max"', merge)
-    if message is SCALE and (edge_attr is None or edge_attr.shape != (topology.num_edges,)):
-        raise expected("edge_attr", f"the weights of the edges, shape [{topology.num_edges}]", edge_attr)
-    if isinstance(message, Form) and merge in ("sum", "mean"):
-        weight = None if message is COPY else edge_attr
-        flat = [s.reshape(s.size(0), math.prod(s.shape[1:])) for s in state]
-        merged = tuple(_sum_neighbours(topology, weight, f).view(s.shape) for f, s in zip(flat, state, strict=True))
-        if merge == "mean":
-            degree = topology.in_degree.clamp(min=1)
-            merged = tuple(m / degree.view(-1, *[1] * (m.dim() - 1)).to(m.dtype) for m in merged)
-        return merged
-    matrix = topology.matrix
-    sent = tuple(s.index_select(0, matrix.columns) for s in state)
-    edge = None if edge_attr is None else edge_attr.index_select(0, matrix.edge)
-    if not isinstance(message, Form):
-        receivers = topology.edge_index[1].index_select(0, matrix.edge)
-        sent = message(sent, (state[0] if received is None else received).index_select(0, receivers), edge)
-    elif message is SCALE and edge is not None:
-        sent = tuple(s * edge.view(-1, *[1] * (s.dim() - 1)) for s in sent)
-    return tuple(segment_reduce(s, matrix.ptr, merge) for s in sent)
+        same_length(f"state[{i}]", s, links.num_senders, "sender")
+    merger = find_merge(merge, _most_slots(links) if merge == "slots" else 1)
+    if isinstance(message, Scale):
+        _check_weights(links, edge_attr)
+    elif isinstance(message, Copy) and merger.score is None and edge_attr is not None:
+        raise expected("edge_attr", "None for a message that copies the sender's state", edge_attr)
+    return _merged(links, state, message, merger, received, edge_attr)[0]
 
 
-def _sum_neighbours(topology: Topology, weight: Tensor | None, x: Tensor) -> Tensor:
-    """Sum over neighbours, `[N, F]`: a sparse product, or for small graphs gather and scatter, which need no plan."""
-    if not is_plain(x) or topology.num_edges * x.size(1) > _SMALL or x.device.type != "cpu":
-        return spmm(topology.matrix, weight, x)
-    sources, targets = topology.ends
-    sent = x.index_select(0, sources)
-    if weight is not None:
-        sent = sent * weight[:, None]
-    return x.new_zeros(x.shape).index_add_(0, targets, sent)
+def messages(
+    links: Links, state: State, *, message: Message = COPY, received: Any = None, edge_attr: Tensor | None = None
+) -> Messages:
+    """Return what the edges carry, `[E, ...]` in their order, and their new states; arguments as in
+    :func:`aggregate`.
+    """
+    made, _ = _send(links, state, message, find_merge("sum"), received, edge_attr)
+    m = links.matrix
+    return Messages(tuple(permute(r, _place(links), m.edge) for r in made.state), _new_edges(links, made, edge_attr))
+
+
+def reduce(links: Links, rows: State, *, merge: str | Merge = "sum") -> State:
+    """Merge rows of the edges, `[E, ...]` in their order, into every receiver, `[R, ...]`.
+
+    Raises:
+        GraphError: another number of rows than edges, a merge with a score, which reads what a message reads.
+    """
+    for i, r in enumerate(rows):
+        same_length(f"rows[{i}]", r, links.num_edges, "edge")
+    merger = find_merge(merge, _most_slots(links) if merge == "slots" else 1)
+    if merger.score is not None:
+        raise expected("merge", "one without a score, which would read senders and receivers", merger)
+    order, segments = links.matrix.edge, _segments(links, merger)
+    return tuple(merger.reduce(permute(r, order, _place(links)), segments, None) for r in rows)
 
 
 def rounds(
-    update: Callable[[State, State], State],
-    k: int,
-    topology: Topology,
-    state: State,
-    *,
-    message: Message = COPY,
-    merge: Merge = "sum",
-    received: Tensor | None = None,
-    edge_attr: Tensor | None = None,
-) -> State:
-    """Update all nodes `k` times: ``h' = update(h, aggregate(h))``.
+    cell: Cell, k: int, topology: Topology, state: State, *, message: Message | None = None,
+    merge: str | Merge | None = None, edge_attr: Tensor | None = None,
+    sends: Callable[[State, int], State] | None = None,
+) -> tuple[State, Tensor | None]:  # fmt: skip
+    """Update all nodes `k` times: ``m = aggregate(h)``, ``h' = update(project(m), begin(h))``.
 
     Args:
-        update: takes the states and the merged messages of all nodes and returns their new states.
+        cell: any; the first tensor of the merged messages is its input.
         k: number of rounds.
         topology: any graph.
         state: tensors `[N, ...]`.
-        message: see :func:`aggregate`.
-        merge: likewise.
-        received: likewise.
-        edge_attr: likewise.
+        message: the cell's by default.
+        merge: likewise; of a cell that merges by slots the sum.
+        edge_attr: `[E, ...]` in the order of the edges.
+        sends: `(state, round)` → what nodes send, by default their states.
 
     Returns:
-        The states after the last round.
+        The states after the last round, and those of the edges.
     """
-    for _ in range(k):
-        merged = aggregate(
-            topology, state, message=message, merge=merge, received=received, edge_attr=edge_attr
-        )
-        state = update(state, merged)
-    return state
+    said = cell.message if message is None else message
+    default = "sum" if isinstance(cell.merger, Slots) else cell.merge
+    merger = find_merge(default if merge is None else merge)
+    reads = _reads(said, merger)
+    if k:
+        state = tuple(s.clone() for s in state)  # which the cell may write on
+    for i in range(k):
+        sent = state if sends is None else sends(state, i)
+        received = cell.project(state[0]) if reads else None
+        (m,), edge_attr = _merged(topology, sent if reads else sent[:1], said, merger, received, edge_attr, count=1)
+        p = cell.project(m)
+        state = updated(cell, p, cell.given(p, state))
+    return state, edge_attr
 
 
 def sweep(
-    cell: Cell,
-    x: Tensor,
-    topology: Topology,
-    state: State | None = None,
-    *,
-    edge_attr: Tensor | None = None,
+    cell: Cell, x: Tensor, topology: Topology, state: State | None = None, *, edge_attr: Tensor | None = None,
     nodes: Tensor | None = None,
-    fast: bool = True,
-) -> State:
+) -> State:  # fmt: skip
     """Update every node once, after all its predecessors: ``h_v = update(p_v, merge of message(h_u, p_v, e_uv))``.
 
-    p is ``cell.project(x)``, computed for all nodes at once.
-
-    Time and memory are linear in nodes and edges, in the backward pass too.
+    p is ``cell.project(x)``, computed for all nodes at once. Time and memory are linear in nodes and edges, in the
+    backward pass too.
 
     Args:
-        cell: any; one with a fused operator that fits runs by it.
+        cell: any; one with a lowering that fits runs by it.
         x: `[N, F]`, or with `nodes` `[M, F]`.
         topology: without cycles.
-        state: what nodes without predecessors start from; one row a node, the rest are not read. Zeros by default.
+        state: `[B, H]` each, what the nodes without predecessors start from, one row a graph; or `[N, slots, H]`, what
+            a node has in the slots that no predecessor fills, which for a cell without slots is one, and is read where
+            there is no predecessor. Zeros by default.
         edge_attr: `[E, ...]` in the order of the edges, for the cell's message.
         nodes: int64 `[M]`, the nodes that x has rows for; the others' input is 0. All by default.
-        fast: False keeps to the generic way, which every cell can go.
 
     Returns:
         The states, `[N, H]` each, in the order of the nodes.
     """
     packed = topology.packed
-    structure = packed_structure(cell, topology)
-    first = packed.order[: first_level(topology)] if state is not None else None
-    start = None if state is None or first is None else tuple(s.index_select(0, first) for s in state)
-    fused = fast and cell._fused and edge_attr is None
-    p, rest = project(cell, x, topology, nodes, fused and start is None)
-    done = cell.scan(p, structure, start, rest) if fused else None
-    if done is None:
-        edge = None if edge_attr is None else edge_attr.index_select(0, packed.edges)
-        bounds = topology.bounds
-        if cell.merge == "slots" and cell.slots > 1:
-            bounds = bounds._replace(form=min(bounds.form, FOREST))
-        done = _generic(cell, fill(p, rest, topology.num_nodes), structure, bounds, start, edge)
+    edge = None if edge_attr is None else edge_attr.index_select(0, packed.edges)
+    start = None if state is None else tuple(_start(s, cell, topology) for s in state)
+    if edge is None and nodes is None and (strided := _strided(cell, topology, x.device)) is not None:
+        p = cell.project(x)
+        return walk(cell, strided, p.clone() if p is x or p._base is not None else p, None, start)
+    done = sweep_packed(cell, _inputs(x, topology, nodes), topology, start, edge)
     return tuple(permute(s, packed.rank, packed.order) for s in done)
 
 
-def project(
-    cell: Cell, x: Tensor, topology: Topology, nodes: Tensor | None, fused: bool
-) -> tuple[Tensor, Tensor | None]:
-    """Project the inputs of all nodes at once, packed.
-
-    Returns:
-        p `[N, P]` and None; or, where `nodes` are those without predecessors, as the leaves of trees are, p `[M, P]`
-        of level 0 and what stands for all other nodes `[P]`.
-    """
-    packed = topology.packed
-    if nodes is None:
-        return cell.project(permute(x, packed.order, packed.rank)), None
-    at, rest = packed.rank.index_select(0, nodes), cell.project(x.new_zeros(1, x.size(1)))
-    count = nodes.size(0)
-    if not torch.compiler.is_compiling() and count == first_level(topology):
-        turn = torch.full_like(at, -1)
-        inside = at.clamp(max=max(count - 1, 0))
-        turn.scatter_(0, inside, torch.arange(count, device=at.device))
-        if bool((turn >= 0).all() & (at < count).all()):
-            leaves = permute(x, turn, at)
-            return cell.project_leaves(leaves) if fused else cell.project(leaves), rest[0]
-    return rest.expand(topology.num_nodes, -1).index_copy(0, at, cell.project(x)), None
-
-
-def _generic(
-    cell: Cell, p: Tensor, structure: Structure, bounds: Bounds, start: State | None, edge: Tensor | None
+def sweep_packed(
+    cell: Cell, inputs: Inputs, topology: Topology, start: State | None = None, edge: Tensor | None = None
 ) -> State:
-    """Sweep over packed levels by calling the cell on one level after the other."""
-    if p.size(0) == 0:
-        return updated(cell, p, cell._begin(p, start))
+    """Do as :func:`sweep`, with all rows in packed order; `start` as :func:`graphseq.walk.walk` takes it."""
+    merge, packed = cell.merger, topology.packed
+    slot = _packed_slot(merge, topology)
+    lowered = find(cell, cell.message, merge, inputs.x.device) if edge is None else None
+    done = None if lowered is None else lowered(cell, inputs, packed.structure(slot), start)
+    if done is not None:
+        return done
 
-    def step(level: Level, p: Tensor, edge: Tensor | None, sent: State | None, start: State | None) -> State:
-        if level.before < 0:
-            return updated(cell, p, cell._begin(p, start))
-        merged = merge_level(cell, level, structure, bounds.form == ALIGNED, p, edge, sent or ())
-        return updated(cell, p, merged)
+    def plan() -> Plan:
+        return Plan(packed.structure(slot), topology.numbers)
 
-    if bounds.form == ALIGNED:
-        return _along_chains(step, p, bounds, start, edge)
-    if torch.compiler.is_compiling() or is_transformed():
-
-        def traced(level: Level, sent: State | None) -> State:
-            part = None if edge is None else edge[level.edge_a : level.edge_b]
-            return step(level, p[level.a : level.b], part, sent, start)
-
-        return plain_sweep(structure, traced, bounds)
-    return level_by_level(cell, step, structure, bounds, p, edge, start)
+    made = plan() if torch.compiler.is_compiling() else topology.memo(("plan", slot is None), plan, moves=False)
+    return walk(cell, made, inputs.project(cell), edge, start)
 
 
-def _along_chains(step: Step, p: Tensor, bounds: Bounds, start: State | None, edge: Tensor | None) -> State:
-    """Sweep over aligned levels: each reads the one below and nothing is gathered, so autograd alone is linear."""
-    sizes = [b - a for a, b in pairwise(bounds.ptr)]
-    edges = None if edge is None else edge.split(sizes[1:])
-    done: list[State] = []
-    for k, (level, part) in enumerate(zip(bounds.levels(), p.split(sizes), strict=True)):
-        sent = None
-        if k:
-            sent = done[-1] if sizes[k] == sizes[k - 1] else tuple(s[: sizes[k]] for s in done[-1])
-        done.append(step(level, part, edges[k - 1] if edges is not None and k else None, sent, start))
-    return tuple(torch.cat(state) for state in zip(*done, strict=True))
+def _merged(
+    links: Links, state: State, message: Message, merge: Merge, received: Any, edge_attr: Tensor | None,
+    count: int | None = None,
+) -> tuple[State, Tensor | None]:  # fmt: skip
+    """Return the merged messages, or the first `count` of them, and the new states of the edges."""
+    lowered = find(None, message, merge, state[0].device) if state else None
+    done = None if lowered is None else lowered(links, state, edge_attr)
+    if done is not None:
+        return done, edge_attr
+    made, scores = _send(links, state, message, merge, received, edge_attr)
+    segments = _segments(links, merge)
+    merged = tuple(merge.reduce(m, segments, scores) for m in made.state[:count])
+    return merged, _new_edges(links, made, edge_attr)
 
 
-def merge_level(
-    cell: Cell, level: Level, structure: Structure, one_each: bool, p: Tensor, edge: Tensor | None, sent: State
-) -> State:
-    """Return the merged messages of one level from its senders' states, one row an edge."""
-    receivers = None if one_each else structure.receivers[level.edge_a : level.edge_b] - level.a
-    if cell.message is SCALE and edge is not None:
-        sent = tuple(s * edge.view(-1, 1) for s in sent)
-    elif not isinstance(cell.message, Form):
-        sent = cell.message(sent, p if receivers is None else p.index_select(0, receivers), edge)
-    if cell.merge == "slots":
-        slot = structure.slot
-        places = None if slot is None else slot[level.edge_a : level.edge_b]
-        if receivers is None or places is None:
-            return tuple(s[:, None] for s in sent)
-        return tuple(merge_rows(s, receivers, level.b - level.a, places, cell.slots) for s in sent)
-    if receivers is None:
-        return sent
-    if cell.merge == "max":
-        return tuple(_max_rows(s, receivers, level.b - level.a) for s in sent)
-    merged = tuple(merge_rows(s, receivers, level.b - level.a, None, 1) for s in sent)
-    if cell.merge == "mean":
-        degree = structure.edge_ptr[level.a : level.b + 1].diff()[:, None]
-        merged = tuple(m / degree.to(m.dtype) for m in merged)
-    return merged
+def _send(
+    links: Links, state: State, message: Message, merge: Merge, received: Any, edge_attr: Tensor | None
+) -> tuple[Messages, Tensor | None]:
+    """Return what the edges carry, by receiver, and the scores by which they are merged."""
+    m = links.matrix
+    if edge_attr is not None:
+        same_length("edge_attr", edge_attr, links.num_edges, "edge")
+    if received is not None:
+        same_length("received", received, links.num_receivers, "receiver")
+    sent = tuple(s.index_select(0, m.columns) for s in state)
+    edge = None if edge_attr is None else edge_attr.index_select(0, m.edge)
+    if received is None and isinstance(links, Topology):
+        received = state[0]
+    if received is not None and _reads(message, merge):
+        received = received.index_select(0, _receivers(links))
+    made, scores = send(message, merge, sent, received, edge)
+    return made if made.edge is not edge else made._replace(edge=None), scores
 
 
-def _max_rows(rows: Tensor, receivers: Tensor, count: int) -> Tensor:
-    spread = receivers[:, None].expand_as(rows)
-    return rows.new_zeros(count, rows.size(1)).scatter_reduce(0, spread, rows, "amax", include_self=False)
+def _new_edges(links: Links, made: Messages, old: Tensor | None) -> Tensor | None:
+    """Return the states of the edges in their order: the old ones where the message has made none."""
+    return old if made.edge is None else permute(made.edge, _place(links), links.matrix.edge)
 
 
-def packed_structure(cell: Cell, topology: Topology) -> Structure:
-    """Return the structure of a topology's packed levels as a cell's merge reads it.
+def _reads(message: Message, merge: Merge) -> bool:
+    """Say whether a message or a score reads the receivers."""
+    return not isinstance(message, Copy | Scale) or merge.score is not None
+
+
+def _receivers(links: Links) -> Tensor:
+    return links.memo("receivers", lambda: links.edge_index[1][links.matrix.edge])
+
+
+def _place(links: Links) -> Tensor:
+    """Return the place of each edge among those sorted by receiver."""
+
+    def make() -> Tensor:
+        order = links.matrix.edge
+        return torch.empty_like(order).scatter_(0, order, torch.arange(order.size(0), device=order.device))
+
+    return links.memo("place", make)
+
+
+def _segments(links: Links, merge: Merge) -> Segments:
+    slot = links.slot.index_select(0, links.matrix.edge) if isinstance(merge, Slots) else None
+    return Segments(_receivers(links), links.num_receivers, links.matrix.ptr, slot)
+
+
+def _check_weights(links: Links, weights: Any) -> None:
+    if not isinstance(weights, Tensor) or weights.dim() not in (1, 2) or weights.size(0) != links.num_edges:
+        raise expected("edge_attr", f"the weights of the edges, [{links.num_edges}] or one for each head", weights)
+
+
+def _most_slots(links: Links) -> int:
+    return links.memo("most slots", lambda: int(links.slot.max()) + 1 if links.num_edges else 0)
+
+
+def _packed_slot(merge: Merge, topology: Topology) -> Tensor | None:
+    """Return the slots of the packed edges, where a merge lays them in several.
 
     Raises:
-        GraphError: a node has a predecessor in a slot that the cell lacks.
+        GraphError: a node has a predecessor in a slot that the merge lacks.
     """
-    if cell.merge not in (*REDUCES, "slots"):
-        raise expected("merge", 'the cell\'s "sum", "mean", "max" or "slots"', cell.merge)
+    if not isinstance(merge, Slots):
+        return None
+    if not torch.compiler.is_compiling() and (most := _most_slots(topology)) > merge.count:
+        raise no_slots(most, merge.count)
+    if merge.count == 1:
+        return None
+    return topology.memo("packed slots", lambda: topology.slot.index_select(0, topology.packed.edges))
+
+
+def _strided(cell: Cell, topology: Topology, device: torch.device) -> Plan | None:
+    """Return the plan of chains of one length whose rows need not be packed, for a cell without a lowering."""
+    merge = cell.merger
+    if torch.compiler.is_compiling() or topology.num_nodes == 0 or _packed_slot(merge, topology) is not None:
+        return None
+    if find(cell, cell.message, merge, device) is not None:
+        return None
+
+    def make() -> Plan | None:
+        packed, numbers = topology.packed, topology.numbers
+        steps, count = len(numbers.nodes) - 1, numbers.nodes[1]
+        rows = torch.arange(topology.num_nodes, device=packed.order.device)
+        if numbers.form != ALIGNED or steps * count != topology.num_nodes or count != topology.num_graphs:
+            return None
+        in_rows = torch.equal(packed.order, rows.view(count, steps).t().flatten())
+        return Plan(packed.structure(), numbers, strided=True) if in_rows else None
+
+    return topology.memo("strided plan", make, moves=False)
+
+
+def _start(state: Tensor, cell: Cell, topology: Topology) -> Tensor:
+    """Return initial states as a walk takes them."""
     packed = topology.packed
-    parts = packed.level_ptr, packed.edge_ptr, packed.senders, packed.receivers
-    if cell.merge != "slots":
-        return Structure(*parts, None, packed.form)
-    if not torch.compiler.is_compiling():
-        most = topology.memo("most slots", lambda: int(topology.slot.max()) + 1 if topology.num_edges else 0)
-        if most > cell.slots:
-            raise expected("topology", f"at most {cell.slots} slots, the cell's arity", Words(f"{most}"))
-    if cell.slots == 1:
-        return Structure(*parts, None, packed.form)
-    slot = topology.memo("packed slots", lambda: topology.slot[packed.edges])
-    return Structure(*parts, slot, topology.memo("slotted form", lambda: packed.form.clamp(max=FOREST)))
+    if state.dim() == 3 and isinstance(cell.merger, Slots):
+        return state.index_select(0, packed.order)
+    first = packed.order[: int(packed.level_ptr[1])] if topology.num_nodes else packed.order
+    if state.dim() == 3:
+        return state[:, 0].index_select(0, first)
+    return state.index_select(0, topology.batch.index_select(0, first))
 
 
-def first_level(topology: Topology) -> int:
-    """Return the number of nodes without predecessors."""
-    return int(topology.packed.level_ptr[1]) if topology.num_nodes else 0
+def _inputs(x: Tensor, topology: Topology, nodes: Tensor | None) -> Inputs:
+    """Return packed inputs; those of the nodes of level 0 alone, as trees have them at their leaves, in order."""
+    packed, n = topology.packed, topology.num_nodes
+    if nodes is None:
+        return Inputs(permute(x, packed.order, packed.rank), None, n)
+    at, count = packed.rank.index_select(0, nodes), nodes.size(0)
+    if torch.compiler.is_compiling() or x.device.type != "cpu" or n == 0 or count != int(packed.level_ptr[1]):
+        return Inputs(x, at, n)
+    if torch.equal(at, torch.arange(count)):
+        return Inputs(x, None, n)
+    turn = torch.full_like(at, -1).scatter_(0, at.clamp(max=count - 1), torch.arange(count))
+    if bool((turn >= 0).all() & (at < count).all()):
+        return Inputs(permute(x, turn, at), None, n)
+    return Inputs(x, at, n)

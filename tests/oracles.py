@@ -129,7 +129,7 @@ def nary(w: Any) -> Step:
     """Tai et al. (2015), eqs 9 to 14: rows i, f_1 … f_A, g, o, columns child 1 … child A."""
 
     def step(x: Tensor, sent: list[Sent]) -> State:
-        size, arity = w.hidden_size, w.slots
+        size, arity = w.state_sizes[0], w.slots
         a = (w.weight_ih @ x + _or_zero(w.bias)).view(4, -1)
         u = w.weight_hh.view(3 + arity, size, arity, size)
         child = {s.slot: s.state for s in sent}

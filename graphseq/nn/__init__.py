@@ -2,6 +2,7 @@
 
 from .cells import ChildSumTreeLSTMCell, ElmanCell, GRUCell, LSTMCell, NaryTreeLSTMCell
 from .convs import GatedGraphConv, GCNConv, GINConv, SparseFeatures
+from .lowerings import elman as _  # noqa: F401  # enters the fused operators into the table
 from .models import GraphClassifier, NodeClassifier, SequenceClassifier, TreeClassifier
 from .pool import readout
 from .recurrent import GRU, LSTM, RNN, Recurrent, TreeLSTM

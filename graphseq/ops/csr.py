@@ -1,4 +1,4 @@
-"""Edges grouped by one of their ends: compressed sparse rows."""
+"""Edges grouped by either of their ends: compressed sparse rows and columns."""
 
 from __future__ import annotations
 
@@ -6,45 +6,58 @@ import torch
 from torch import Tensor
 
 from ..errors import Words, expected
-from ._library import define
+from .library import Operator
+from .spmm import Sparse
 
 
-def _implementation(index: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    if index.is_cuda:
-        perm = torch.argsort(index, stable=True)
-        ptr = index.new_zeros(size + 1)
-        ptr[1:] = torch.bincount(index, minlength=size).cumsum(0)
-        return ptr, perm
-    from ._structure import counting_sort
+def _body(edge_index: Tensor, num_senders: int, num_receivers: int) -> tuple[Tensor, ...]:
+    made: list[Tensor] = []
+    for end, size in ((1, num_receivers), (0, num_senders)):
+        index, other = edge_index[end], edge_index[1 - end]
+        ptr = torch.cat([index.new_zeros(1), torch.bincount(index, minlength=size).cumsum(0)])
+        edge = torch.argsort(index, stable=True)
+        made += [ptr, other.index_select(0, edge), edge]
+    return tuple(made)
 
-    ptr, perm = torch.zeros(size + 1, dtype=torch.int64), torch.empty_like(index)
-    wrong = counting_sort(index.numpy(), ptr.numpy(), perm.numpy())
+
+def _cpu(edge_index: Tensor, num_senders: int, num_receivers: int) -> tuple[Tensor, ...]:
+    from .kernels.structure import group_edges
+
+    e = edge_index.size(1)
+    made = tuple(edge_index.new_empty(n) for n in (num_receivers + 1, e, e, num_senders + 1, e, e))
+    wrong = group_edges(edge_index.numpy(), *(t.numpy() for t in made))
     if wrong >= 0:
-        raise expected(
-            "edge_index", f"nodes from 0 to {size - 1}", Words(f"node {int(index[wrong])} at edge {wrong}")
-        )
-    return ptr, perm
+        end, edge = divmod(wrong, max(e, 1))
+        got = Words(f"{int(edge_index[end, edge])} at edge {edge}")
+        size = num_receivers if end else num_senders
+        valid = f"numbers from 0 to {size - 1}" if size else "no entries, since there are no nodes"
+        raise expected("edge_index", valid, got)
+    return made
 
 
-def _fake(index: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    return index.new_empty(size + 1), torch.empty_like(index)
+def _fake(edge_index: Tensor, num_senders: int, num_receivers: int) -> tuple[Tensor, ...]:
+    e = edge_index.size(1)
+    return tuple(edge_index.new_empty(n) for n in (num_receivers + 1, e, e, num_senders + 1, e, e))
 
 
-_csr = define("csr(Tensor index, SymInt size) -> (Tensor, Tensor)", _implementation, _fake)
+_csr = Operator(
+    f"csr(Tensor edge_index, SymInt num_senders, SymInt num_receivers) -> ({', '.join(['Tensor'] * 6)})",
+    _body, _fake, cpu=_cpu,
+)  # fmt: skip
 
 
-def csr(index: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Sort edges by `index`, keeping the order of equals, in time linear in edges and `size`.
+def csr(edge_index: Tensor, num_senders: int, num_receivers: int) -> Sparse:
+    """Group edges by receiver and by sender, keeping the order of equals, in linear time.
 
     Args:
-        index: int64 `[E]`, the row of each edge.
-        size: number of rows.
+        edge_index: int64 `[2, E]`, sender → receiver.
+        num_senders: S.
+        num_receivers: R.
 
     Returns:
-        `ptr` `[size + 1]` and `perm` `[E]`: the edges of row v are ``perm[ptr[v]:ptr[v + 1]]``.
+        The matrix whose rows are receivers and whose columns are senders.
 
     Raises:
-        GraphError: a row is out of range.
+        GraphError: an end is out of range.
     """
-    result: tuple[Tensor, Tensor] = _csr(index.contiguous(), size)
-    return result
+    return Sparse(*_csr(edge_index.contiguous(), num_senders, num_receivers))

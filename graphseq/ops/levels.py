@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from ..errors import Words, expected
-from ._library import define
+from .library import Operator
 
 
 def longest_paths(in_ptr: Tensor, out_ptr: Tensor, receivers: Tensor) -> tuple[Tensor, bool]:
     """Return each node's level, -1 for those on or behind a cycle, and whether every node has one."""
-    from ._structure import longest_paths as kernel
+    from .kernels.structure import longest_paths as kernel
 
     level = torch.empty(in_ptr.numel() - 1, dtype=torch.int64)
     reached = kernel(in_ptr.cpu().numpy(), out_ptr.cpu().numpy(), receivers.cpu().numpy(), level.numpy())
@@ -49,7 +49,7 @@ def _levels_fake(in_ptr: Tensor, senders: Tensor, out_ptr: Tensor, receivers: Te
     return in_ptr.new_empty(in_ptr.size(0) - 1)
 
 
-levels = define(
+levels = Operator(
     "levels(Tensor in_ptr, Tensor senders, Tensor out_ptr, Tensor receivers) -> Tensor", _levels, _levels_fake
 )
 
@@ -61,10 +61,11 @@ class Packed(NamedTuple):
     """Nodes in the order of their levels. All int64, on the topology's device, but for those marked CPU.
 
     Attributes:
-        order: `[N]`, packed position → node. Within a level the nodes of the deepest graph come first, so that a
-            batch of chains lies exactly as in a ``PackedSequence``.
+        order: `[N]`, packed position → node. Within a level nodes keep their order; but of chains those of the longest
+            come first, so that a batch of them lies exactly as in a ``PackedSequence``.
         rank: `[N]`, node → packed position.
         level_ptr: `[L + 1]`, CPU; level l is the slice ``level_ptr[l]:level_ptr[l + 1]``.
+        level_edges: `[L + 1]`, CPU; likewise of the packed edges into each level.
         edge_ptr: `[N + 1]`, packed receiver → its packed edges.
         senders: `[E]`, packed position of each packed edge's sender.
         receivers: `[E]`, packed position of each packed edge's receiver; ascending.
@@ -76,55 +77,88 @@ class Packed(NamedTuple):
     order: Tensor
     rank: Tensor
     level_ptr: Tensor
+    level_edges: Tensor
     edge_ptr: Tensor
     senders: Tensor
     receivers: Tensor
     edges: Tensor
     form: Tensor
 
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Packed:
+        """Return it on another device; what is marked CPU stays there."""
+        kept = ("level_ptr", "level_edges", "form")
+        moved = {n: t.to(device, non_blocking=non_blocking) for n, t in self._asdict().items() if n not in kept}
+        return self._replace(**moved)
+
+
+    def structure(self, slot: Tensor | None = None) -> Structure:
+        """Return what a sweep reads of it; `slot` as there."""
+        parts = self.level_ptr, self.level_edges, self.edge_ptr, self.senders, self.receivers
+        return Structure(*parts, slot, self.form if slot is None else self.form.clamp(max=FOREST))
+
+
+class Numbers(NamedTuple):
+    """Where levels and the packed edges into them begin, and their form, for what walks them in Python."""
+
+    nodes: list[int]
+    edges: list[int]
+    form: int
+
+
+class Structure(NamedTuple):
+    """The parts of :class:`Packed` that a sweep reads.
+
+    `slot` `[E]` is each packed edge's place among its receiver's, or None where predecessors are summed.
+    """
+
+    level_ptr: Tensor
+    level_edges: Tensor
+    edge_ptr: Tensor
+    senders: Tensor
+    receivers: Tensor
+    slot: Tensor | None
+    form: Tensor
+
 
 def _pack(
     level: Tensor, graph_ptr: Tensor, in_ptr: Tensor, in_senders: Tensor, in_edges: Tensor
-) -> list[Tensor]:
-    from ._structure import pack as kernel
+) -> tuple[Tensor, ...]:
+    from .kernels.structure import pack as kernel
 
-    device, level = level.device, level.cpu()
-    gp = graph_ptr.cpu()
-    depth = torch.zeros(gp.numel() - 1, dtype=torch.int64)
+    device, level, graphs = level.device, level.cpu(), graph_ptr.cpu()
+    depth = torch.zeros(graphs.numel() - 1, dtype=torch.int64)
     if depth.numel() > 1:
-        depth = torch.segment_reduce(level.double(), "max", offsets=gp, initial=-1).long() + 1
-    graph_order = torch.argsort(depth, descending=True, stable=True)
+        depth = torch.segment_reduce(level.double(), "max", offsets=graphs, initial=-1).long() + 1
+    degree = in_ptr.cpu().diff(), torch.bincount(in_senders.cpu(), minlength=level.numel())
+    chains = all(int(d.max()) <= 1 for d in degree if d.numel())
+    graph_order = torch.argsort(depth, descending=True, stable=True) if chains else torch.arange(depth.numel())
     count = int(level.max()) + 1 if level.numel() else 0
     n, e = level.numel(), in_senders.numel()
-    out = [torch.empty(k, dtype=torch.int64) for k in (n, n, count + 1, n + 1, e, e, e)]
-    out[2].zero_()
-    given = (level, depth, graph_order, gp, in_ptr.cpu(), in_senders.cpu(), in_edges.cpu())
-    form = kernel(*(t.numpy() for t in (*given, *out)))
-    moved = [t if i == 2 else t.to(device) for i, t in enumerate(out)]
-    return [*moved, torch.tensor(int(form))]
+    level_ptr = torch.zeros(count + 1, dtype=torch.int64)
+    order, rank, edge_ptr, senders, receivers, edges = (
+        torch.empty(k, dtype=torch.int64) for k in (n, n, n + 1, e, e, e)
+    )
+    given = (level, depth, graph_order, graphs, in_ptr.cpu(), in_senders.cpu(), in_edges.cpu())
+    out = (order, rank, level_ptr, edge_ptr, senders, receivers, edges)
+    form = torch.tensor(int(kernel(*(t.numpy() for t in (*given, *out)))))
+    packed = Packed(order, rank, level_ptr, edge_ptr[level_ptr], edge_ptr, senders, receivers, edges, form)
+    return packed.to(device)
 
 
 def _pack_fake(
     level: Tensor, graph_ptr: Tensor, in_ptr: Tensor, in_senders: Tensor, in_edges: Tensor
-) -> list[Tensor]:
+) -> tuple[Tensor, ...]:
     count = torch.library.get_ctx().new_dynamic_size()
-    level_ptr = torch.empty(count, dtype=torch.int64, device="cpu")
-    node = [torch.empty_like(level) for _ in range(2)]
-    edge = [torch.empty_like(in_senders) for _ in range(3)]
-    return [
-        *node,
-        level_ptr,
-        torch.empty_like(in_ptr),
-        *edge,
-        torch.empty((), dtype=torch.int64, device="cpu"),
-    ]
+    order, rank = (torch.empty_like(level) for _ in range(2))
+    level_ptr, level_edges = (torch.empty(count, dtype=torch.int64, device="cpu") for _ in range(2))
+    senders, receivers, edges = (torch.empty_like(in_senders) for _ in range(3))
+    form = torch.empty((), dtype=torch.int64, device="cpu")
+    return order, rank, level_ptr, level_edges, torch.empty_like(in_ptr), senders, receivers, edges, form
 
 
-_PACKED = ", ".join(["Tensor"] * len(Packed._fields))
-pack = define(
-    "pack(Tensor level, Tensor graph_ptr, Tensor in_ptr, Tensor in_senders, Tensor in_edges) -> Tensor[]".replace(
-        "Tensor[]", f"({_PACKED})"
-    ),
+pack = Operator(
+    "pack(Tensor level, Tensor graph_ptr, Tensor in_ptr, Tensor in_senders, Tensor in_edges) -> "
+    f"({', '.join(['Tensor'] * len(Packed._fields))})",
     lambda *given: tuple(_pack(*given)),
-    lambda *given: tuple(_pack_fake(*given)),
+    _pack_fake,
 )

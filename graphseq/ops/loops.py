@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._library import define
+from .library import Operator
 
 
-def _implementation(edge_index: Tensor, num_nodes: int) -> tuple[Tensor, Tensor]:
+def _body(edge_index: Tensor, num_nodes: int) -> tuple[Tensor, Tensor]:
     sources, targets = edge_index
     between = (sources != targets).nonzero()[:, 0]
     loops = (sources == targets).nonzero()[:, 0]
@@ -23,7 +23,7 @@ def _fake(edge_index: Tensor, num_nodes: int) -> tuple[Tensor, Tensor]:
     return edge_index.new_empty(2, count), edge_index.new_empty(count)
 
 
-_loops = define("remaining_loops(Tensor edge_index, SymInt num_nodes) -> (Tensor, Tensor)", _implementation, _fake)
+_loops = Operator("remaining_loops(Tensor edge_index, SymInt num_nodes) -> (Tensor, Tensor)", _body, _fake)
 
 
 def remaining_loops(edge_index: Tensor, num_nodes: int) -> tuple[Tensor, Tensor]:

@@ -7,19 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._direct import is_transformed
-from ._library import define
+from .library import Operator
 
 
-def _forward(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
+def _body(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
     return x.index_select(0, order)
 
 
 def _fake(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
     return torch.empty_like(x, memory_format=torch.contiguous_format)
-
-
-_permute = define("permute(Tensor x, Tensor order, Tensor inverse) -> Tensor", _forward, _fake)
 
 
 def _save(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
@@ -28,10 +24,12 @@ def _save(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> No
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
     order, inverse = ctx.saved_tensors
-    return _permute(grad, inverse, order), None, None
+    return permute(grad, inverse, order), None, None
 
 
-torch.library.register_autograd("graphseq::permute", _backward, setup_context=_save)
+_permute = Operator(
+    "permute(Tensor x, Tensor order, Tensor inverse) -> Tensor", _body, _fake, save=_save, backward=_backward
+)
 
 
 def permute(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
@@ -42,7 +40,5 @@ def permute(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
         order: int64 `[N]`.
         inverse: the permutation that undoes it.
     """
-    if is_transformed():
-        return x.index_select(0, order)
     result: Tensor = _permute(x, order, inverse)
     return result

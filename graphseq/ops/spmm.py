@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ._direct import is_plain, is_transformed
-from ._library import define, full_precision
+from .library import HALF, Operator
 
 
 class Sparse(NamedTuple):
@@ -35,60 +36,68 @@ class Sparse(NamedTuple):
         return Sparse(*self[3:], *self[:3])
 
 
-def _rows(ptr: Tensor) -> Tensor:
-    count = ptr.numel() - 1
-    return torch.repeat_interleave(torch.arange(count, device=ptr.device), ptr.diff())
+@cache
+def kernels() -> tuple[Any, Any]:
+    """Load the kernels on rows, once: what makes an array of a tensor, and their module."""
+    from .kernels import rows
+    from .kernels.jit import array
+
+    return array, rows
 
 
-def _native(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+def rows_of(ptr: Tensor, count: int) -> Tensor:
+    """Return the row of each of `count` entries, int64 `[count]`, from where the rows begin."""
+    rows = torch.arange(ptr.size(0) - 1, device=ptr.device)
+    return torch.repeat_interleave(rows, ptr.diff(), output_size=count)
 
 
-def _spmm_forward(
-    weight: Tensor | None, x: Tensor, ptr: Tensor, index: Tensor, edge: Tensor, t_ptr: Tensor, t_index: Tensor,
-    t_edge: Tensor,
-) -> Tensor:  # fmt: skip
-    out = x.new_empty(ptr.numel() - 1, x.size(1))
-    if _native(x):
-        from ._numba import array
-        from ._rows import plain_sum, weighted_sum
-
-        x, work = x.contiguous(), index.numel() * x.size(1)
-        if weight is None:
-            plain_sum(work, array(ptr), array(index), array(x), array(out))
-        else:
-            weighted_sum(work, *map(array, (ptr, index, edge, weight.contiguous(), x, out)))
-        return out
+def _spmm_body(weight: Tensor | None, x: Tensor, ptr: Tensor, index: Tensor, edge: Tensor, *_: Tensor) -> Tensor:
     sent = x.index_select(0, index)
     if weight is not None:
         sent = sent * weight.index_select(0, edge)[:, None]
-    return out.zero_().index_add_(0, _rows(ptr), sent)
+    return x.new_zeros(ptr.size(0) - 1, x.size(1)).index_add(0, rows_of(ptr, index.size(0)), sent)
+
+
+def _spmm_cpu(weight: Tensor | None, x: Tensor, ptr: Tensor, index: Tensor, edge: Tensor, *rest: Tensor) -> Tensor:
+    if x.dtype not in (torch.float32, torch.float64):
+        return _spmm_body(weight, x, ptr, index, edge)
+    array, rows = kernels()
+    out, x, work = x.new_empty(ptr.numel() - 1, x.size(1)), x.contiguous(), index.numel() * x.size(1)
+    if weight is None:
+        rows.plain_sum(work, ptr.numpy(), index.numpy(), array(x), out.numpy())
+    else:
+        weight = weight.contiguous()
+        rows.weighted_sum(work, ptr.numpy(), index.numpy(), edge.numpy(), array(weight), array(x), out.numpy())
+    return out
+
+
+def csr_product(weight: Tensor | None, x: Tensor, ptr: Tensor, index: Tensor, edge: Tensor, *_: Tensor) -> Tensor:
+    """Multiply by PyTorch's sparse matrices: on CUDA cuSPARSE, whose sums are deterministic."""
+    if not x.is_floating_point():
+        return _spmm_body(weight, x, ptr, index, edge)
+    values = x.new_ones(index.size(0)) if weight is None else weight.index_select(0, edge)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        matrix = torch.sparse_csr_tensor(ptr, index, values, (ptr.size(0) - 1, x.size(0)), check_invariants=False)
+    product: Tensor = matrix @ x
+    return product
 
 
 def _spmm_fake(weight: Tensor | None, x: Tensor, ptr: Tensor, *pattern: Tensor) -> Tensor:
     return x.new_empty(ptr.size(0) - 1, x.size(1))
 
 
-def _dots_forward(
-    a: Tensor,
-    b: Tensor,
-    ptr: Tensor,
-    index: Tensor,
-    edge: Tensor,
-    t_ptr: Tensor,
-    t_index: Tensor,
-    t_edge: Tensor,
-) -> Tensor:
-    out = a.new_empty(index.numel())
-    if a.size(1) == 0:
-        return out.zero_()
-    if _native(a):
-        from ._numba import array
-        from ._rows import dots
+def _dots_body(a: Tensor, b: Tensor, ptr: Tensor, index: Tensor, edge: Tensor, *_: Tensor) -> Tensor:
+    dots = (a.index_select(0, rows_of(ptr, index.size(0))) * b.index_select(0, index)).sum(1)
+    return torch.zeros_like(dots).index_copy(0, edge, dots)
 
-        dots(index.numel() * a.size(1), *map(array, (ptr, index, edge, a.contiguous(), b.contiguous(), out)))
-        return out
-    out[edge] = (a.index_select(0, _rows(ptr)) * b.index_select(0, index)).sum(1)
+
+def _dots_cpu(a: Tensor, b: Tensor, ptr: Tensor, index: Tensor, edge: Tensor, *_: Tensor) -> Tensor:
+    if a.dtype not in (torch.float32, torch.float64) or a.size(1) == 0:
+        return _dots_body(a, b, ptr, index, edge)
+    array, rows = kernels()
+    out = a.new_empty(index.numel())
+    rows.dots(index.numel() * a.size(1), *map(array, (ptr, index, edge, a.contiguous(), b.contiguous(), out)))
     return out
 
 
@@ -96,15 +105,13 @@ def _dots_fake(a: Tensor, b: Tensor, ptr: Tensor, index: Tensor, *pattern: Tenso
     return a.new_empty(index.size(0))
 
 
-_PATTERN = "Tensor ptr, Tensor index, Tensor edge, Tensor t_ptr, Tensor t_index, Tensor t_edge"
-_spmm = define(f"spmm(Tensor? weight, Tensor x, {_PATTERN}) -> Tensor", _spmm_forward, _spmm_fake)
-_dots = define(f"edge_dots(Tensor a, Tensor b, {_PATTERN}) -> Tensor", _dots_forward, _dots_fake)
-for _name in ("spmm", "edge_dots"):
-    full_precision(_name)
-
-
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(*inputs)
+
+
+def _spmm_save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    weight, x, *pattern = inputs
+    ctx.save_for_backward(weight, None if weight is None else x, *pattern)  # nobody keeps an x that nobody reads
 
 
 def _spmm_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -123,19 +130,15 @@ def _dots_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return by_a, by_b, *[None] * 6
 
 
-class _Direct(torch.autograd.Function):
-    """The operator without the dispatcher."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor | None, x: Tensor, *pattern: Tensor) -> Tensor:
-        ctx.save_for_backward(weight, x, *pattern)
-        return _spmm_forward(weight, x, *pattern)
-
-    backward = staticmethod(_spmm_backward)
-
-
-torch.library.register_autograd("graphseq::spmm", _spmm_backward, setup_context=_save)
-torch.library.register_autograd("graphseq::edge_dots", _dots_backward, setup_context=_save)
+_PATTERN = "Tensor ptr, Tensor index, Tensor edge, Tensor t_ptr, Tensor t_index, Tensor t_edge"
+_spmm = Operator(
+    f"spmm(Tensor? weight, Tensor x, {_PATTERN}) -> Tensor", _spmm_body, _spmm_fake, cpu=_spmm_cpu, cuda=csr_product,
+    save=_spmm_save, backward=_spmm_backward, full_precision=True,
+)  # fmt: skip
+_dots = Operator(
+    f"edge_dots(Tensor a, Tensor b, {_PATTERN}) -> Tensor", _dots_body, _dots_fake, cpu=_dots_cpu,
+    save=_save, backward=_dots_backward, full_precision=True,
+)  # fmt: skip
 
 
 def spmm(matrix: Sparse, weight: Tensor | None, x: Tensor) -> Tensor:
@@ -144,22 +147,16 @@ def spmm(matrix: Sparse, weight: Tensor | None, x: Tensor) -> Tensor:
     Args:
         matrix: the pattern, R by C; rows are receivers, columns senders.
         weight: `[E]` in the order of the edges, or None for ones.
-        x: `[C, F]`.
+        x: `[C, F]`; of 16 bits, it is summed in float32.
 
     Returns:
         `[R, F]`. Its gradients are again of this form, over the transpose, so derivatives of any order work, and
         no `[E, F]` tensor is made on the CPU.
     """
-    if is_plain(x):
-        if torch.is_grad_enabled() and (x.requires_grad or (weight is not None and weight.requires_grad)):
-            direct: Tensor = _Direct.apply(weight, x, *matrix)  # type: ignore[no-untyped-call]
-            return direct
-        return _spmm_forward(weight, x, *matrix)
-    if is_transformed():
-        sent = x.index_select(0, matrix.columns)
-        if weight is not None:
-            sent = sent * weight.index_select(0, matrix.edge)[:, None]
-        return x.new_zeros(matrix.ptr.size(0) - 1, x.size(1)).index_add(0, _rows(matrix.ptr), sent)
+    if x.dtype in HALF and not torch.is_autocast_enabled(x.device.type):
+        return spmm(matrix, None if weight is None else weight.float(), x.float()).to(x.dtype)
+    if weight is not None and weight.dtype != x.dtype:
+        weight = weight.to(x.dtype)
     result: Tensor = _spmm(weight, x, *matrix)
     return result
 

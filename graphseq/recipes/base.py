@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ class Prediction(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(Training):
+class Recipe(Training, ABC):
     """A named job. A family of models is a file in ``graphseq/recipes`` with a subclass of this and its ``RECIPES``.
 
     A subclass says in class variables what it is, in fields (with :func:`graphseq.train.option`) what can be set,

@@ -1,5 +1,8 @@
 """The structure of graphs, apart from their features."""
 
-from .structure import Topology, batch, unbatch
+from .batching import batch, unbatch
+from .graphs import Members
+from .links import Links
+from .structure import Coarser, Subgraph, Topology
 
-__all__ = ["Topology", "batch", "unbatch"]
+__all__ = ["Coarser", "Links", "Members", "Subgraph", "Topology", "batch", "unbatch"]

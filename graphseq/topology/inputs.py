@@ -41,6 +41,17 @@ def check_range(argument: str, index: Tensor, size: int, *, low: int = 0) -> Non
         raise expected(argument, valid, Words(str(wrong)))
 
 
+def check_edges(edge_index: Any) -> None:
+    """Check the type and shape of a list of edges.
+
+    Raises:
+        GraphError: it is something else.
+    """
+    wrong = not isinstance(edge_index, Tensor) or edge_index.dtype != torch.int64 or edge_index.dim() != 2
+    if wrong or edge_index.size(0) != 2:
+        raise expected("edge_index", "int64 of shape [2, E]", edge_index)
+
+
 def check_count(argument: str, value: Any) -> int:
     """Check that `value` is a whole number that is not negative."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
@@ -50,12 +61,10 @@ def check_count(argument: str, value: Any) -> int:
 
 def offsets(counts: Tensor) -> Tensor:
     """Return where each of the runs of these lengths begins, and the end of the last: `[B]` → `[B + 1]`."""
-    ptr = counts.new_zeros(counts.size(0) + 1)
-    torch.cumsum(counts, 0, out=ptr[1:])
-    return ptr
+    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
 
 
-def graph_offsets(batch: Tensor, num_nodes: int, num_graphs: int | None, edge_index: Tensor) -> Tensor:
+def graph_offsets(batch: Tensor, num_nodes: int, num_graphs: int | None, edge_index: Tensor | None) -> Tensor:
     """Check the vector that says each node's graph, and return where each graph's nodes begin.
 
     Raises:
@@ -65,21 +74,19 @@ def graph_offsets(batch: Tensor, num_nodes: int, num_graphs: int | None, edge_in
         raise expected("batch", "int64 of shape [N]", batch)
     if batch.size(0) != num_nodes:
         raise expected("batch", f"int64 of shape [{num_nodes}], one entry a node", batch)
-    if batch.device != edge_index.device:
+    if edge_index is not None and batch.device != edge_index.device:
         raise expected("batch", f"a tensor on {edge_index.device}, as `edge_index` is", batch)
     if bool((batch[1:] < batch[:-1]).any()):
-        raise expected(
-            "batch", "ascending numbers of graphs", Words("a graph's nodes that are not contiguous")
-        )
+        raise expected("batch", "ascending numbers of graphs", Words("a graph's nodes that are not contiguous"))
     least = max(int(batch[-1]) + 1, 1) if num_nodes else 0
     count = least if num_graphs is None else check_count("num_graphs", num_graphs)
     check_range("batch", batch, count)
-    across = batch[edge_index[0]] != batch[edge_index[1]]
-    if bool(across.any()):
-        u, v = edge_index[:, int(across.nonzero()[0])].tolist()
-        raise expected(
-            "edge_index", "edges inside one graph of `batch`", Words(f"the edge {u} → {v} between two")
-        )
+    if edge_index is not None:
+        across = batch[edge_index[0]] != batch[edge_index[1]]
+        if bool(across.any()):
+            u, v = edge_index[:, int(across.nonzero()[0])].tolist()
+            got = Words(f"the edge {u} → {v} between two")
+            raise expected("edge_index", "edges inside one graph of `batch`", got)
     return offsets(torch.bincount(batch, minlength=count))
 
 

@@ -7,39 +7,48 @@ degrees, levels) is computed when first asked for and kept; batching joins what 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..errors import Words, expected
-from ..ops.csr import csr
-from ..ops.levels import Packed, find_cycle, longest_paths, name_cycle
-from .compiled import Compiled
-from .inputs import check_count, check_range, graph_offsets, integers, networkx_edges, offsets, scipy_edges
+from ..ops.levels import find_cycle, longest_paths, name_cycle
+from ..ops.spmm import Sparse
+from .graphs import Graphs
+from .inputs import (
+    check_count,
+    check_edges,
+    check_range,
+    graph_offsets,
+    integers,
+    networkx_edges,
+    offsets,
+    same_length,
+    scipy_edges,
+)
+from .joining import join
+from .links import Links, checked, kept, lasting
 
-__all__ = ["Topology", "batch", "unbatch"]
+__all__ = ["Coarser", "Subgraph", "Topology"]
 
 
-class Topology(Compiled):
+class Topology(Graphs):
     """Nodes 0 … N - 1, directed edges between them, and the graphs that they belong to.
 
-    Made by the class methods below. Nodes of one graph are contiguous; edges keep the order in which they came; no
-    edge joins two graphs. Equal if nodes, edges, graphs and slots are equal.
+    Made by the class methods below, which copy what they are given. Nodes of one graph are contiguous; edges keep the
+    order in which they came; no edge joins two graphs. Equal if nodes, edges, graphs and slots are equal.
 
     >>> Topology.chain([3, 1])
     Topology(num_nodes=4, num_edges=2, num_graphs=2)
     """
 
     @classmethod
+    @lasting
     def from_edge_index(
-        cls,
-        edge_index: Tensor,
-        num_nodes: int | None = None,
-        batch: Tensor | None = None,
-        *,
+        cls, edge_index: Tensor, num_nodes: int | None = None, batch: Tensor | None = None, *,
         num_graphs: int | None = None,
-    ) -> Topology:
+    ) -> Topology:  # fmt: skip
         """Build from a list of edges.
 
         Args:
@@ -54,9 +63,7 @@ class Topology(Compiled):
         >>> Topology.from_edge_index(torch.tensor([[0, 1], [1, 2]])).num_nodes
         3
         """
-        wrong = not isinstance(edge_index, Tensor) or edge_index.dtype != torch.int64 or edge_index.dim() != 2
-        if wrong or edge_index.size(0) != 2:
-            raise expected("edge_index", "int64 of shape [2, E]", edge_index)
+        check_edges(edge_index)
         if batch is not None:
             if not isinstance(batch, Tensor):
                 raise expected("batch", "int64 of shape [N]", batch)
@@ -66,14 +73,16 @@ class Topology(Compiled):
         if num_nodes is None:
             largest = int(edge_index.max()) + 1 if batch is None and edge_index.numel() else 0
             num_nodes = largest if batch is None else batch.size(0)
-        if (
-            not torch.compiler.is_compiling()
-        ):  # a traced graph has no values to look at; its operators look later
+        if not torch.compiler.is_compiling():
             check_count("num_nodes", num_nodes)
-            check_range("edge_index", edge_index, num_nodes)
+        own, matrix = checked(edge_index, num_nodes, num_nodes)
         if batch is None:
-            return cls(edge_index, num_nodes, torch.tensor([0, num_nodes], device=edge_index.device))
-        return cls(edge_index, num_nodes, graph_offsets(batch, num_nodes, num_graphs, edge_index))
+            ptr = torch.tensor([0, num_nodes], device=own.device)
+        else:
+            ptr = graph_offsets(batch, num_nodes, num_graphs, own)
+        topology = cls(own, num_nodes, ptr)
+        topology._matrix = matrix
+        return topology
 
     @classmethod
     def chain(cls, lengths: Tensor | Sequence[int]) -> Topology:
@@ -85,22 +94,34 @@ class Topology(Compiled):
         >>> Topology.chain(torch.tensor([2, 0, 3])).edge_index.tolist()
         [[0, 2, 3], [1, 3, 4]]
         """
-        lengths = integers("lengths", lengths, "[B]")
-        if bool((lengths < 0).any()):
-            raise expected("lengths", "numbers ≥ 0", Words(f"{int(lengths.min())}"))
-        ptr = offsets(lengths)
-        n, device = int(ptr[-1]), lengths.device
-        place = torch.arange(n, device=device) - torch.repeat_interleave(ptr[:-1], lengths, output_size=n)
-        inner = place > 0
-        targets = inner.nonzero()[:, 0]
-        topology = cls(torch.stack([targets - 1, targets]), n, ptr)
-        ones, perm = inner.long(), torch.arange(targets.numel(), device=device)
-        topology._in = offsets(ones), perm
-        topology._out = offsets(torch.cat([ones[1:], ones.new_zeros(min(n, 1))])), perm
-        topology._level = place
+        if not torch.compiler.is_compiling():
+            lengths = integers("lengths", lengths, "[B]")
+        device = lengths.device if isinstance(lengths, Tensor) else torch.device("cpu")
+        listed: list[int] = lengths.tolist() if isinstance(lengths, Tensor) else list(lengths)
+        if any(length < 0 for length in listed):
+            raise expected("lengths", "numbers ≥ 0", Words(f"{min(listed)}"))
+        return kept(lambda: cls._chain(listed, device))
+
+    @classmethod
+    def _chain(cls, listed: list[int], device: torch.device) -> Topology:
+        inner = [length for length in listed if length]
+        n = sum(inner)
+        e = n - len(inner)
+        ptr = offsets(torch.tensor(listed, dtype=torch.int64, device=device))
+        node, edge = torch.arange(n, device=device), torch.arange(e, device=device)
+        length = torch.tensor(inner, dtype=torch.int64, device=device)
+        number = torch.arange(len(inner), device=device)
+        chain = torch.repeat_interleave(number, length, output_size=n)
+        senders = edge + torch.repeat_interleave(number, length - 1, output_size=e)
+        topology = cls(torch.stack([senders, senders + 1]), n, ptr)
+        before = node - chain  # edges whose ends come before the node
+        in_ptr, out_ptr = torch.cat([before.new_zeros(1), before]), torch.cat([before, before.new_full((1,), e)])
+        topology._matrix = Sparse(in_ptr, senders, edge, out_ptr, senders + 1, edge)
+        topology._level = node - offsets(length)[:-1].index_select(0, chain)
         return topology
 
     @classmethod
+    @lasting
     def tree(cls, parent: Tensor | Sequence[int], slot: Tensor | Sequence[int] | None = None) -> Topology:
         """Build a tree, or several as one graph, with an edge from each node to its parent.
 
@@ -119,29 +140,18 @@ class Topology(Compiled):
         n = parent.numel()
         check_range("parent", parent, n, low=-1)
         child = (parent >= 0).nonzero()[:, 0]
-        places = None
-        if slot is not None:
-            slot = integers("slot", slot, "[N]")
-            if slot.shape != parent.shape or slot.device != parent.device:
-                raise expected("slot", f"int64 of shape [{n}] beside `parent`", slot)
-            places = slot[child]
-            if bool((places < 0).any()):
-                raise expected("slot", "numbers ≥ 0", Words(str(int(places.min()))))
-            if len(set(zip(parent[child].tolist(), places.tolist(), strict=True))) < child.numel():
-                raise expected(
-                    "slot", "another slot for each child of a parent", Words("two siblings in one")
-                )
-        topology = cls(
-            torch.stack([child, parent[child]]), n, torch.tensor([0, n], device=parent.device), places
-        )
-        level, acyclic = longest_paths(topology.matrix.ptr, topology.matrix.t_ptr, topology.matrix.t_columns)
+        places = None if slot is None else _places(slot, parent, child)
+        edges = torch.stack([child, parent[child]])
+        topology = cls(edges, n, torch.tensor([0, n], device=parent.device), places)
+        m = topology.matrix
+        level, acyclic = longest_paths(m.ptr, m.t_ptr, m.t_columns)
         if not acyclic:
-            cycle = find_cycle(level, topology.matrix.ptr, topology.matrix.columns)
-            raise expected("parent", "a tree", name_cycle(cycle))
+            raise expected("parent", "a tree", name_cycle(find_cycle(level, m.ptr, m.columns)))
         topology._level = level
         return topology
 
     @classmethod
+    @lasting
     def from_data(cls, data: Any) -> Topology:
         """Build from a PyG ``Data`` or ``Batch``.
 
@@ -152,11 +162,11 @@ class Topology(Compiled):
         >>> Topology.from_data(Data(edge_index=torch.tensor([[0], [1]]), num_nodes=3)).num_nodes
         3
         """
-        if not hasattr(data, "edge_index") or not hasattr(data, "num_nodes"):
+        if not hasattr(data, "edge_index") or not hasattr(type(data), "num_nodes"):
             raise expected("data", "a PyG Data or Batch", data)
         ready = getattr(data, "topology", None)
         if isinstance(ready, (Topology, list)):
-            made = batch(ready) if isinstance(ready, list) else ready
+            made = join(cls, ready) if isinstance(ready, list) else ready
             edges = made.num_edges if data.edge_index is None else data.edge_index.size(1)
             if made.num_nodes != data.num_nodes or made.num_edges != edges:
                 got = Words(f"{made!r} beside {data.num_nodes} nodes and {edges} edges")
@@ -166,16 +176,17 @@ class Topology(Compiled):
         if num_nodes is None:
             raise expected("data", "to know its number of nodes", data)
         if edge_index is None:
-            edge_index = torch.empty(
-                2, 0, dtype=torch.int64, device=None if members is None else members.device
-            )
+            device = None if members is None else members.device
+            edge_index = torch.empty(2, 0, dtype=torch.int64, device=device)
         ptr = getattr(data, "ptr", None)
         if isinstance(ptr, Tensor) and hasattr(data, "to_data_list") and ptr.device == edge_index.device:
-            one = cls.from_edge_index(edge_index, num_nodes)  # PyG joined it: its graphs are apart
-            return cls(one.edge_index, num_nodes, ptr)
-        return cls.from_edge_index(
-            edge_index, num_nodes, members, num_graphs=None if members is None else getattr(data, "num_graphs", None)
-        )
+            check_edges(edge_index)
+            own, matrix = checked(edge_index, num_nodes, num_nodes)
+            topology = cls(own, num_nodes, ptr.clone())  # PyG joined it: its graphs are apart
+            topology._matrix = matrix
+            return topology
+        graphs = None if members is None else getattr(data, "num_graphs", None)
+        return cls.from_edge_index(edge_index, num_nodes, members, num_graphs=graphs)
 
     @classmethod
     def from_networkx(cls, graph: Any) -> Topology:
@@ -199,155 +210,93 @@ class Topology(Compiled):
         """
         return cls.from_edge_index(*scipy_edges(adjacency))
 
-    def reverse(self) -> Topology:
-        """Return the same nodes with every edge turned round; reversing that gives this one back."""
-        if self._reverse is None:
-            turned = Topology(self._edge_index.flip(0), self._num_nodes, self._graph_ptr)
-            turned._in, turned._out, turned._members, turned._reverse = (
-                self._out,
-                self._in,
-                self._members,
-                self,
-            )
-            self._reverse = turned
-        result: Topology = self._reverse
-        return result
+    @lasting
+    def subgraph(self, nodes: Tensor) -> Subgraph:
+        """Keep some nodes and the edges between them.
 
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Topology:
-        """Return this on another device, with all that is compiled already."""
-        if torch.device(device) == self.device:
-            return self
+        Args:
+            nodes: int64 `[M]`, each at most once; renumbered in this order, in which graphs must stay contiguous.
 
-        def move(value: Any) -> Any:
-            if isinstance(value, Packed):
-                return Packed(
-                    *(v if n in ("level_ptr", "form") else move(v) for n, v in value._asdict().items())
-                )
-            if isinstance(value, Tensor):
-                return value.to(device, non_blocking=non_blocking)
-            if isinstance(value, tuple) and value and isinstance(value[0], Tensor):
-                parts = [move(v) for v in value]
-                return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-            return value
+        Returns:
+            The topology of M nodes and as many graphs as before, some of which may be empty, and which edges it kept.
 
-        moved = Topology(move(self._edge_index), self._num_nodes, move(self._graph_ptr), move(self._slot))
-        for name in ("_members", "_in", "_out", "_level", "_packed"):
-            setattr(moved, name, move(getattr(self, name)))
-        if self._reverse is not None:
-            turned = self._reverse
-            there = moved.reverse()
-            there._slot, there._level, there._packed = (
-                move(turned._slot),
-                move(turned._level),
-                move(turned._packed),
-            )
-        return moved
+        >>> kept = Topology.chain([4]).subgraph(torch.tensor([0, 1, 3]))
+        >>> kept.topology.edge_index.tolist(), kept.edges.tolist()
+        ([[0], [1]], [0])
+        """
+        nodes = integers("nodes", nodes, "[M]")
+        check_range("nodes", nodes, self.num_nodes)
+        name = self.edge_index.new_full((self.num_nodes,), -1)
+        name[nodes] = torch.arange(nodes.size(0), device=self.device)
+        if int((name >= 0).sum()) != nodes.size(0):
+            raise expected("nodes", "each node at most once", Words("one that comes twice"))
+        ptr = graph_offsets(self.batch[nodes], nodes.size(0), self.num_graphs, None)
+        ends = name[self.edge_index]
+        edges = (ends >= 0).all(0).nonzero()[:, 0]
+        slot = None if self._slot is None else self._slot[edges]
+        return Subgraph(Topology(ends[:, edges], nodes.size(0), ptr, slot), edges)
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Topology):
-            return NotImplemented
-        mine, others = (self._edge_index, self._graph_ptr), (other._edge_index, other._graph_ptr)
-        return (
-            self._num_nodes == other._num_nodes
-            and all(
-                a.shape == b.shape and a.device == b.device and torch.equal(a, b)
-                for a, b in zip(mine, others, strict=True)
-            )
-            and ((self._slot is None and other._slot is None) or torch.equal(self.slot, other.slot))
-        )
+    @lasting
+    def coarsen(self, cluster: Tensor, num_clusters: int | None = None) -> Coarser:
+        """Let clusters of nodes be the nodes of a coarser graph, joined where any of their nodes are.
 
-    def __hash__(self) -> int:
-        return hash((self._num_nodes, self.num_edges, self.num_graphs))
+        Args:
+            cluster: int64 `[N]`, the cluster of each node; a cluster lies inside one graph, and clusters are numbered
+                graph by graph.
+            num_clusters: K; by default the largest entry plus one.
 
-    def __repr__(self) -> str:
-        return (
-            f"Topology(num_nodes={self._num_nodes}, num_edges={self.num_edges}, num_graphs={self.num_graphs})"
-        )
+        Returns:
+            The topology of K nodes, the links from nodes to clusters, and the coarser edge that each edge became.
+
+        >>> coarse = Topology.chain([4]).coarsen(torch.tensor([0, 0, 1, 1]))
+        >>> coarse.topology.edge_index.tolist(), coarse.edges.tolist()
+        ([[0], [1]], [-1, 0, -1])
+        """
+        cluster = integers("cluster", cluster, "[N]")
+        same_length("cluster", cluster, self.num_nodes, "node")
+        least = int(cluster.max()) + 1 if cluster.numel() else 0
+        count = least if num_clusters is None else check_count("num_clusters", num_clusters)
+        check_range("cluster", cluster, count)
+        graph = self.batch.new_zeros(count).scatter_reduce(0, cluster, self.batch, "amax")
+        empty = torch.bincount(cluster, minlength=count) == 0
+        graph = torch.where(empty, 0, graph).cummax(0).values if bool(empty.any()) else graph
+        if not torch.equal(graph[cluster], self.batch):
+            raise expected("cluster", "clusters inside one graph, numbered graph by graph", Words("one across two"))
+        members = Links(torch.stack([torch.arange(self.num_nodes, device=self.device), cluster]), self.num_nodes, count)
+        ends = cluster[self.edge_index]
+        between = ends[0] != ends[1]
+        pairs, place = torch.unique(ends[0][between] * max(count, 1) + ends[1][between], return_inverse=True)
+        edges = self.edge_index.new_full((self.num_edges,), -1)
+        edges[between] = place
+        ptr = graph_offsets(graph, count, self.num_graphs, None)
+        made = torch.stack([pairs.div(max(count, 1), rounding_mode="floor"), pairs.remainder(max(count, 1))])
+        return Coarser(Topology(made, count, ptr), members, edges)
+
+class Subgraph(NamedTuple):
+    """Some nodes of a topology with the edges between them, and which edges those were, int64 `[E']`."""
+
+    topology: Topology
+    edges: Tensor
 
 
-def batch(topologies: Sequence[Topology]) -> Topology:
-    """Join topologies into one, side by side; what all of them have compiled is joined and not computed again.
-
-    Its number of levels is the largest of the members'. :func:`unbatch` gives the members back.
-
-    Args:
-        topologies: any number, on one device.
-
-    >>> batch([Topology.chain([2]), Topology.chain([3])])
-    Topology(num_nodes=5, num_edges=3, num_graphs=2)
+class Coarser(NamedTuple):
+    """A coarser topology, the links from the finer one's nodes to its own, and the edge that each finer edge became,
+    int64 `[E]`, -1 for one inside a cluster.
     """
-    if isinstance(topologies, Topology):
-        raise expected("topologies", "a list of them", topologies)
-    members = list(topologies)
-    for i, t in enumerate(members):
-        if not isinstance(t, Topology):
-            raise expected(f"topologies[{i}]", "a Topology", t)
-        if t.device != members[0].device:
-            raise expected(
-                f"topologies[{i}]",
-                f"a Topology on {members[0].device}, as the first is",
-                Words(str(t.device)),
-            )
-    if not members:
-        return Topology(torch.empty(2, 0, dtype=torch.int64), 0, torch.zeros(1, dtype=torch.int64))
-    device = members[0].device
-    nodes, edges, graphs = (
-        torch.tensor(counts, device=device)
-        for counts in zip(*((t._num_nodes, t.num_edges, t.num_graphs) for t in members), strict=True)
-    )
-    node_at, edge_at = offsets(nodes), offsets(edges)
 
-    def join(parts: Sequence[Tensor], shift: Tensor, counts: Tensor) -> Tensor:
-        whole = torch.cat(list(parts), -1)
-        return whole + torch.repeat_interleave(shift[:-1], counts, output_size=whole.size(-1))
-
-    def join_ptr(parts: Sequence[Tensor], shift: Tensor, counts: Tensor) -> Tensor:
-        return torch.cat([join([p[:-1] for p in parts], shift, counts), shift[-1:]])
-
-    edge_index = join([t._edge_index for t in members], node_at, edges)
-    slot = torch.cat([t.slot for t in members]) if any(t._slot is not None for t in members) else None
-    whole = Topology(
-        edge_index,
-        sum(t._num_nodes for t in members),
-        join_ptr([t._graph_ptr for t in members], node_at, graphs),
-        slot,
-    )
-    whole._members = graphs
-    for side in ("_in", "_out"):
-        parts = [getattr(t, side) for t in members]
-        if all(part is not None for part in parts):
-            joined = (
-                join_ptr([p[0] for p in parts], edge_at, nodes),
-                join([p[1] for p in parts], edge_at, edges),
-            )
-            setattr(whole, side, joined)
-    if all(t._level is not None for t in members):
-        whole._level = torch.cat([t.level for t in members])
-    turned = [t._reverse for t in members]
-    if all(t is not None and t._level is not None for t in turned):
-        whole.reverse()._level = torch.cat([t.level for t in turned if t is not None])
-    return whole
+    topology: Topology
+    members: Links
+    edges: Tensor
 
 
-def unbatch(topology: Topology) -> list[Topology]:
-    """Take a topology apart: into what :func:`batch` joined, otherwise into its graphs.
-
-    >>> unbatch(Topology.chain([2, 3]))
-    [Topology(num_nodes=2, num_edges=1, num_graphs=1), Topology(num_nodes=3, num_edges=2, num_graphs=1)]
-    """
-    if not isinstance(topology, Topology):
-        raise expected("topology", "a Topology", topology)
-    graph_ptr = topology._graph_ptr
-    graphs = torch.ones_like(graph_ptr[1:]) if topology._members is None else topology._members
-    graph_at = offsets(graphs)
-    node_at = graph_ptr[graph_at]
-    owner = torch.repeat_interleave(torch.arange(graphs.numel(), device=topology.device), node_at.diff())
-    ptr, perm = csr(owner[topology._edge_index[0]], graphs.numel())
-    g, n, e = graph_at.tolist(), node_at.tolist(), ptr.tolist()
-    members = []
-    for i in range(len(g) - 1):
-        edges = perm[e[i] : e[i + 1]]
-        slot = None if topology._slot is None else topology._slot[edges]
-        own = graph_ptr[g[i] : g[i + 1] + 1] - n[i]
-        members.append(Topology(topology._edge_index[:, edges] - n[i], n[i + 1] - n[i], own, slot))
-    return members
+def _places(slot: Any, parent: Tensor, child: Tensor) -> Tensor:
+    """Return the slots of the children, checked."""
+    slot = integers("slot", slot, "[N]")
+    if slot.shape != parent.shape or slot.device != parent.device:
+        raise expected("slot", f"int64 of shape [{parent.numel()}] beside `parent`", slot)
+    places: Tensor = slot[child]
+    if bool((places < 0).any()):
+        raise expected("slot", "numbers ≥ 0", Words(str(int(places.min()))))
+    if torch.unique(torch.stack([parent[child], places]), dim=1).size(1) < child.numel():
+        raise expected("slot", "another slot for each child of a parent", Words("two siblings in one"))
+    return places

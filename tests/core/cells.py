@@ -79,7 +79,7 @@ def blend_step(w: Any) -> Step:
 
     def message(s: Sent, p: Tensor) -> State:
         h, g = s.state
-        if w.message is gs.COPY or (w.message is gs.SCALE and s.edge is None):
+        if w.message is gs.COPY or s.edge is None:  # a state that is given comes by no edge
             return h, g
         if w.message is gs.SCALE:
             return s.edge * h, s.edge * g
@@ -129,3 +129,15 @@ def made(kind: Kind, input_size: int = 3, hidden_size: int = 4, dtype: torch.dty
 def random_state(cell: Any, rows: int, dtype: torch.dtype = torch.float64) -> State:
     """Initial states that want gradients."""
     return tuple(torch.randn(rows, size, dtype=dtype, requires_grad=True) for size in cell.state_sizes)
+
+
+def placed(cell: Any, topology: gs.Topology, state: State | None) -> State | None:
+    """States with a row a node as a sweep takes them: in the first slot of nodes without predecessors."""
+    if state is None:
+        return None
+    if cell.merge != "slots":
+        return tuple(s[:, None] for s in state)
+    bare = (topology.in_degree == 0)[:, None, None]
+    return tuple(
+        torch.cat([s[:, None] * bare, s.new_zeros(s.size(0), cell.slots - 1, s.size(1))], 1) for s in state
+    )

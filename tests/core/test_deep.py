@@ -4,9 +4,10 @@ import pytest
 import torch
 
 import graphseq as gs
-from graphseq.nn import ChildSumTreeLSTMCell, ElmanCell, GRUCell, NaryTreeLSTMCell, Recurrent
+from graphseq.nn import ChildSumTreeLSTMCell, ElmanCell, GRUCell, NaryTreeLSTMCell
 from tests.core.cells import Blend
 from tests.oracles import tensors
+from tests.tiers import Recurrent
 
 DEPTH = 50_000
 

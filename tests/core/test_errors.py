@@ -5,8 +5,9 @@ import torch
 
 import graphseq as gs
 from graphseq import GraphError, core
-from graphseq.nn import ChildSumTreeLSTMCell, GRUCell, LSTMCell, NaryTreeLSTMCell, Recurrent
+from graphseq.nn import ChildSumTreeLSTMCell, GRUCell, LSTMCell, NaryTreeLSTMCell
 from tests.core.cells import Blend
+from tests.tiers import Recurrent
 
 T = gs.Topology.chain([3, 1])
 X = torch.zeros(4, 3)
@@ -58,7 +59,7 @@ def test_devices():
     with pytest.raises(GraphError, match=r"`x`: expected float32 on meta, as the layer's weight is"):
         Recurrent(GRUCell(3, 5, device="meta"))(X, T)
     with pytest.raises(GraphError, match=r"`state\[0\]`: expected float32 on cpu, as `x` is, got float32 on meta"):
-        LAYER(X, T, torch.zeros(4, 5, device="meta"))
+        LAYER(X, T, torch.zeros(2, 5, device="meta"))
 
 
 def test_devices_of_what_belongs_to_edges_and_nodes():
@@ -68,13 +69,12 @@ def test_devices_of_what_belongs_to_edges_and_nodes():
         LAYER(X[:1], T, nodes=torch.zeros(1, dtype=torch.int64, device="meta"))
 
 
-@pytest.mark.parametrize("schedule", [gs.Sweep(), gs.Rounds(1)])
 @pytest.mark.parametrize(
     ("state", "message"),
     [
         (torch.zeros(4, 2), r"`state\[0\]`: expected a tensor of width 3, got float32 of shape \[4, 2\]"),
-        (torch.zeros(3, 3), r"`state\[0\]`: expected 4 or 2 rows, one for each node or graph"),
-        (torch.zeros(3), r"`state\[0\]`: expected 4 or 2 rows"),
+        (torch.zeros(3, 3), r"`state\[0\]`: expected shape \[{rows}, .*3\], one"),
+        (torch.zeros(3), r"`state\[0\]`: expected shape \[{rows}, .*3\], one"),
         (torch.zeros(1, 4, 3), r"`state\[0\]`"),
         (torch.zeros(4, 3).double(), r"`state\[0\]`: expected float32 on cpu, as `x` is, got float64"),
         ((torch.zeros(4, 3), torch.zeros(4, 3)), "`state`: expected 1 tensors, got 2"),
@@ -83,13 +83,19 @@ def test_devices_of_what_belongs_to_edges_and_nodes():
         ([[0.0] * 3] * 4, "`state"),
     ],
 )
-def test_states(state, message, schedule):
-    with pytest.raises(GraphError, match=message):
-        Recurrent(GRUCell(3, 3), schedule)(X, T, state)
+def test_states(state, message):
+    for schedule, rows in ((gs.Sweep(), 2), (gs.Rounds(1), 4)):
+        with pytest.raises(GraphError, match=message.replace("{rows}", str(rows))):
+            Recurrent(GRUCell(3, 3), schedule)(X, T, state)
+
+
+def test_states_of_a_sweep_with_a_row_a_node():
+    with pytest.raises(GraphError, match=r"expected shape \[2, 3\], one row a graph, or \[4, 1, 3\], one a node and"):
+        Recurrent(GRUCell(3, 3))(X, T, torch.zeros(4, 3))
 
 
 def test_states_of_an_lstm():
-    layer, h = Recurrent(LSTMCell(3, 5)), torch.zeros(4, 5)
+    layer, h = Recurrent(LSTMCell(3, 5)), torch.zeros(2, 5)
     with pytest.raises(GraphError, match="`state`: expected 2 tensors, got 1"):
         layer(X, T, h)
     with pytest.raises(GraphError, match=r"`state\[1\]`: expected a tensor of width 5"):
@@ -112,7 +118,7 @@ def test_features_of_edges(edge_attr, message):
             layer(X, T, edge_attr=edge_attr)
 
 
-@pytest.mark.parametrize("edge_attr", [torch.zeros(2, 1), torch.zeros(2, 3), torch.zeros(3)])
+@pytest.mark.parametrize("edge_attr", [torch.zeros(2, 2), torch.zeros(2, 1, 1), torch.zeros(3), None])
 def test_weights_of_edges_of_another_shape(edge_attr):
     with pytest.raises(GraphError, match="`edge_attr`"):
         core.aggregate(T, (X,), message=gs.SCALE, edge_attr=edge_attr)
@@ -174,7 +180,7 @@ def test_parts_of_another_kind():
             Recurrent(GRUCell(3, 5), schedule)
 
 
-@pytest.mark.parametrize("merge", ["average", "min", None])
+@pytest.mark.parametrize("merge", ["average", "minimum", None])
 def test_an_unknown_merge(merge):
     """A word that stands for no merge is not taken for a sum."""
     cell = GRUCell(3, 3)
@@ -206,9 +212,12 @@ def test_a_cell_whose_update_returns_something_else(new):
 
 def test_a_cell_that_says_too_little():
     class Silent(gs.Cell):
-        pass
+        def update(self, p, state):
+            return state
 
     with pytest.raises(GraphError, match="`cell`: expected state_sizes"):
         Recurrent(Silent())
     with pytest.raises(GraphError, match="`reverse`: expected True or False"):
         gs.Sweep(reverse="False")
+    with pytest.raises(TypeError, match="abstract"):
+        gs.Cell()

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import graphseq as gs
-from graphseq.nn import Recurrent
-from tests.core.cells import BUILT_IN, WRITTEN, edge_features, made, random_state
+from tests.core.cells import BUILT_IN, WRITTEN, edge_features, made, placed, random_state
 from tests.oracles import assert_agree, leaf, tensors
 from tests.strategies import examples, graphs, structure_for
+from tests.tiers import Recurrent
 
 KINDS = [k for k in BUILT_IN if "no" not in k.name] + WRITTEN
 each = pytest.mark.parametrize("kind", KINDS, ids=repr)
@@ -33,12 +33,16 @@ def test_batched_equals_separate_in_a_sweep(kind, fast):
         cell, whole = made(kind), gs.batch(members)
         x, edge_attr, state = leaf(whole.num_nodes, 3), edge_features(kind, whole), random_state(cell, whole.num_nodes)
         layer = Recurrent(cell, gs.Sweep(reverse=reverse), fast=fast)
-        out = tensors(layer(x, whole, state, edge_attr=edge_attr))
+
+        def at(t, state):
+            return placed(cell, t.reverse() if reverse else t, state)
+
+        out = tensors(layer(x, whole, at(whole, state), edge_attr=edge_attr))
         parts, v, e = [], 0, 0
         for t in members:
             nodes, edges = slice(v, v + t.num_nodes), slice(e, e + t.num_edges)
             own = None if edge_attr is None else edge_attr[edges]
-            parts.append(tensors(layer(x[nodes], t, tuple(s[nodes] for s in state), edge_attr=own)))
+            parts.append(tensors(layer(x[nodes], t, at(t, tuple(s[nodes] for s in state)), edge_attr=own)))
             v, e = nodes.stop, edges.stop
         wanted = [torch.cat(rows) for rows in zip(*parts, strict=True)] if parts else [o.detach() for o in out]
         assert_agree(out, wanted, [x, edge_attr, *state, *cell.parameters()])
@@ -66,8 +70,9 @@ def test_renumbering_nodes_permutes_the_states(kind):
         cell, x = made(kind), leaf(t.num_nodes, 3)
         edge_attr, state = edge_features(kind, t), random_state(cell, t.num_nodes)
         layer = Recurrent(cell)
-        out = tensors(layer(x, t, state, edge_attr=edge_attr))
-        other = layer(x[order], renumbered(t, order), tuple(s[order] for s in state), edge_attr=edge_attr)
+        out = tensors(layer(x, t, placed(cell, t, state), edge_attr=edge_attr))
+        other_t = renumbered(t, order)
+        other = layer(x[order], other_t, placed(cell, other_t, tuple(s[order] for s in state)), edge_attr=edge_attr)
         assert_agree(other, [o[order] for o in out], [x, edge_attr, *state, *cell.parameters()])
 
     check()

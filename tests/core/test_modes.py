@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import graphseq as gs
-from graphseq.nn import Recurrent
-from tests.core.cells import BUILT_IN, WRITTEN, edge_features, made, random_state
+from tests.core.cells import BUILT_IN, WRITTEN, edge_features, made, placed, random_state
 from tests.oracles import assert_agree, assert_close, gradients, leaf, tensors
+from tests.tiers import Recurrent
 
 KINDS = [k for k in BUILT_IN if "no" not in k.name] + WRITTEN[::3] + WRITTEN[-3:]
 each = pytest.mark.parametrize("kind", KINDS, ids=repr)
@@ -32,9 +32,9 @@ def test_autocast(kind, fast, started):
         layer = Recurrent(cell, fast=fast)
         state = random_state(cell, t.num_nodes, torch.float32) if started else None
         with torch.autocast("cpu", torch.bfloat16):
-            low = tensors(layer(x, t, state, edge_attr=edge_attr))
+            low = tensors(layer(x, t, placed(cell, t, state), edge_attr=edge_attr))
         leaves = [x, edge_attr, *(state or ()), *cell.parameters()]
-        assert_agree([o.float() for o in low], layer(x, t, state, edge_attr=edge_attr), leaves, 0.15)
+        assert_agree([o.float() for o in low], layer(x, t, placed(cell, t, state), edge_attr=edge_attr), leaves, 0.15)
 
 
 @tiers
@@ -44,11 +44,11 @@ def test_autocast_around_the_backward_pass_too(kind, fast):
         cell, x = made(kind, dtype=torch.float32), leaf(t.num_nodes, 3, dtype=torch.float32)
         edge_attr, state = edge_features(kind, t, torch.float32), random_state(cell, t.num_nodes, torch.float32)
         for start in (None, state):
-            out = tensors(Recurrent(cell, fast=fast)(x, t, start, edge_attr=edge_attr))
+            out = tensors(Recurrent(cell, fast=fast)(x, t, placed(cell, t, start), edge_attr=edge_attr))
             leaves, ones = [x, *(start or ()), *cell.parameters()], [torch.ones_like(o) for o in out]
             wanted = gradients(out, leaves, ones)
             with torch.autocast("cpu", torch.bfloat16):
-                low = tensors(Recurrent(cell, fast=fast)(x, t, start, edge_attr=edge_attr))
+                low = tensors(Recurrent(cell, fast=fast)(x, t, placed(cell, t, start), edge_attr=edge_attr))
                 found = gradients(low, leaves, [one.to(o.dtype) for one, o in zip(ones, low, strict=True)])
             for a, b in zip(found, wanted, strict=True):
                 assert_close(a, b, 0.15)
@@ -62,8 +62,8 @@ def test_autocast_of_inputs_and_states_of_several_dtypes(kind, dtypes, fast):
     t, cell = structures_of(kind)[-1], made(kind, dtype=torch.float32)
     x, state = leaf(t.num_nodes, 3, dtype=dtypes[0]), random_state(cell, t.num_nodes, dtypes[1])
     with torch.autocast("cpu", torch.bfloat16):
-        low = tensors(Recurrent(cell, fast=fast)(x, t, state))
-    wanted = Recurrent(cell, fast=fast)(x.float(), t, tuple(s.float() for s in state))
+        low = tensors(Recurrent(cell, fast=fast)(x, t, placed(cell, t, state)))
+    wanted = Recurrent(cell, fast=fast)(x.float(), t, placed(cell, t, tuple(s.float() for s in state)))
     assert_agree([o.float() for o in low], wanted, [x, *state, *cell.parameters()], 0.15)
 
 
@@ -147,7 +147,7 @@ def test_nothing_of_the_callers_is_written_on_and_backward_runs_twice(kind, fast
         for dtype in (torch.float32, torch.float64):
             cell, x = made(kind, dtype=dtype), leaf(t.num_nodes, 3, dtype=dtype)
             edge_attr, state = edge_features(kind, t, dtype), random_state(cell, t.num_nodes, dtype)
-            out = tensors(Recurrent(cell, fast=fast)(x, t, state, edge_attr=edge_attr))
+            out = tensors(Recurrent(cell, fast=fast)(x, t, placed(cell, t, state), edge_attr=edge_attr))
             leaves = [v for v in (x, edge_attr, *state, *cell.parameters()) if v is not None]
             seeds = [torch.randn_like(o) for o in out]
             kept = [*leaves, *out, *seeds, t.edge_index]

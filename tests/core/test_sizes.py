@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import graphseq as gs
-from graphseq.nn import Recurrent
-from tests.core.cells import BUILT_IN, WRITTEN, edge_features, made, random_state
+from tests.core.cells import BUILT_IN, WRITTEN, edge_features, made, placed, random_state
 from tests.oracles import leaf, tensors
+from tests.tiers import Recurrent
 
 NONE = torch.empty(2, 0, dtype=torch.int64)
 SMALL = {
@@ -51,7 +51,8 @@ def test_a_sweep(kind, t):
         cell, x = made(kind, dtype=dtype), leaf(t.num_nodes, 3, dtype=dtype)
         state = random_state(cell, t.num_nodes, dtype) if started else None
         layer = Recurrent(cell, gs.Sweep(reverse=reverse), fast=fast)
-        check(layer, x, t, state, edge_features(kind, t, dtype))
+        turned = t.reverse() if reverse else t
+        check(layer, x, t, placed(cell, turned, state), edge_features(kind, t, dtype))
 
 
 @small

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 import graphseq as gs
-from graphseq.nn import GRUCell, Recurrent
-from tests.core.cells import WRITTEN, edge_features, made, random_state
+from graphseq.nn import GRUCell
+from tests.core.cells import WRITTEN, edge_features, made, placed, random_state
 from tests.oracles import Sent, assert_agree, assert_close, gradients, leaf, recursion, tensors
 from tests.strategies import chains, examples, structure_for
+from tests.tiers import Recurrent
 
 each = pytest.mark.parametrize("kind", WRITTEN, ids=repr)
 TREE = gs.Topology.tree([4, 4, 3, 5, 5, -1], slot=[1, 0, 1, 0, 1, 0])
@@ -41,7 +42,7 @@ def test_it_equals_recursion(kind):
             kind.step(cell), x, turned.edge_index, cell.state_sizes, slot=slot, edge_attr=edge_attr, state=state
         )
         leaves = [x, edge_attr, *(state or ()), *cell.parameters()]
-        assert_agree(layer(x, t, state, edge_attr=edge_attr), wanted, leaves)
+        assert_agree(layer(x, t, placed(cell, turned, state), edge_attr=edge_attr), wanted, leaves)
 
     check()
 
@@ -67,7 +68,8 @@ def test_derivatives_of_both_orders(kind):
         def call(x, h, g, *rest, t=t, cell=cell, names=names):
             edge = rest[len(names)] if len(rest) > len(names) else None
             weights = {f"cell.{name}": w for name, w in zip(names, rest, strict=False)}
-            return torch.func.functional_call(Recurrent(cell), weights, (x, t, (h, g)), {"edge_attr": edge})
+            given = x, t, placed(cell, t, (h, g))
+            return torch.func.functional_call(Recurrent(cell), weights, given, {"edge_attr": edge})
 
         assert torch.autograd.gradcheck(call, given, fast_mode=True)
         assert torch.autograd.gradgradcheck(call, given, fast_mode=True)
@@ -78,7 +80,7 @@ def test_gradients_that_can_be_differentiated_are_the_same_gradients(kind):
     for t in structures_of(kind):
         cell, x, edge_attr = made(kind), leaf(t.num_nodes, 3), edge_features(kind, t)
         state = random_state(cell, t.num_nodes)
-        out = tensors(Recurrent(cell)(x, t, state, edge_attr=edge_attr))
+        out = tensors(Recurrent(cell)(x, t, placed(cell, t, state), edge_attr=edge_attr))
         leaves = [x, *state, *cell.parameters(), *([] if edge_attr is None else [edge_attr])]
         seeds = [torch.randn_like(o) for o in out]
         first = gradients(out, leaves, seeds)

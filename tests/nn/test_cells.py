@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 import graphseq as gs
-from graphseq.nn import ChildSumTreeLSTMCell, ElmanCell, GRUCell, LSTMCell, NaryTreeLSTMCell, Recurrent
-from tests.core.cells import BUILT_IN, made, random_state
+from graphseq.nn import ChildSumTreeLSTMCell, ElmanCell, GRUCell, LSTMCell, NaryTreeLSTMCell
+from tests.core.cells import BUILT_IN, made, placed, random_state
 from tests.oracles import Sent, assert_agree, assert_close, gradients, leaf, sweep_oracle, tensors
 from tests.strategies import examples, structure_for
+from tests.tiers import Recurrent
 
 each = pytest.mark.parametrize("kind", BUILT_IN, ids=repr)
 both = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -71,7 +72,7 @@ def test_a_sweep_equals_recursion(kind):
         state = random_state(cell, t.num_nodes) if started else None
         wanted = sweep_oracle(kind.step(cell), cell, x, turned, state)
         leaves = [x, *(state or ()), *cell.parameters()]
-        assert_agree(Recurrent(cell, gs.Sweep(reverse=reverse))(x, t, state), wanted, leaves)
+        assert_agree(Recurrent(cell, gs.Sweep(reverse=reverse))(x, t, placed(cell, turned, state)), wanted, leaves)
 
     check()
 
@@ -85,7 +86,8 @@ def test_the_fast_tier_equals_the_generic_tier(kind, dtype):
         cell, x = made(kind, dtype=dtype), leaf(t.num_nodes, 3, dtype=dtype)
         state = random_state(cell, t.num_nodes, dtype) if started else None
         leaves = [x, *(state or ()), *cell.parameters()]
-        assert_agree(Recurrent(cell)(x, t, state), Recurrent(cell, fast=False)(x, t, state), leaves)
+        start = placed(cell, t, state)
+        assert_agree(Recurrent(cell)(x, t, start), Recurrent(cell, fast=False)(x, t, start), leaves)
 
     check()
 
@@ -106,7 +108,8 @@ def test_derivatives_of_a_sweep(kind):
 
             def call(x, *rest, fast=fast, started=started):
                 weights = {f"cell.{n}": w for n, w in zip(names, rest[started:], strict=True)}
-                return torch.func.functional_call(Recurrent(cell, fast=fast), weights, (x, t, rest[:started] or None))
+                start = placed(cell, t, rest[:started] or None)
+                return torch.func.functional_call(Recurrent(cell, fast=fast), weights, (x, t, start))
 
             given = [leaf(t.num_nodes, 2), *state[:started], *cell.parameters()]
             assert torch.autograd.gradcheck(call, given, fast_mode=True)

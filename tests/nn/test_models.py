@@ -52,14 +52,14 @@ def test_readout_of_bad_input():
 @examples(15)
 def test_a_child_sum_layer_equals_recursion(t):
     layer, x = TreeLSTM(3, 4).double(), leaf(t.num_nodes, 3)
-    assert_agree(layer(x, t), sweep_oracle(child_sum(layer), layer, x, t), [x, *layer.parameters()])
+    assert_agree(layer(x, t), sweep_oracle(child_sum(layer), layer.cell, x, t), [x, *layer.parameters()])
 
 
 @given(t=slotted_trees(3))
 @examples(15)
 def test_an_nary_layer_equals_recursion(t):
     layer, x = TreeLSTM(3, 4, kind="nary", arity=3).double(), leaf(t.num_nodes, 3)
-    assert_agree(layer(x, t), sweep_oracle(nary(layer), layer, x, t), [x, *layer.parameters()])
+    assert_agree(layer(x, t), sweep_oracle(nary(layer.cell), layer.cell, x, t), [x, *layer.parameters()])
 
 
 @pytest.mark.parametrize("kind", ["child-sum", "nary"])

@@ -8,9 +8,10 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 import graphseq as gs
-from graphseq.nn import ChildSumTreeLSTMCell, ElmanCell, GRUCell, LSTMCell, NaryTreeLSTMCell, Recurrent
+from graphseq.nn import ChildSumTreeLSTMCell, ElmanCell, GRUCell, LSTMCell, NaryTreeLSTMCell
 from tests.oracles import assert_agree, assert_close, copy_weights, leaf, tensors
 from tests.strategies import examples, trees
+from tests.tiers import Recurrent
 
 TWINS = [
     (ElmanCell, nn.RNN, {}),
@@ -141,24 +142,27 @@ def test_one_initial_state_a_graph(fast):
     lengths = [2, 0, 3, 1]
     t, cell = gs.Topology.chain(lengths), LSTMCell(3, 4).double()
     x, state = leaf(6, 3), (leaf(4, 4), leaf(4, 4))
-    wanted = Recurrent(cell, fast=fast)(x, t, tuple(s[t.batch] for s in state))
+    wanted = Recurrent(cell, fast=fast)(x, t, tuple(s[t.batch][:, None] for s in state))
     assert_agree(Recurrent(cell, fast=fast)(x, t, state), wanted, [x, *state])
 
 
-def test_as_many_graphs_as_nodes():
-    """Rows are graphs' or nodes'; where there are as many of both, they are the same only if they lie alike."""
-    x, state = leaf(2, 3), leaf(2, 4)
+@pytest.mark.parametrize("lengths", [[2, 0], [0, 2]])
+def test_as_many_graphs_as_nodes(lengths):
+    """A row a graph has two dimensions, a row a node three, so that the two are never taken for each other."""
+    x, state, t = leaf(2, 3), leaf(2, 4), gs.Topology.chain(lengths)
     cell = GRUCell(3, 4).double()
-    first = Recurrent(cell)(x, gs.Topology.chain([2, 0]), state)
-    assert_agree(first, Recurrent(cell)(x, gs.Topology.chain([2]), state[:1]), [x, state])
+    own = state[lengths.index(2)][None]
+    wanted = Recurrent(cell)(x, gs.Topology.chain([2]), own)
+    assert_agree(Recurrent(cell)(x, t, state), wanted, [x, state])
+    nodes = leaf(2, 4)
+    wanted = Recurrent(cell)(x, gs.Topology.chain([2]), nodes[:1])
+    assert_agree(Recurrent(cell)(x, t, nodes[:, None]), wanted, [x, nodes])
 
 
 def test_states_of_which_one_has_a_row_a_node_and_one_a_row_a_graph():
     t, cell = gs.Topology.chain([2, 3]), LSTMCell(3, 4).double()
-    x, h, c = leaf(5, 3), leaf(5, 4), leaf(2, 4)
-    wanted = Recurrent(cell)(x, t, (h, c[t.batch]))
-    assert_agree(Recurrent(cell)(x, t, (h, c)), wanted, [x, h, c])
-    assert_agree(Recurrent(cell)(x, t, (h[:2], c[t.batch])), Recurrent(cell)(x, t, (h[:2], c)), [x, h, c])
+    with pytest.raises(gs.GraphError, match=r"`state\[1\]`: expected shape \[2, 4\], one row a graph"):
+        Recurrent(cell)(leaf(5, 3), t, (leaf(2, 4), leaf(5, 1, 4)))
 
 
 @tiers

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphseq.ops.csr import csr
-from graphseq.ops.spmm import Sparse, edge_dots, spmm
+from graphseq.ops.spmm import edge_dots, spmm
 from tests.oracles import adjacency, assert_agree, assert_close, leaf
 from tests.strategies import any_graph, examples
 
@@ -15,8 +15,7 @@ DTYPES = [torch.float32, torch.float64, torch.bfloat16]
 
 def rectangle(rows, columns, r, c):
     """The pattern of an R by C matrix whose edges are (rows[e], columns[e])."""
-    (ptr, perm), (t_ptr, t_perm) = csr(rows, r), csr(columns, c)
-    return Sparse(ptr, columns[perm], perm, t_ptr, rows[t_perm], t_perm)
+    return csr(torch.stack([columns, rows]), c, r)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

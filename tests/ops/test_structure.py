@@ -15,25 +15,33 @@ TREE = Topology.tree([2, 2, 4, 4, -1])
 def arguments(t):
     m = t.matrix
     return {
-        "csr": (t.edge_index[1].contiguous(), t.num_nodes),
+        "csr": (t.edge_index, t.num_nodes, t.num_nodes),
         "levels": (m.ptr, m.columns, m.t_ptr, m.t_columns),
         "pack": (t.level, t.graph_ptr, m.ptr, m.columns, m.edge),
     }
 
 
-@given(st.lists(st.integers(0, 5), max_size=12), st.integers(6, 8))
-def test_csr_is_a_stable_sort(index, size):
-    given = torch.tensor(index, dtype=torch.int64)
-    ptr, perm = csr(given, size)
-    assert torch.equal(perm, torch.argsort(given, stable=True))
-    assert ptr.diff().tolist() == [index.count(v) for v in range(size)]
-    assert ptr[0] == 0
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5)), max_size=12), st.integers(6, 8))
+def test_csr_is_a_stable_sort_by_both_ends(pairs, size):
+    edges = torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2).t()
+    m = csr(edges, 5, size)
+    for ptr, other, edge, end, count in ((*m[:3], 1, size), (*m[3:], 0, 5)):
+        assert torch.equal(edge, torch.argsort(edges[end], stable=True))
+        assert torch.equal(other, edges[1 - end][edge])
+        assert ptr.diff().tolist() == [edges[end].tolist().count(v) for v in range(count)]
+        assert ptr[0] == 0
 
 
-@pytest.mark.parametrize(("index", "wrong"), [([0, 3, 1], "node 3 at edge 1"), ([0, 1, -1], "node -1 at edge 2")])
-def test_csr_of_rows_out_of_range(index, wrong):
-    with pytest.raises(GraphError, match=f"`edge_index`: expected nodes from 0 to 2, got {wrong}"):
-        csr(torch.tensor(index), 3)
+@pytest.mark.parametrize(
+    ("edges", "wrong"),
+    [
+        ([[0, 1, 1], [0, 3, 1]], "numbers from 0 to 2, got 3 at edge 1"),
+        ([[0, 1, -1], [0, 1, 2]], "numbers from 0 to 1, got -1 at edge 2"),
+    ],
+)
+def test_csr_of_ends_out_of_range(edges, wrong):
+    with pytest.raises(GraphError, match=f"`edge_index`: expected {wrong}"):
+        csr(torch.tensor(edges), 2, 3)
 
 
 @pytest.mark.parametrize("t", [TREE, Topology.chain([3, 0, 1]), Topology.chain([]), Topology.tree([-1])])

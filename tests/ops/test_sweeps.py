@@ -1,12 +1,11 @@
-"""The level-scan operators, apart from cells: registration, derivatives of both orders, CPU kernels.
+"""The operators behind lowerings, apart from cells: registration, derivatives of both orders, CPU kernels.
 
-In float32 they run on compiled kernels, in float64 on PyTorch's operations; what either computes is held to the
-papers' equations in the tests of the cells.
+In float32 they run on compiled kernels, in float64 by the cells' equations; what those compute is held to the papers in
+the tests of the cells.
 """
 
 import math
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -15,11 +14,10 @@ from hypothesis import given
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from graphseq import Topology
-from graphseq.core import packed_structure
-from graphseq.ops.childsum import childsum_sweep
-from graphseq.ops.elman import elman_sweep
-from graphseq.ops.gru import gru_sweep
-from graphseq.ops.lstm import lstm_sweep
+from graphseq.nn.lowerings.childsum import SWEEP as childsum_sweep
+from graphseq.nn.lowerings.elman import SWEEPS as ELMAN
+from graphseq.nn.lowerings.gru import SWEEP as gru_sweep
+from graphseq.nn.lowerings.lstm import SWEEP as lstm
 from tests.oracles import State, assert_agree, assert_close, gradients, tensors
 from tests.strategies import examples, structure_for
 
@@ -33,14 +31,14 @@ class Case(NamedTuple):
     slots: int = 1
 
 
-def elman_relu_sweep(*given: Any) -> torch.Tensor:
-    return elman_sweep(*given, relu=True)
+def lstm_sweep(p: Any, *given: Any) -> State:
+    return lstm(p, None, *given)
 
 
 CASES = [
-    Case("elman_tanh", elman_sweep, lambda n, m, h: [(n, h), (h, h), (m, h)]),
-    Case("elman_tanh without h0", elman_sweep, lambda n, m, h: [(n, h), (h, h), None]),
-    Case("elman_relu", elman_relu_sweep, lambda n, m, h: [(n, h), (h, h), (m, h)]),
+    Case("elman_tanh", ELMAN[False], lambda n, m, h: [(n, h), (h, h), (m, h)]),
+    Case("elman_tanh without h0", ELMAN[False], lambda n, m, h: [(n, h), (h, h), None]),
+    Case("elman_relu", ELMAN[True], lambda n, m, h: [(n, h), (h, h), (m, h)]),
     Case("gru", gru_sweep, lambda n, m, h: [(n, 3 * h), (3 * h, h), (3 * h,), (m, h)]),
     Case("gru without h0", gru_sweep, lambda n, m, h: [(n, 3 * h), (3 * h, h), (3 * h,), None]),
     Case("lstm", lstm_sweep, lambda n, m, h: [(n, 4 * h), (4 * h, h), (m, h), (m, h)]),
@@ -67,8 +65,8 @@ def inputs(case: Case, t: Topology, dtype: torch.dtype = torch.float64, hidden: 
 
 
 def run(case: Case, t: Topology, given: list[torch.Tensor | None]) -> State:
-    merge = SimpleNamespace(merge="sum" if case.slots == 1 else "slots", slots=case.slots)
-    return tensors(case.call(*given, packed_structure(merge, t)))
+    slot = None if case.slots == 1 else t.slot[t.packed.edges]
+    return tensors(case.call(*given, t.packed.structure(slot)))
 
 
 def present(given: list[torch.Tensor | None]) -> list[torch.Tensor]:

@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 from graphseq import Topology, batch, unbatch
 from tests.strategies import acyclic, any_graph, chains, dags, examples, forests, grouped, slotted_trees
 
-SIDES = ("_in", "_out")
-
 
 def fresh(t):
     """The same topology with nothing compiled but its slots."""
@@ -25,8 +23,6 @@ def compiled(t):
 
 def same_compiled(a, b):
     assert a == b
-    for side in ("by_receiver", "by_sender"):
-        assert all(torch.equal(x, y) for x, y in zip(getattr(a, side), getattr(b, side), strict=True))
     assert all(torch.equal(x, y) for x, y in zip(a.matrix, b.matrix, strict=True))
     for x, y in ((a, b), (a.reverse(), b.reverse())):
         assert x.is_acyclic == y.is_acyclic
@@ -83,8 +79,6 @@ def test_parts_that_are_joined_equal_parts_that_are_computed(members, all_compil
 def test_parts_of_compiled_members_are_joined(monkeypatch):
     members = [compiled(t) for t in (Topology.tree([2, 2, -1]), Topology.chain([3, 0]), Topology.tree([-1]))]
     whole = batch(members)
-    assert whole._in is not None
-    assert whole._out is not None
     assert whole._level is not None
     assert whole._reverse._level is not None
     assert batch([*members, Topology.from_edge_index(torch.tensor([[0], [1]]))])._level is None
@@ -92,7 +86,7 @@ def test_parts_of_compiled_members_are_joined(monkeypatch):
     def never(*given):
         raise AssertionError("levels were computed again")
 
-    monkeypatch.setattr("graphseq.topology.compiled.levels", never)
+    monkeypatch.setattr("graphseq.topology.graphs.levels", never)
     assert (whole.num_levels, whole.reverse().num_levels) == (3, 3)
 
 

@@ -32,7 +32,8 @@ def test_degrees_and_roots(t):
 
 @given(any_graph())
 def test_edges_grouped_by_their_ends_keep_their_order(t):
-    for (ptr, perm), end in ((t.by_sender, 0), (t.by_receiver, 1)):
+    m = t.matrix
+    for ptr, perm, end in ((m.t_ptr, m.t_edge, 0), (m.ptr, m.edge, 1)):
         ends = t.edge_index[end].tolist()
         groups = [perm[ptr[v] : ptr[v + 1]].tolist() for v in range(t.num_nodes)]
         assert groups == [[e for e, u in enumerate(ends) if u == v] for v in range(t.num_nodes)]
@@ -140,7 +141,7 @@ def test_chains_in_any_order_and_reversed_are_aligned(t):
 
 def test_what_is_compiled_is_kept():
     t = Topology.from_edge_index(torch.tensor([[0, 1, 0], [1, 2, 2]]))
-    for name in ("batch", "by_receiver", "by_sender", "matrix", "level", "packed", "roots", "slot"):
+    for name in ("batch", "members", "matrix", "level", "packed", "roots", "slot"):
         assert getattr(t, name) is getattr(t, name)
     made = []
     for _ in range(2):

@@ -7,11 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...cell import Cell, State, fill
 from ...errors import expected
-from ...ops._scan import Structure
-from ...ops.elman import elman_sweep
-from ._gated import TorchCell
+from ...messages import State
+from .base import TorchCell, biases
 
 
 class ElmanCell(TorchCell):
@@ -45,17 +43,9 @@ class ElmanCell(TorchCell):
 
     def project(self, x: Tensor) -> Tensor:
         """Return ``W_ih x + b_ih + b_hh``."""
-        return nn.functional.linear(x, self.weight_ih, self.both_biases())
+        return nn.functional.linear(x, self.weight_ih, biases(self))
 
     def update(self, p: Tensor, state: State) -> State:
         """Return ``tanh(p + W_hh h)``."""
         z = p + nn.functional.linear(state[0], self.weight_hh)
         return (torch.relu(z) if self.nonlinearity == "relu" else torch.tanh(z),)
-
-    def scan(self, p: Tensor, structure: Structure, start: State | None, rest: Tensor | None) -> State | None:
-        """Sweep by the fused operator, where predecessors are summed."""
-        if self.merge != "sum" or self.message is not Cell.message:
-            return None
-        count = structure.edge_ptr.size(0) - 1
-        h0 = None if start is None else start[0]
-        return (elman_sweep(fill(p, rest, count), self.weight_hh, h0, structure, relu=self.nonlinearity == "relu"),)

@@ -7,10 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...cell import Cell, State, fill
-from ...ops._scan import Structure
-from ...ops.gru import gru_equations, gru_sweep
-from ._gated import TorchCell
+from ...messages import State
+from .base import TorchCell
 
 
 class GRUCell(TorchCell):
@@ -49,12 +47,9 @@ class GRUCell(TorchCell):
 
     def update(self, p: Tensor, state: State) -> State:
         """Return h'."""
-        return (gru_equations(p, nn.functional.linear(state[0], self.weight_hh, self.bias_hh), state[0])[2],)
-
-    def scan(self, p: Tensor, structure: Structure, start: State | None, rest: Tensor | None) -> State | None:
-        """Sweep by the fused operator, where predecessors are summed."""
-        if self.merge != "sum" or self.message is not Cell.message:
-            return None
-        count = structure.edge_ptr.size(0) - 1
-        bias = self.weight_hh.new_zeros(3 * self.hidden_size) if self.bias_hh is None else self.bias_hh
-        return (gru_sweep(fill(p, rest, count), self.weight_hh, bias, None if start is None else start[0], structure),)
+        (h,) = state
+        (p_r, p_z, p_n), w = p.chunk(3, 1), nn.functional.linear(h, self.weight_hh, self.bias_hh)
+        w_r, w_z, w_n = w.chunk(3, 1)
+        r, z = torch.sigmoid(p_r + w_r), torch.sigmoid(p_z + w_z)
+        n = torch.tanh(p_n + r * w_n)
+        return ((1 - z) * n + z * h,)

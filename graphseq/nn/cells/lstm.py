@@ -7,11 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...cell import Cell, State
 from ...errors import expected
-from ...ops._scan import Structure
-from ...ops.lstm import lstm_equations, lstm_sweep
-from ._gated import TorchCell, uniform
+from ...messages import State
+from .base import TorchCell, biases, uniform
 
 
 class LSTMCell(TorchCell):
@@ -62,31 +60,24 @@ class LSTMCell(TorchCell):
         self.register_parameter("weight_peephole", made)
 
     @property
-    def _standard(self) -> bool:
+    def is_standard(self) -> bool:
+        """Whether it is the unit of torch.nn, without peepholes and with a forget gate of its own."""
         return self.weight_peephole is None and not self.coupled and self.forget_gate
 
     def project(self, x: Tensor) -> Tensor:
         """Return ``W_ih x + b_ih + b_hh``."""
-        return nn.functional.linear(x, self.weight_ih, self.both_biases())
+        return nn.functional.linear(x, self.weight_ih, biases(self))
 
     def update(self, p: Tensor, state: State) -> State:
         """Return h' and c'."""
         h, c = state
-        recurrent = nn.functional.linear(h, self.weight_hh)
-        if self._standard:
-            _, new_c, new_h = lstm_equations(p, recurrent, c)
-            return new_h, new_c
-        z_i, z_f, z_g, z_o = (p + recurrent).chunk(4, 1)
-        w = self.weight_peephole
-        w_i, w_f, w_o = (0, 0, 0) if w is None else w
-        i = torch.sigmoid(z_i + w_i * c)
-        f = 1 - i if self.coupled else torch.sigmoid(z_f + w_f * c)
-        c = (f * c if self.forget_gate else c) + i * torch.tanh(z_g)
-        return torch.sigmoid(z_o + w_o * c) * torch.tanh(c), c
-
-    def scan(self, p: Tensor, structure: Structure, start: State | None, rest: Tensor | None) -> State | None:
-        """Sweep by the fused operator, where it is the standard cell and predecessors are summed."""
-        if not self._standard or self.merge != "sum" or self.message is not Cell.message:
-            return None
-        h0, c0 = start or (None, None)
-        return lstm_sweep(p, self.weight_hh, h0, c0, structure, rest)
+        z_i, z_f, z_g, z_o = (p + nn.functional.linear(h, self.weight_hh)).chunk(4, 1)
+        if self.weight_peephole is not None:
+            p_i, p_f, p_o = self.weight_peephole
+            z_i, z_f = z_i + p_i * c, z_f + p_f * c
+        i = torch.sigmoid(z_i)
+        if self.forget_gate:
+            c = (1 - i if self.coupled else torch.sigmoid(z_f)) * c
+        c = c + i * torch.tanh(z_g)
+        o = torch.sigmoid(z_o if self.weight_peephole is None else z_o + p_o * c)
+        return o * torch.tanh(c), c

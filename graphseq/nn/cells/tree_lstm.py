@@ -7,20 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...cell import Cell, State, fill
-from ...ops._scan import Structure
-from ...ops.childsum import childsum_sweep
-from ...ops.lstm import lstm_equations, lstm_sweep
-from ._gated import check_sizes, uniform
+from ...cell import Cell
+from ...messages import State
+from .base import check_sizes, uniform
 
 
-def _without_f(rows: Tensor) -> Tensor:
+def without_f(rows: Tensor) -> Tensor:
+    """Return the rows of i, g and o from those of i, f, g and o."""
     i, _, g, o = rows.chunk(4)
     return torch.cat([i, g, o])
 
 
 class TreeLSTMCell(Cell):
-    """What both have: weight_ih `[4H, F]` and bias `[4H]` in the order i, f, g, o; weight_hh of the kind's shape."""
+    """Shared base class: weight_ih `[4H, F]` and bias `[4H]` in the order i, f, g, o; weight_hh of the kind's shape."""
 
     bias: nn.Parameter | None
 
@@ -76,12 +75,7 @@ class ChildSumTreeLSTMCell(TreeLSTMCell):
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: torch.dtype | None = None
     ) -> None:
-        super().__init__(input_size, hidden_size, self.recurrent_blocks(1), bias, device, dtype)
-
-    @staticmethod
-    def recurrent_blocks(arity: int) -> tuple[int, int]:
-        """Return the shape of weight_hh in blocks of H by H."""
-        return 4, 1
+        super().__init__(input_size, hidden_size, (4, 1), bias, device, dtype)
 
     def message(self, sent: State, received: Tensor, edge: Tensor | None) -> State:
         """Return h_k, and ``f_k ∘ c_k``, whose gate reads the parent's input and the child's state."""
@@ -89,19 +83,17 @@ class ChildSumTreeLSTMCell(TreeLSTMCell):
         p_f, u_f = received.chunk(4, 1)[1], self.weight_hh.chunk(4)[1]
         return h, torch.sigmoid(p_f + nn.functional.linear(h, u_f)) * c
 
+    def begin(self, p: Tensor, state: State) -> State:
+        """Return what one child of this state would send."""
+        return self.message(state, p, None)
+
     def update(self, p: Tensor, state: State) -> State:
         """Return h and c from ``h~`` and ``Σ f_k ∘ c_k``."""
         h, kept = state
         p_i, _, p_g, p_o = p.chunk(4, 1)
-        z_i, z_g, z_o = nn.functional.linear(h, _without_f(self.weight_hh)).chunk(3, 1)
+        z_i, z_g, z_o = nn.functional.linear(h, without_f(self.weight_hh)).chunk(3, 1)
         c = torch.sigmoid(p_i + z_i) * torch.tanh(p_g + z_g) + kept
         return torch.sigmoid(p_o + z_o) * torch.tanh(c), c
-
-    def scan(self, p: Tensor, structure: Structure, start: State | None, rest: Tensor | None) -> State | None:
-        """Sweep by the fused operator, unless leaves start from a state."""
-        if start is not None or self.merge != "sum":
-            return None
-        return childsum_sweep(fill(p, rest, structure.edge_ptr.size(0) - 1), self.weight_hh, structure)
 
 
 class NaryTreeLSTMCell(TreeLSTMCell):
@@ -138,24 +130,15 @@ class NaryTreeLSTMCell(TreeLSTMCell):
         dtype: torch.dtype | None = None,
     ) -> None:  # fmt: skip
         check_sizes(arity=arity)
-        super().__init__(input_size, hidden_size, self.recurrent_blocks(arity), bias, device, dtype)
+        super().__init__(input_size, hidden_size, (3 + arity, arity), bias, device, dtype)
         self.slots = arity
-
-    @staticmethod
-    def recurrent_blocks(arity: int) -> tuple[int, int]:
-        """Return the shape of weight_hh in blocks of H by H."""
-        return 3 + arity, arity
-
-    def project_leaves(self, x: Tensor) -> Tensor:
-        """Return ``W x + b`` without the rows of f, which a leaf has no use for."""
-        return nn.functional.linear(x, _without_f(self.weight_ih), None if self.bias is None else _without_f(self.bias))
 
     def update(self, p: Tensor, state: State) -> State:
         """Return h and c from the children's, `[M, A, H]` each."""
-        h, c = (s.flatten(1) for s in state)
-        return lstm_equations(p, nn.functional.linear(h, self.weight_hh), c)[:0:-1]
-
-    def scan(self, p: Tensor, structure: Structure, start: State | None, rest: Tensor | None) -> State | None:
-        """Sweep by the fused operator."""
-        h0, c0 = start or (None, None)
-        return lstm_sweep(p, self.weight_hh, h0, c0, structure, rest)
+        h, c = state
+        p_i, p_f, p_g, p_o = p.chunk(4, 1)
+        w_i, *w_f, w_g, w_o = nn.functional.linear(h.flatten(1), self.weight_hh).chunk(3 + self.slots, 1)
+        new = torch.sigmoid(p_i + w_i) * torch.tanh(p_g + w_g)
+        for k, w in enumerate(w_f):
+            new = new + torch.sigmoid(p_f + w) * c[:, k]
+        return torch.sigmoid(p_o + w_o) * torch.tanh(new), new

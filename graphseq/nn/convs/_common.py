@@ -1,55 +1,123 @@
-"""What graph convolutions share: their arguments checked, their linear maps, the structure behind an edge list."""
+"""Shared by graph convolutions: their arguments checked, their linear maps, the structure behind an edge list."""
 
 from __future__ import annotations
 
 import math
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ...errors import Words, expected
-from ...ops._direct import is_transformed
-from ...topology import Topology
+from ...ops.library import is_transformed
+from ...topology import Links, Topology
 from ...topology.inputs import check_same_kind
 from .sparse import SparseFeatures
 
-_SEEN: dict[int, tuple[Any, Tensor, dict[int, Topology]]] = {}
+FLOWS = ("source_to_target", "target_to_source")
+
+_SEEN: dict[int, tuple[Any, Any, dict[Any, Any]]] = {}
 
 
-def structure_of(edge_index: Tensor | Topology, x: Tensor | SparseFeatures) -> Topology:
-    """Return the topology that a layer is called on, checked against its inputs.
+def structure_of(
+    edge_index: Tensor | Links, x: Tensor | SparseFeatures, weight: Tensor | None = None,
+    flow: str = "source_to_target",
+) -> tuple[Topology, Tensor | None]:  # fmt: skip
+    """Return the topology that a layer is called on, checked against its inputs, and the weights of its edges.
 
     An edge list gets one compiled topology for as long as the tensor lives unchanged, so that the layers of a model and
-    the epochs of a training share it.
+    the epochs of a training share it. A sparse matrix is PyG's transposed adjacency: an entry in row v and column u is
+    the edge u → v with the entry as its weight.
 
     Raises:
-        GraphError: of a wrong type, shape, range or device.
+        GraphError: of a wrong type, shape, range or device, weights beside a matrix that has its own.
     """
+    if isinstance(x, tuple):
+        raise expected("x", "one tensor, since this layer has no bipartite form", Words("a pair"))
     dense = isinstance(x, Tensor) and x.layout == torch.strided and x.dim() == 2 and x.is_floating_point()
     if not dense and not isinstance(x, SparseFeatures):
         raise expected("x", "a floating tensor of shape [N, F]", x)
-    device = getattr(edge_index, "device", x.device)
+    edges, weight = _listed(edge_index, weight, x.dtype)
+    device = getattr(edges, "device", x.device)
     if device != x.device:
         raise expected("edge_index", f"a structure on {x.device}, as `x` is", Words(f"one on {device}"))
-    topology = edge_index if isinstance(edge_index, Topology) else _remembered(edge_index, x.size(0))
-    if topology.num_nodes != x.size(0):
+    n = x.size(0)
+    if type(edges) is Links:
+        raise expected("edge_index", "a Topology for one set of nodes", edges)
+    topology = edges if isinstance(edges, Topology) else remembered(edges, n, lambda own: _topology(own, n))
+    if topology.num_nodes != n:
         raise expected("x", f"{topology.num_nodes} rows, one for each node", x)
-    return topology
+    return topology if flow == FLOWS[0] else topology.reverse(), weight
 
 
-def _remembered(edge_index: Tensor, num_nodes: int) -> Topology:
-    if torch.compiler.is_compiling() or not isinstance(edge_index, Tensor) or is_transformed():
-        return Topology.from_edge_index(edge_index, num_nodes)
-    key = id(edge_index)
-    seen = _SEEN.get(key)
-    if seen is None or seen[0]() is not edge_index or not torch.equal(seen[1], edge_index):
-        seen = weakref.ref(edge_index, lambda _: _SEEN.pop(key, None)), edge_index.detach().clone(), {}
-        _SEEN[key] = seen
-    if num_nodes not in seen[2]:
-        seen[2][num_nodes] = Topology.from_edge_index(seen[1], num_nodes)
-    return seen[2][num_nodes]
+def _topology(edge_index: Tensor, num_nodes: int) -> Topology:
+    return Topology.from_edge_index(edge_index, num_nodes)
+
+
+def links_of(edge_index: Any, sizes: tuple[int, int], device: torch.device) -> Links:
+    """Return the links between two sets of nodes, from an edge list or from links.
+
+    Raises:
+        GraphError: they don't fit the sets, or are on another device.
+    """
+    if getattr(edge_index, "device", device) != device:
+        raise expected("edge_index", f"a structure on {device}, as `x` is", Words(f"one on {edge_index.device}"))
+    if isinstance(edge_index, Links):
+        if (edge_index.num_senders, edge_index.num_receivers) != sizes:
+            raise expected("edge_index", f"links from {sizes[0]} to {sizes[1]} nodes", edge_index)
+        return edge_index
+    found: Links = remembered(edge_index, sizes, lambda own: Links.between(own, *sizes))
+    return found
+
+
+def _listed(edge_index: Any, weight: Tensor | None, dtype: torch.dtype) -> tuple[Any, Tensor | None]:
+    """Return an edge list and weights from a sparse matrix; all else as it is."""
+    if not isinstance(edge_index, Tensor) or edge_index.layout == torch.strided:
+        return edge_index, weight
+    if weight is not None:
+        raise expected("edge_weight", "None beside a sparse matrix, whose entries are the weights", weight)
+    entries = edge_index.to_sparse_coo() if edge_index.layout != torch.sparse_coo else edge_index
+    entries = entries.coalesce()
+    return remembered(edge_index, "edges", lambda _: entries.indices().flip(0)), entries.values().to(dtype)
+
+
+def remembered(given: Any, key: Any, make: Callable[[Tensor], Any]) -> Any:
+    """Return what `make` made of a tensor of the caller's when it was last handed in, if it has not changed since.
+
+    Its numbers are compared each time, with a copy, so that no change goes unseen.
+    """
+    if torch.compiler.is_compiling() or not isinstance(given, Tensor) or is_transformed():
+        return make(given)
+    name = id(given)
+    seen = _SEEN.get(name)
+    if seen is not None and seen[0]() is given and _equal(seen[1], given):
+        if key not in seen[2]:
+            seen[2][key] = make(given)
+        return seen[2][key]
+    made = make(given)
+    own = made.edge_index if isinstance(made, Links) else given.detach().clone()  # links have copied it already
+    _SEEN[name] = weakref.ref(given, lambda _: _SEEN.pop(name, None)), own, {key: made}
+    return made
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    if a.layout == torch.strided or a.layout != b.layout:
+        return a.layout == b.layout and torch.equal(a, b)
+    a, b = (t.to_sparse_coo().coalesce() for t in (a, b))
+    return a.shape == b.shape and torch.equal(a.indices(), b.indices())
+
+
+def check_flow(flow: Any) -> str:
+    """Check the direction in which messages go, and return it.
+
+    Raises:
+        GraphError: it is neither of PyG's words.
+    """
+    if flow not in FLOWS:
+        raise expected("flow", '"source_to_target" or "target_to_source"', flow)
+    return str(flow)
 
 
 def check_weight(edge_weight: Tensor | None, topology: Topology, x: Tensor | SparseFeatures) -> None:

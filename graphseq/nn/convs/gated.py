@@ -5,14 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...cell import COPY, SCALE, Merge
-from ...core import aggregate
+from ...core import rounds
 from ...errors import expected
+from ...messages import COPY, SCALE
 from ...topology import Topology
 from ..cells import GRUCell
-from ._common import check_features, check_weight, structure_of
+from ..cells.base import weights_of_one_call
+from ._common import check_features, check_flow, check_weight, structure_of
 
-_MERGES: dict[str, Merge] = {"add": "sum", "sum": "sum", "mean": "mean", "max": "max"}
+_MERGES = {"add": "sum", "sum": "sum", "mean": "mean", "max": "max"}
 
 
 class GatedGraphConv(nn.Module):
@@ -30,6 +31,7 @@ class GatedGraphConv(nn.Module):
         num_layers: K, the number of rounds, each with a W of its own.
         aggr: "add" (or "sum"), "mean" or "max".
         bias: whether the GRU has biases.
+        flow: "source_to_target", or "target_to_source" to follow the edges backwards.
 
     Raises:
         GraphError: another `aggr`, a size below 1; inputs wider than H, or that don't fit the structure.
@@ -39,13 +41,17 @@ class GatedGraphConv(nn.Module):
     torch.Size([2, 4])
     """
 
-    def __init__(self, out_channels: int, num_layers: int, aggr: str = "add", bias: bool = True) -> None:
+    def __init__(
+        self, out_channels: int, num_layers: int, aggr: str = "add", bias: bool = True, *,
+        flow: str = "source_to_target",
+    ) -> None:  # fmt: skip
         super().__init__()
         if aggr not in _MERGES:
             raise expected("aggr", '"add", "mean" or "max"', aggr)
         if not isinstance(num_layers, int) or num_layers < 1:
             raise expected("num_layers", "a whole number ≥ 1", num_layers)
         self.out_channels, self.num_layers, self.aggr = out_channels, num_layers, aggr
+        self.flow = check_flow(flow)
         self.rnn = GRUCell(out_channels, out_channels, bias)
         self.weight = nn.Parameter(torch.empty(num_layers, out_channels, out_channels))
         self.reset_parameters()
@@ -61,17 +67,18 @@ class GatedGraphConv(nn.Module):
 
         Args:
             x: `[N, F]`, F at most H.
-            edge_index: int64 `[2, E]`, or a topology of N nodes.
+            edge_index: int64 `[2, E]`, a topology of N nodes, or a sparse `adj_t` with the weights as entries.
             edge_weight: `[E]`.
         """
-        topology = structure_of(edge_index, x)
+        topology, weight = structure_of(edge_index, x, edge_weight, self.flow)
         check_features(x, -1, self.weight)
-        check_weight(edge_weight, topology, x)
+        check_weight(weight, topology, x)
         if x.size(1) > self.out_channels:
             raise expected("x", f"at most {self.out_channels} features, the layer's out_channels", x)
-        h = nn.functional.pad(x, (0, self.out_channels - x.size(1)))
-        form, merge = COPY if edge_weight is None else SCALE, _MERGES[self.aggr]
-        for weight in self.weight:
-            (m,) = aggregate(topology, (h @ weight,), message=form, merge=merge, edge_attr=edge_weight)
-            (h,) = self.rnn.step(self.rnn.project(m), (h,))
+        first = nn.functional.pad(x, (0, self.out_channels - x.size(1)))
+        with weights_of_one_call(self.rnn):
+            (h,), _ = rounds(
+                self.rnn, self.num_layers, topology, (first,), message=COPY if weight is None else SCALE,
+                merge=_MERGES[self.aggr], edge_attr=weight, sends=lambda state, k: (state[0] @ self.weight[k],),
+            )  # fmt: skip
         return h

@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...cell import COPY, SCALE
 from ...core import aggregate
 from ...errors import expected
+from ...messages import COPY, SCALE
 from ...spectral import gcn_norm
 from ...topology import Topology
-from ._common import check_features, check_weight, linear, structure_of
+from ..cells.base import weights_of_one_call
+from ._common import check_features, check_flow, check_weight, linear, structure_of
 from .sparse import SparseFeatures
 
 
@@ -23,11 +24,12 @@ class GCNConv(nn.Module):
     Args:
         in_channels: F; -1 to see at the first call.
         out_channels: F'.
-        improved: ``A + 2I``, with or without weights (PyG 2.8 leaves it out of account without them).
-        cached: taken for PyG's sake: what depends on the structure alone is always computed once.
+        improved: ``A + 2I``, with or without weights (PyG 2.8 ignores it without them).
+        cached: ignored; for PyG compatibility. What depends on the structure alone is always computed once.
         add_self_loops: whether the I is there; by default where `normalize` is True.
         normalize: False uses A as it is, with its weights.
         bias: whether there is b.
+        flow: "source_to_target", or "target_to_source" to follow the edges backwards.
 
     Raises:
         GraphError: inputs that don't fit the layer or the structure.
@@ -41,13 +43,14 @@ class GCNConv(nn.Module):
 
     def __init__(
         self, in_channels: int, out_channels: int, improved: bool = False, cached: bool = False,
-        add_self_loops: bool | None = None, normalize: bool = True, bias: bool = True,
+        add_self_loops: bool | None = None, normalize: bool = True, bias: bool = True, *,
+        flow: str = "source_to_target",
     ) -> None:  # fmt: skip
         super().__init__()
         if add_self_loops and not normalize:
             raise expected("add_self_loops", "False or None where `normalize` is False", add_self_loops)
         self.in_channels, self.out_channels, self.improved, self.cached = in_channels, out_channels, improved, cached
-        self.normalize = normalize
+        self.normalize, self.flow = normalize, check_flow(flow)
         self.add_self_loops = normalize if add_self_loops is None else add_self_loops
         self.lin = linear(in_channels, out_channels, bias=False)
         self.register_parameter("bias", nn.Parameter(torch.zeros(out_channels)) if bias else None)
@@ -65,25 +68,28 @@ class GCNConv(nn.Module):
 
         Args:
             x: `[N, F]`; :class:`SparseFeatures` where most of them are zeros.
-            edge_index: int64 `[2, E]`, or a topology of N nodes.
+            edge_index: int64 `[2, E]`, a topology of N nodes, or a sparse `adj_t` with the weights as entries.
             edge_weight: `[E]`.
         """
-        topology = structure_of(edge_index, x)
+        topology, weight = structure_of(edge_index, x, edge_weight, self.flow)
         check_features(x, self.in_channels, self.lin.weight)
-        check_weight(edge_weight, topology, x)
-        weight = edge_weight
+        check_weight(weight, topology, x)
         if self.normalize:
             topology, weight = gcn_norm(
-                topology, edge_weight, improved=self.improved, add_self_loops=self.add_self_loops, dtype=x.dtype
+                topology, weight, improved=self.improved, add_self_loops=self.add_self_loops, dtype=x.dtype
             )
         form, wide = COPY if weight is None else SCALE, x.size(1)
-        if isinstance(x, SparseFeatures):
-            (out,) = aggregate(topology, (x.linear(self.lin.weight),), message=form, edge_attr=weight)
-            return out if self.bias is None else out.add_(self.bias)
-        if wide < self.out_channels or (wide == self.out_channels and not x.requires_grad):  # (ÂX) W, the cheaper way
-            (merged,) = aggregate(topology, (x,), message=form, edge_attr=weight)
-            return nn.functional.linear(merged, self.lin.weight, self.bias)
-        (out,) = aggregate(topology, (self.lin(x),), message=form, edge_attr=weight)
+        if isinstance(self.lin.weight, nn.UninitializedParameter):
+            self.lin(torch.zeros(0, wide, dtype=x.dtype, device=x.device))
+        with weights_of_one_call(self.lin):
+            if isinstance(x, SparseFeatures):
+                sent = x.linear(self.lin.weight)
+            elif wide < self.out_channels or (wide == self.out_channels and not x.requires_grad):
+                (merged,) = aggregate(topology, (x,), message=form, edge_attr=weight)
+                return nn.functional.linear(merged, self.lin.weight, self.bias)  # (ÂX) W, the cheaper way
+            else:
+                sent = self.lin(x)
+        (out,) = aggregate(topology, (sent,), message=form, edge_attr=weight)
         return out if self.bias is None else out.add_(self.bias)  # into memory that is nobody else's
 
     def extra_repr(self) -> str:

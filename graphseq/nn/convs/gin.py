@@ -7,8 +7,11 @@ from torch import Tensor
 from torch import nn as torch_nn
 
 from ...core import aggregate
-from ...topology import Topology
-from ._common import check_features, structure_of
+from ...errors import expected
+from ...messages import COPY, SCALE
+from ...ops.library import is_plain
+from ...topology import Links
+from ._common import FLOWS, check_features, check_flow, links_of, structure_of
 
 
 class GINConv(torch_nn.Module):
@@ -21,6 +24,7 @@ class GINConv(torch_nn.Module):
         nn: maps features, `[N, F]` → `[N, F']`, such as a multilayer perceptron.
         eps: ε at the start.
         train_eps: whether ε is learnt.
+        flow: "source_to_target", or "target_to_source" to follow the edges backwards.
 
     Raises:
         GraphError: inputs that don't fit the structure.
@@ -32,9 +36,11 @@ class GINConv(torch_nn.Module):
 
     eps: Tensor
 
-    def __init__(self, nn: torch_nn.Module, eps: float = 0.0, train_eps: bool = False) -> None:
+    def __init__(
+        self, nn: torch_nn.Module, eps: float = 0.0, train_eps: bool = False, *, flow: str = "source_to_target"
+    ) -> None:
         super().__init__()
-        self.nn, self.initial_eps = nn, float(eps)
+        self.nn, self.initial_eps, self.flow = nn, float(eps), check_flow(flow)
         value = torch.full((1,), self.initial_eps)
         if train_eps:
             self.eps = torch_nn.Parameter(value)
@@ -49,19 +55,37 @@ class GINConv(torch_nn.Module):
                 reset()
         torch_nn.init.constant_(self.eps, self.initial_eps)
 
-    def forward(self, x: Tensor, edge_index: Tensor | Topology) -> Tensor:
-        """Return x', `[N, F']`.
+    def forward(
+        self, x: Tensor | tuple[Tensor, Tensor | None], edge_index: Tensor | Links,
+        size: tuple[int, int] | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Return x', `[N, F']`; of a pair of sets, of the receivers.
 
         Args:
-            x: `[N, F]`.
-            edge_index: int64 `[2, E]`, or a topology of N nodes.
+            x: `[N, F]`; or a pair, `[S, F]` of the senders and `[R, F]` of the receivers, which may be None.
+            edge_index: int64 `[2, E]`, or a topology of N nodes, or a sparse `adj_t`; for a pair an edge list or links.
+            size: S and R, of a pair without receivers' features.
         """
-        topology = structure_of(edge_index, x)
-        check_features(x, -1, next(self.nn.parameters(), None))
-        (merged,) = aggregate(topology, (x,))
-        if self.eps.requires_grad or self.eps.device.type != "cpu" or torch.compiler.is_compiling():
-            merged = (1 + self.eps) * x + merged
+        weight: Tensor | None = None
+        if isinstance(x, tuple):
+            sent, own = x
+            receivers = own.size(0) if own is not None else -1 if size is None else size[1]
+            if receivers < 0:
+                raise expected("size", "the numbers of senders and receivers, without receivers' features", size)
+            links: Links = links_of(edge_index, (sent.size(0), receivers), sent.device)
+            if self.flow != FLOWS[0]:
+                raise expected("flow", "source_to_target for a pair of sets", self.flow)
         else:
-            merged = merged.add_(x, alpha=1 + float(self.eps))  # into memory that is nobody else's
+            links, weight = structure_of(edge_index, x, None, self.flow)
+            sent = own = x
+            if size is not None and tuple(size) != (x.size(0), x.size(0)):
+                raise expected("size", f"None or ({x.size(0)}, {x.size(0)})", size)
+        check_features(sent, -1, next(self.nn.parameters(), None))
+        (merged,) = aggregate(links, (sent,), message=COPY if weight is None else SCALE, edge_attr=weight)
+        if own is not None:
+            if is_plain(merged) and self.eps.device.type == "cpu" and not self.eps.requires_grad:
+                merged.add_(own, alpha=1 + float(self.eps))  # into memory that is nobody else's
+            else:
+                merged = merged + (1 + self.eps) * own
         out: Tensor = self.nn(merged)
         return out

@@ -45,9 +45,7 @@ class SparseFeatures:
         entries = (x if x.layout == torch.sparse_coo else x.to_sparse_coo()).detach().coalesce()
         kept = entries.values() != 0
         (row, column), values = entries.indices()[:, kept], entries.values()[kept]
-        ptr, edge = csr(row, x.size(0))
-        t_ptr, t_edge = csr(column, x.size(1))
-        return cls(values, Sparse(ptr, column[edge], edge, t_ptr, row[t_edge], t_edge))
+        return cls(values, csr(torch.stack([column, row]), x.size(1), x.size(0)))
 
     def linear(self, weight: Tensor) -> Tensor:
         """Return X Wᵀ, `[N, F']`, for a weight `[F', F]`."""

@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from ...core import aggregate, sweep_packed
 from ...errors import Words, expected
-from ...ops.elman import elman_sweep
-from ...ops.first_order import first_order
-from ...ops.gru import gru_sweep
-from ...ops.lstm import lstm_sweep
+from ...lowering import Inputs
+from ...messages import State
+from ...ops.permute import permute
 from ...topology import Topology
 from ...topology.inputs import check_same_kind
+from ..cells import ElmanCell, GRUCell, LSTMCell
+from ..cells.base import bare
+from .first_order import first_order
 from .recurrent import check_inputs
-from .ways import Way, of_graph, ragged, uniform
 
-State = tuple[Tensor, ...]
-
+_CELLS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "RNN_TANH": (ElmanCell, {"nonlinearity": "tanh"}),
+    "RNN_RELU": (ElmanCell, {"nonlinearity": "relu"}),
+    "GRU": (GRUCell, {}),
+    "LSTM": (LSTMCell, {"weight_peephole": None, "coupled": False, "forget_gate": True}),
+}
 _TORCH: dict[str, Any] = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu}
+_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+@lru_cache(maxsize=16)
+def _chains(lengths: tuple[int, ...], device: str) -> Topology:
+    return Topology.chain(lengths).to(device)
 
 
-def _onednn(rows: Tensor) -> bool:
-    """Say whether PyTorch would run an LSTM by oneDNN, which beats our own."""
-    if torch.compiler.is_compiling() or rows.device.type != "cpu" or rows.dtype != torch.float32:
-        return False
-    return bool(torch.backends.mkldnn.enabled) and torch.backends.mkldnn.is_available()
-
-
-class _Layers(nn.RNNBase):
-    """A stack of sweeps in one direction or both, with torch.nn's parameters, arguments and results."""
+class Stack(nn.RNNBase):
+    """Sweeps of a cell in one direction or both, layer upon layer, with the parameters, arguments and results of
+    torch.nn's layers. (Not a subclass of them, which ``torch.compile`` refuses to trace.)
+    """
 
     def forward(self, x: Any, hx: Any = None, topology: Topology | None = None) -> tuple[Any, Any]:
         """Return all states of the last layer, and the final states of every layer.
@@ -63,11 +69,7 @@ class _Layers(nn.RNNBase):
         if single and state is not None:
             state = tuple(s.unsqueeze(1) for s in state)
         self._check(data, state, None)
-        if self._prefers_torch(data, dense=True):
-            out, final = self._torch(data, state, None)
-        else:
-            out, final = self._stack(data.flatten(0, 1), state, self._ways(data, None))
-            out = out.view(*data.shape[:2], -1)
+        out, final = self._chain(data, state, None)
         if single:
             return out.squeeze(1), self._result(tuple(s.squeeze(1) for s in final))
         return out.transpose(0, 1) if swap else out, self._result(final)
@@ -78,10 +80,7 @@ class _Layers(nn.RNNBase):
         if state is not None and order is not None:
             state = tuple(s.index_select(1, order) for s in state)
         self._check(data, state, sizes)
-        if self._prefers_torch(data, dense=False):
-            out, final = self._torch(data, state, sizes)
-        else:
-            out, final = self._stack(data, state, self._ways(data, sizes))
+        out, final = self._chain(data, state, sizes)
         if rank is not None:
             final = tuple(s.index_select(1, rank) for s in final)
         return PackedSequence(out, sizes, order, rank), self._result(final)
@@ -98,103 +97,89 @@ class _Layers(nn.RNNBase):
             check_same_kind("hx", s, x)
             if s.shape != shape:
                 raise expected("hx", f"shape {list(shape)}", s)
-        out, final = self._stack(x, state, [of_graph(t) for t in (topology, topology.reverse())[: self._directions]])
-        return out, self._result(final)
+        packed = topology.packed
+        rows = permute(x, packed.order, packed.rank)
+        out, final = self._stack(rows, state, topology, self._weights(), chains=False)
+        return permute(out, packed.rank, packed.order), self._result(final)
+
+    def _chain(self, data: Tensor, state: State | None, batch_sizes: Tensor | None) -> tuple[Tensor, State]:
+        """Run over chains: `[T, B, F]`, or packed as in a ``PackedSequence``; the kernel that serves best decides."""
+        if self._prefers_torch(data, batch_sizes):
+            return self._torch(data, state, batch_sizes)
+        return self._swept(data, state, batch_sizes, self._weights())
+
+    def _swept(
+        self, data: Tensor, state: State | None, batch_sizes: Tensor | None, weights: Sequence[Tensor]
+    ) -> tuple[Tensor, State]:
+        lengths = (data.size(0),) * data.size(1) if batch_sizes is None else _lengths(batch_sizes)
+        if torch.compiler.is_compiling():
+            chains = Topology.chain(lengths).to(data.device)
+        else:
+            chains = _chains(lengths, str(data.device))
+        out, final = self._stack(data.reshape(-1, data.size(-1)), state, chains, weights, chains=True)
+        return out.view(*data.shape[:-1], -1), final
 
     def _stack(
-        self, rows: Tensor, state: State | None, ways: list[Way], weights: Sequence[Tensor] | None = None
+        self, rows: Tensor, state: State | None, topology: Topology, weights: Sequence[Tensor], *, chains: bool
     ) -> tuple[Tensor, State]:
-        """Run every layer in every direction over rows `[N, F]`."""
-        flat: Any = self._flat_weights if weights is None else weights
-        each = 4 if self.bias else 2
-        finals = []
+        """Sweep every layer in every direction over packed rows `[N, F]`; weights as in :meth:`_weights`."""
+        ways = [topology, topology.reverse()][: self._directions]
+        kind, options = _CELLS[self.mode]
+        sizes, each, finals = (self.hidden_size,) * len(self._widths), len(weights) // self._count, []
         for layer in range(self.num_layers):
             outs = []
             for d, way in enumerate(ways):
                 at = layer * self._directions + d
-                given = (None, None) if state is None else (*(s[at] for s in state), None)[:2]
-                new, *final = self._scan(way.arrange(rows), flat[at * each : at * each + each], given, way)
-                finals.append(final)
-                outs.append(way.arrange_back(new))
+                given = dict.fromkeys(_NAMES) | dict(zip(_NAMES, weights[at * each : at * each + each], strict=False))
+                cell = bare(kind, state_sizes=sizes, **given, **options)
+                initial = None if state is None else tuple(s[at] for s in state)
+                start = initial if chains or initial is None else _at_first(initial, way)
+                here = rows if d == 0 else permute(rows, *_turn(topology))
+                new = sweep_packed(cell, Inputs(here, None, topology.num_nodes), way, start)
+                finals.append(_final(new, initial, way, chains))
+                outs.append(new[0] if d == 0 else permute(new[0], *_turn(way)))
             rows = outs[0] if len(outs) == 1 else torch.cat(outs, 1)
             if self.dropout and layer < self.num_layers - 1:
                 rows = nn.functional.dropout(rows, self.dropout, self.training)
         return rows, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
 
-    def _scan(
-        self, rows: Tensor, weights: Sequence[Tensor], given: tuple[Tensor | None, ...], way: Way
-    ) -> tuple[Tensor, ...]:
-        """Run one layer in one direction over packed rows; return its states and each final state."""
-        tensors: Any = rows, *given, *weights
-        if self.mode == "LSTM" and way.steps is not None and _onednn(rows):
-            return first_order(partial(self._fused, way), partial(self._swept, way), *tensors)
-        return self._swept(way, *tensors)
-
-    def _swept(
-        self, way: Way, rows: Tensor, h0: Tensor | None, c0: Tensor | None, w_ih: Tensor, w_hh: Tensor, *biases: Tensor
-    ) -> tuple[Tensor, ...]:
-        """Run it by our own operators."""
-        start = None if h0 is None else way.first(h0)
-        if self.mode == "GRU":
-            p = nn.functional.linear(rows, w_ih, biases[0] if biases else None)
-            h = gru_sweep(p, w_hh, biases[1] if biases else w_hh.new_zeros(w_hh.size(0)), start, way.structure)
-            return h, way.final(h, h0)
-        p = nn.functional.linear(rows, w_ih, biases[0] + biases[1] if biases else None)
-        if self.mode == "LSTM":
-            h, c = lstm_sweep(p, w_hh, start, None if c0 is None else way.first(c0), way.structure)
-            return h, way.final(h, h0), way.final(c, c0)
-        h = elman_sweep(p, w_hh, start, way.structure, relu=self.mode == "RNN_RELU")
-        return h, way.final(h, h0)
-
-    def _fused(
-        self, way: Way, rows: Tensor, h0: Tensor | None, c0: Tensor | None, *weights: Tensor
-    ) -> tuple[Tensor, ...]:
-        """Run an LSTM over chains of one length by PyTorch's kernel."""
-        data = rows.view(way.steps or 0, -1, rows.size(1))
-        zeros = rows.new_zeros(1, data.size(1), self.hidden_size)
-        start = [zeros if t is None else t[None] for t in (h0, c0)]
-        out, h, c = torch.lstm(data, start, weights, self.bias, 1, 0.0, torch.is_grad_enabled(), False, False)
-        return out.flatten(0, 1), h[0], c[0]
-
     def _torch(self, data: Tensor, state: State | None, batch_sizes: Tensor | None) -> tuple[Tensor, State]:
         """Run PyTorch's kernel for the whole stack."""
-        states = len(self._widths)
+        states, weights = len(self._widths), self._weights()
         if state is None:
             count = data.size(1) if batch_sizes is None else int(batch_sizes[0])
-            state = tuple(data.new_zeros(self.num_layers * self._directions, count, w) for w in self._widths)
+            state = tuple(data.new_zeros(self._count, count, width) for width in self._widths)
 
         def fast(data: Tensor, *tensors: Tensor) -> State:
-            hx: Any = tensors[:2] if self.mode == "LSTM" else tensors[0]
+            hx: Any = tensors[:2] if states == 2 else tensors[0]
             rest = tensors[states:], self.bias, self.num_layers, self.dropout, self.training, self.bidirectional
             if batch_sizes is None:
                 return tuple(_TORCH[self.mode](data, hx, *rest, False))
             return tuple(_TORCH[self.mode](data, batch_sizes, hx, *rest))
 
         def slow(data: Tensor, *tensors: Tensor) -> State:
-            ways = self._ways(data, batch_sizes)
-            out, final = self._stack(data.reshape(-1, data.size(-1)), tensors[:states], ways, tensors[states:])
-            return (out.view(*data.shape[:-1], -1), *final)
+            out, final = self._swept(data, tensors[:states], batch_sizes, tensors[states:])
+            return out, *final
 
-        tensors: Any = data, *state, *self._flat_weights
         if self._random or self.proj_size or data.numel() == 0:  # no second run would give the same
-            out, *final = fast(*tensors)
+            out, *final = fast(data, *state, *weights)
         else:
-            out, *final = first_order(fast, slow, *tensors)
+            out, *final = first_order(fast, slow, data, *state, *weights)
         return out, tuple(final)
 
-    def _ways(self, data: Tensor, batch_sizes: Tensor | None) -> list[Way]:
-        """Return the ways of chains, `[T, B, F]` or packed, in each direction."""
-        turns = [False, True][: self._directions]
-        if batch_sizes is not None:
-            return [ragged(batch_sizes, data.device, reverse=turn) for turn in turns]
-        return [uniform(data.size(0), data.size(1), data.device, reverse=turn) for turn in turns]
-
-    def _prefers_torch(self, data: Tensor, *, dense: bool) -> bool:
-        """Say whether PyTorch's kernel for the whole stack serves better, or alone."""
-        if data.device.type != "cpu" and not torch.compiler.is_compiling():
+    def _prefers_torch(self, data: Tensor, batch_sizes: Tensor | None) -> bool:
+        """Say whether PyTorch's kernel for the whole stack serves better, or alone: cuDNN, and oneDNN's LSTM."""
+        if self.proj_size > 0 or data.numel() == 0:
             return True
-        whole = self.mode == "LSTM" and dense and _onednn(data) and not self._random
-        return whole or self.proj_size > 0 or data.numel() == 0
+        if torch.compiler.is_compiling():
+            return False
+        onednn = bool(torch.backends.mkldnn.enabled) and torch.backends.mkldnn.is_available()
+        dense = self.mode == "LSTM" and batch_sizes is None and data.dtype == torch.float32 and not self._random
+        return data.is_cuda or (dense and onednn and data.device.type == "cpu")
+
+    def _weights(self) -> list[Tensor]:
+        """Return what the parameters are at this call, whoever says it: functional_call, a parametrization, …"""
+        return [getattr(self, name) for name in self._flat_weights_names]
 
     @property
     def _random(self) -> bool:
@@ -203,6 +188,10 @@ class _Layers(nn.RNNBase):
     @property
     def _directions(self) -> int:
         return 2 if self.bidirectional else 1
+
+    @property
+    def _count(self) -> int:
+        return self.num_layers * self._directions
 
     @property
     def _widths(self) -> list[int]:
@@ -223,10 +212,44 @@ class _Layers(nn.RNNBase):
         self.check_input(data, batch_sizes)
         count = data.size(1) if batch_sizes is None else int(batch_sizes[0])
         for s, width in zip(state or (), self._widths, strict=False):
-            self.check_hidden_size(s, (self.num_layers * self._directions, count, width))
+            self.check_hidden_size(s, (self._count, count, width))
 
 
-class RNN(_Layers):
+def _lengths(batch_sizes: Tensor) -> tuple[int, ...]:
+    """Return the lengths of packed chains, the longest first."""
+    sizes = batch_sizes.tolist()
+    steps = (batch_sizes[None, :] > torch.arange(sizes[0])[:, None]).sum(1)
+    return tuple(steps.tolist())
+
+
+def _turn(topology: Topology) -> tuple[Tensor, Tensor]:
+    """Return the permutation of packed rows to those of the reversed topology, and the one back."""
+    here, there = topology.packed, topology.reverse().packed
+    return topology.memo("turn", lambda: (here.rank[there.order], there.rank[here.order]))
+
+
+def _at_first(initial: State, topology: Topology) -> State:
+    """Return what the nodes of level 0 start from, given one row a graph."""
+    packed = topology.packed
+    first = packed.order[: int(packed.level_ptr[1])] if topology.num_nodes else packed.order
+    graph = topology.batch.index_select(0, first)
+    return tuple(s.index_select(0, graph) for s in initial)
+
+
+def _final(states: State, initial: State | None, topology: Topology, chains: bool) -> State:
+    """Return the final state of each graph; one without nodes ends where it started."""
+    ends = topology.memo("ends", lambda: topology.packed.rank[topology.roots])
+    rows = tuple(s.index_select(0, ends) for s in states)
+    if chains:
+        return rows
+    totals = aggregate(topology.root_members, rows)
+    if initial is None:
+        return totals
+    empty = (topology.graph_ptr.diff() == 0)[:, None]
+    return tuple(torch.where(empty, s, total) for s, total in zip(initial, totals, strict=True))
+
+
+class RNN(Stack):
     """Simple recurrent network, a drop-in for ``torch.nn.RNN``: ``h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)``.
 
     Elman (1990), Finding structure in time. Constructor, call, results and `state_dict` are torch.nn's; see there.
@@ -251,7 +274,7 @@ class RNN(_Layers):
         )  # fmt: skip
 
 
-class GRU(_Layers):
+class GRU(Stack):
     """Gated recurrent network, a drop-in for ``torch.nn.GRU``; the equations stand at :class:`graphseq.nn.GRUCell`.
 
     Cho et al. (2014), Learning phrase representations using RNN encoder-decoder. Constructor, call, results and
@@ -273,7 +296,7 @@ class GRU(_Layers):
         )  # fmt: skip
 
 
-class LSTM(_Layers):
+class LSTM(Stack):
     """Long short-term memory, a drop-in for ``torch.nn.LSTM``; the equations stand at :class:`graphseq.nn.LSTMCell`.
 
     Hochreiter & Schmidhuber (1997), Long short-term memory. Constructor, call, results and `state_dict` are torch.nn's;

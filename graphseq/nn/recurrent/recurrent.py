@@ -1,4 +1,4 @@
-"""Any cell under either schedule."""
+"""Any cell under any schedule."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...cell import COPY, SCALE, Cell, Form, State, as_state, check_width, unpack
-from ...core import rounds, sweep
+from ...cell import Cell, unpack
 from ...errors import Words, expected
-from ...schedule import Rounds, Schedule, Sweep
+from ...messages import Copy, Scale
+from ...schedule import Schedule, Sweep
 from ...topology import Topology
 from ...topology.inputs import check_range, check_same_kind, same_length
+from ..cells.base import weights_of_one_call
 
 
 class Recurrent(nn.Module):
-    """Run a cell over a structure: level by level (:class:`Sweep`) or in rounds (:class:`Rounds`).
+    """Run a cell over a structure as a schedule says: level by level (:class:`graphseq.Sweep`), in rounds
+    (:class:`graphseq.Rounds`), or as one of your own says.
 
     In a sweep, a node's state is ``cell(x_v, merged states of its predecessors)``. In rounds, it is ``cell(m_v, h_v)``
-    with m_v the merged states of its predecessors: the cell carries the node's own state and takes what arrives as its
-    input, so its input size must be its hidden size. The states before the first round are `state`, or x itself,
-    filled up with zeros (Li et al. 2016, Gated graph sequence neural networks).
+    with m_v the merged states of its predecessors.
 
     Args:
         cell: any :class:`graphseq.Cell`.
-        schedule: :class:`Sweep` by default.
-        fast: False keeps a sweep to the generic way, even if the cell has a fused operator.
+        schedule: :class:`graphseq.Sweep` by default.
 
     Raises:
         GraphError: on a call: a feature width that the cell does not take, another number of rows than nodes, tensors
             of several devices or dtypes, a cycle under a sweep.
 
     >>> from graphseq.nn import GRUCell
+    >>> from graphseq.schedule import Rounds
     >>> cell = GRUCell(4, 4)
     >>> chain = Topology.chain([2, 3])
     >>> Recurrent(cell)(torch.zeros(5, 4), chain).shape
@@ -41,18 +41,18 @@ class Recurrent(nn.Module):
     torch.Size([5, 4])
     """
 
-    def __init__(self, cell: Cell, schedule: Schedule | None = None, *, fast: bool = True) -> None:
+    def __init__(self, cell: Cell, schedule: Schedule | None = None) -> None:
         super().__init__()
         if not isinstance(cell, Cell):
             raise expected("cell", "a graphseq.Cell", cell)
         sizes = getattr(cell, "state_sizes", None)
         if not isinstance(sizes, tuple) or not sizes or not all(isinstance(n, int) and n > 0 for n in sizes):
             raise expected("cell", "state_sizes, a tuple of the widths of its states", Words(f"state_sizes {sizes!r}"))
-        if not isinstance(cell.message, Form) and not callable(cell.message):
+        if not callable(cell.message):
             raise expected("cell", "a message that is COPY, SCALE or a method", Words(repr(cell.message)))
-        if schedule is not None and not isinstance(schedule, (Sweep, Rounds)):
-            raise expected("schedule", "Sweep() or Rounds(k)", schedule)
-        self.cell, self.schedule, self.fast = cell, schedule or Sweep(), fast
+        if schedule is not None and not isinstance(schedule, Schedule):
+            raise expected("schedule", "Sweep(), Rounds(k) or another graphseq.Schedule", schedule)
+        self.cell, self.schedule = cell, schedule or Sweep()
 
     def forward(
         self, x: Tensor, topology: Topology, state: Any = None, *, edge_attr: Tensor | None = None,
@@ -63,8 +63,8 @@ class Recurrent(nn.Module):
         Args:
             x: `[N, F]`.
             topology: of N nodes.
-            state: what nodes without predecessors start from, or in rounds all nodes: `[N, H]`, or `[B, H]` for one
-                row a graph; a tuple of such where the cell has several.
+            state: what a sweep or rounds start from, a tuple where the cell has several: in a sweep `[B, H]`, one row
+                a graph, or `[N, slots, H]`, one a node and slot (one slot where the cell has none); in rounds `[N, H]`.
             edge_attr: `[E, ...]` in the order of the edges, for the cell's message.
             nodes: int64 `[M]`, in a sweep: x has rows for these nodes alone, `[M, F]`; the others' input is 0.
 
@@ -72,48 +72,13 @@ class Recurrent(nn.Module):
             h `[N, H]`, or a tuple (h, c) where the cell has several.
         """
         check_inputs(self.cell, x, topology, edge_attr, nodes)
-        start = None if state is None else spread_state(state, self.cell, topology, x)
-        if isinstance(self.schedule, Rounds):
-            if nodes is not None:
-                raise expected("nodes", "None in rounds, whose x is the state of every node", nodes)
-            return unpack(self._rounds(self.schedule.k, x, topology, start, edge_attr))
-        check_width(self.cell, x)
-        turned = topology.reverse() if self.schedule.reverse else topology
-        return unpack(sweep(self.cell, x, turned, start, edge_attr=edge_attr, nodes=nodes, fast=self.fast))
+        with weights_of_one_call(self.cell):
+            done = self.schedule.run(self.cell, x, topology, state, edge_attr=edge_attr, nodes=nodes)
+        return unpack(done)
 
-    def _rounds(
-        self, k: int, x: Tensor, topology: Topology, start: State | None, edge_attr: Tensor | None
-    ) -> State:
-        cell, width = self.cell, self.cell.state_sizes[0]
-        if cell.input_size is not None and cell.input_size != width:
-            got = Words(f"input_size {cell.input_size} and hidden_size {width}")
-            raise expected("cell", "the same input_size as hidden_size, since states are its input in rounds", got)
-        if x.size(1) > width:
-            raise expected("x", f"at most the cell's {width} features, to start from", x)
-        first = nn.functional.pad(x, (0, width - x.size(1)))
-        if start is None:
-            start = first, *(x.new_zeros(x.size(0), size) for size in cell.state_sizes[1:])
-        received = None if isinstance(cell.message, Form) else cell.project(first)
-        merge = "sum" if cell.merge == "slots" else cell.merge
-
-        def update(state: State, merged: State) -> State:
-            return cell.step(cell.project(merged[0]), state)
-
-        return rounds(
-            update, k, topology, start, message=cell.message, merge=merge, received=received, edge_attr=edge_attr
-        )
-
-
-def spread_state(state: Any, cell: Cell, topology: Topology, x: Tensor) -> State:
-    """Return initial states with one row a node, from one row a node or a graph."""
-    parts = as_state(state, cell)
-    for i, part in enumerate(parts):
-        check_same_kind(f"state[{i}]", part, x)
-        if part.dim() != 2 or part.size(0) not in (topology.num_nodes, topology.num_graphs):
-            rows = f"{topology.num_nodes} or {topology.num_graphs}"
-            raise expected(f"state[{i}]", f"{rows} rows, one for each node or graph", part)
-    count = topology.num_nodes
-    return tuple(part if part.size(0) == count else part.index_select(0, topology.batch) for part in parts)
+    def extra_repr(self) -> str:
+        """Return the schedule."""
+        return repr(self.schedule)
 
 
 def check_inputs(
@@ -139,17 +104,34 @@ def check_inputs(
             raise expected("nodes", f"int64 on {x.device}, as `x` is", nodes)
         same_length("x", x, nodes.numel(), "entry of `nodes`")
         if not torch.compiler.is_compiling():
-            check_range("nodes", nodes, topology.num_nodes)
-            if nodes.numel() and int(torch.bincount(nodes).max()) > 1:
-                raise expected("nodes", "each node at most once", Words("one that comes twice"))
+            _check_nodes(nodes, topology.num_nodes)
     if edge_attr is not None:
         same_length("edge_attr", edge_attr, topology.num_edges, "edge")
-        check_same_kind("edge_attr", edge_attr, x)
+        if edge_attr.is_floating_point():
+            check_same_kind("edge_attr", edge_attr, x)
+        elif edge_attr.device != x.device:
+            raise expected("edge_attr", f"a tensor on {x.device}, as `x` is", edge_attr)
     if isinstance(cell, Cell):
-        if cell.message is COPY and edge_attr is not None:
+        if isinstance(cell.message, Copy) and cell.merger.score is None and edge_attr is not None:
             raise expected("edge_attr", "None for a cell whose message copies the sender's state", edge_attr)
-        if cell.message is SCALE and (edge_attr is None or edge_attr.dim() != 1):
-            raise expected("edge_attr", f"the weights of the {topology.num_edges} edges, shape [E]", edge_attr)
+        if isinstance(cell.message, Scale) and (edge_attr is None or edge_attr.dim() not in (1, 2)):
+            wanted = f"the weights of the {topology.num_edges} edges, shape [E] or [E, heads]"
+            raise expected("edge_attr", wanted, edge_attr)
     parameter = next(cell.parameters(), None)
     if parameter is not None and parameter.is_floating_point():
         check_same_kind("x", x, parameter, "the layer's weight")
+
+
+def _check_nodes(nodes: Tensor, num_nodes: int) -> None:
+    """Check that nodes are there, each at most once; on another device than the CPU nobody waits for the answer."""
+    if nodes.device.type == "cpu":
+        check_range("nodes", nodes, num_nodes)
+    elif nodes.numel():
+        torch._assert_async(((nodes >= 0) & (nodes < num_nodes)).all())
+    if nodes.numel() == 0:
+        return
+    once = nodes.new_zeros(num_nodes).scatter_add_(0, nodes, torch.ones_like(nodes)).max() <= 1
+    if nodes.device.type != "cpu":
+        torch._assert_async(once)
+    elif not bool(once):
+        raise expected("nodes", "each node at most once", Words("one that comes twice"))

@@ -5,22 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ...cell import COPY, State, check_width
+from ...cell import Cell, check_width
 from ...core import sweep
 from ...errors import expected
-from ...ops._scan import Structure
 from ...topology import Topology
 from ..cells import ChildSumTreeLSTMCell, NaryTreeLSTMCell
-from ..cells._gated import check_sizes
-from ..cells.tree_lstm import TreeLSTMCell
+from ..cells.base import bare, check_sizes
 from .recurrent import check_inputs
 
-_KINDS: dict[str, Any] = {"child-sum": ChildSumTreeLSTMCell, "nary": NaryTreeLSTMCell}
 
-
-class TreeLSTM(TreeLSTMCell):
+class TreeLSTM(nn.Module):
     """Tree-LSTM over trees, edges child → parent; the equations stand at the two cells.
 
     Tai, Socher & Manning (2015), Improved semantic representations from tree-structured LSTM networks.
@@ -48,22 +44,35 @@ class TreeLSTM(TreeLSTMCell):
     torch.Size([5, 4])
     """
 
+    bias: nn.Parameter | None
+
     def __init__(
         self, input_size: int, hidden_size: int, kind: str = "child-sum", arity: int = 2, *, bias: bool = True,
         device: Any = None, dtype: torch.dtype | None = None,
     ) -> None:  # fmt: skip
-        if kind not in _KINDS:
+        super().__init__()
+        if kind not in ("child-sum", "nary"):
             raise expected("kind", '"child-sum" or "nary"', kind)
         check_sizes(arity=arity)
-        super().__init__(input_size, hidden_size, _KINDS[kind].recurrent_blocks(arity), bias, device, dtype)
-        self.kind, self.merge = kind, _KINDS[kind].merge
-        self.slots = self.arity = arity if kind == "nary" else 1
+        made: Cell
         if kind == "nary":
-            self.message = COPY  # type: ignore[method-assign, assignment]
+            made = NaryTreeLSTMCell(input_size, hidden_size, arity, bias, device, dtype)
+        else:
+            made = ChildSumTreeLSTMCell(input_size, hidden_size, bias, device, dtype)
+        self.input_size, self.hidden_size, self.kind, self.arity = input_size, hidden_size, kind, arity
+        self.weight_ih, self.weight_hh = made.weight_ih, made.weight_hh
+        self.register_parameter("bias", made.bias)
 
-    def forward(  # type: ignore[override]
-        self, x: Tensor, topology: Topology, *, nodes: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    @property
+    def cell(self) -> Cell:
+        """The cell that reads this layer's weights."""
+        sizes = {"input_size": self.input_size, "state_sizes": (self.hidden_size, self.hidden_size)}
+        weights = {"weight_ih": self.weight_ih, "weight_hh": self.weight_hh, "bias": self.bias}
+        if self.kind == "nary":
+            return bare(NaryTreeLSTMCell, slots=self.arity, **sizes, **weights)
+        return bare(ChildSumTreeLSTMCell, **sizes, **weights)
+
+    def forward(self, x: Tensor, topology: Topology, *, nodes: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return h and c of every node, `[N, H]` each, in the order of the nodes.
 
         Args:
@@ -72,29 +81,10 @@ class TreeLSTM(TreeLSTMCell):
             nodes: int64 `[M]`, the nodes that x has rows for, such as the leaves; the others' input is 0.
         """
         check_inputs(self, x, topology, None, nodes)
-        check_width(self, x)
-        h, c = sweep(self, x, topology, nodes=nodes)
+        cell = self.cell
+        check_width(cell, x)
+        h, c = sweep(cell, x, topology, nodes=nodes)
         return h, c
-
-    def project_leaves(self, x: Tensor) -> Tensor:
-        """Do as the cell of this kind does."""
-        p: Tensor = _KINDS[self.kind].project_leaves(self, x)
-        return p
-
-    def message(self, sent: State, received: Tensor, edge: Tensor | None) -> State:
-        """Do as the cell of this kind does."""
-        messages: State = _KINDS[self.kind].message(self, sent, received, edge)
-        return messages
-
-    def update(self, p: Tensor, state: State) -> State:
-        """Do as the cell of this kind does."""
-        new: State = _KINDS[self.kind].update(self, p, state)
-        return new
-
-    def scan(self, p: Tensor, structure: Structure, start: State | None, rest: Tensor | None) -> State | None:
-        """Do as the cell of this kind does."""
-        states: State | None = _KINDS[self.kind].scan(self, p, structure, start, rest)
-        return states
 
     def extra_repr(self) -> str:
         """Return the sizes and the kind."""

@@ -30,6 +30,25 @@ def counting_sort(index: Any, ptr: Any, perm: Any) -> int:
 
 
 @_compile
+def group_edges(
+    edge_index: Any, in_ptr: Any, senders: Any, in_edge: Any, out_ptr: Any, receivers: Any, out_edge: Any
+) -> Any:
+    """Group edges by both ends; return an end out of range, as its place in both rows in turn, or -1."""
+    count = edge_index.shape[1]
+    in_ptr[:], out_ptr[:] = 0, 0
+    wrong = counting_sort(edge_index[1], in_ptr, in_edge)
+    if wrong >= 0:
+        return count + wrong
+    wrong = counting_sort(edge_index[0], out_ptr, out_edge)
+    if wrong >= 0:
+        return wrong
+    for k in range(count):
+        senders[k] = edge_index[0, in_edge[k]]
+        receivers[k] = edge_index[1, out_edge[k]]
+    return -1
+
+
+@_compile
 def longest_paths(in_ptr: Any, out_ptr: Any, receivers: Any, level: Any) -> int:
     """Fill `level` with the longest path from a node without predecessors; return how many nodes got one."""
     n = len(level)

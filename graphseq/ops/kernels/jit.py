@@ -40,7 +40,10 @@ def parallel(function: Callable[..., Any], fastmath: set[str] = FAST) -> Callabl
     )  # fmt: skip
 
     def run(work: int, *arguments: Any) -> None:
-        limit = torch.get_num_threads() if work > _WORTH else 1
+        if work <= _WORTH:
+            one(*arguments)
+            return
+        limit = torch.get_num_threads()
         threads = min(limit, numba.config.NUMBA_NUM_THREADS)
         if threads == 1 or os.getpid() != _PROCESS:
             one(*arguments)
@@ -64,4 +67,5 @@ def _renamed(function: Callable[..., Any], suffix: str) -> Callable[..., Any]:
 
 def array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
     """Return a CPU tensor's memory as an array, gradient or not."""
-    return tensor.detach().numpy()
+    array: np.ndarray[Any, Any] = (tensor.detach() if tensor.requires_grad else tensor).numpy()
+    return array

@@ -6,7 +6,7 @@ from typing import Any
 
 from numba import prange
 
-from ._numba import parallel
+from .jit import parallel
 
 # Sums over neighbours read four of them a pass, so that a row of the result is loaded and stored a quarter as often.
 
@@ -63,18 +63,18 @@ def _segment_sum(ptr: Any, values: Any, out: Any) -> None:
                 row[j] += source[j]
 
 
-def _segment_max(ptr: Any, values: Any, out: Any, arg: Any) -> None:
-    for v in prange(out.shape[0]):
-        for j in range(out.shape[1]):
-            best = -1
+def _segment_argmax(ptr: Any, values: Any, arg: Any) -> None:
+    """Fill `arg` with the first row of each segment that has its maximum, or the number of rows where it has none."""
+    for v in prange(arg.shape[0]):
+        for j in range(arg.shape[1]):
+            best = values.shape[0]
             for k in range(ptr[v], ptr[v + 1]):
-                if best < 0 or values[k, j] > values[best, j] or values[k, j] != values[k, j]:
+                if best == values.shape[0] or values[k, j] > values[best, j] or values[k, j] != values[k, j]:
                     best = k
                     if values[k, j] != values[k, j]:  # NaN wins, as in torch.max
                         break
             arg[v, j] = best
-            out[v, j] = values[best, j] if best >= 0 else 0
 
 
 weighted_sum, plain_sum = parallel(_weighted), parallel(_plain)
-dots, segment_sum, segment_max = parallel(_dots), parallel(_segment_sum), parallel(_segment_max)
+dots, segment_sum, segment_argmax = parallel(_dots), parallel(_segment_sum), parallel(_segment_argmax)

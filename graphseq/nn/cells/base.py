@@ -1,15 +1,21 @@
-"""What the cells with torch.nn's parameters share."""
+"""The shared base of the cells with torch.nn's parameters, and cells over tensors that others own."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from ...cell import Cell
 from ...errors import expected
+
+C = TypeVar("C", bound=Cell)
 
 
 def check_sizes(**sizes: int) -> None:
@@ -27,6 +33,37 @@ def uniform(shape: tuple[int, ...], hidden_size: int, device: Any, dtype: torch.
     """Return a parameter drawn from U(-1/√H, 1/√H), as torch.nn draws those of its recurrent layers."""
     bound = 1 / math.sqrt(hidden_size)
     return nn.Parameter(torch.empty(shape, device=device, dtype=dtype).uniform_(-bound, bound))
+
+
+def bare(kind: type[C], **attributes: Any) -> C:
+    """Return a cell that has these attributes and nothing else: the equations of a kind over tensors that others own.
+
+    It is what the layers with weights of their own sweep, and by what an operator knows the equations that it stands
+    for. The engine asks it for methods and attributes alone; it is no registered module and has no parameters.
+    """
+    cell = object.__new__(kind)
+    for name, value in attributes.items():
+        object.__setattr__(cell, name, value)
+    return cell
+
+
+def weights_of_one_call(module: nn.Module) -> Any:
+    """Return a context in which weights that are made of others are made once.
+
+    Those of parametrizations are kept in it. The norms of old set theirs in a hook before a module's `forward`; where a
+    module's weights are read and its `forward` isn't called, that hook is called here.
+    """
+    if torch.compiler.is_compiling():
+        return nullcontext()
+    for hook in module._forward_pre_hooks.values():
+        if isinstance(hook, WeightNorm | SpectralNorm):
+            hook(module, None)
+    return parametrize.cached() if any(map(parametrize.is_parametrized, module.modules())) else nullcontext()
+
+
+def biases(cell: Any) -> Tensor | None:
+    """Return b_ih + b_hh, for cells that only ever add the two."""
+    return None if cell.bias_ih is None or cell.bias_hh is None else cell.bias_ih + cell.bias_hh
 
 
 class TorchCell(Cell):
@@ -55,10 +92,6 @@ class TorchCell(Cell):
         ):
             made = None if name.startswith("bias") and not bias else uniform(shape, hidden_size, device, dtype)
             self.register_parameter(name, made)
-
-    def both_biases(self) -> Tensor | None:
-        """Return b_ih + b_hh, for cells that only ever add the two."""
-        return None if self.bias_ih is None or self.bias_hh is None else self.bias_ih + self.bias_hh
 
     def extra_repr(self) -> str:
         """Return the sizes."""

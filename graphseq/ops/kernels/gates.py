@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import prange
 from numba.extending import intrinsic
 
-from ._numba import parallel, serial
+from .jit import parallel, serial
 
 _F = np.float32
 _FAST = {
@@ -302,60 +302,36 @@ lstm_forward, lstm_backward = parallel(_lstm_forward, _FAST), parallel(_lstm_bac
 childsum_forward, childsum_backward = parallel(_childsum_forward, _FAST), parallel(_childsum_backward, _FAST)
 
 
-def _gather_sum(a: int, b: int, at: int, edge_ptr: Any, senders: Any, X: Any, S: Any) -> None:
-    """S[r] = Σ X[u] over the predecessors u of r; S begins at row `at`."""
-    for t in prange(b - a):
-        r = a + t
-        S[r - at, :] = 0
-        for e in range(edge_ptr[r], edge_ptr[r + 1]):
-            for j in range(X.shape[1]):
-                S[r - at, j] += X[senders[e], j]
+@_inline
+def _add(out: Any, a: Any) -> None:
+    for j in range(len(out)):
+        out[j] += a[j]
 
 
-def _scatter_sum(a: int, b: int, at: int, edge_ptr: Any, senders: Any, S: Any, X: Any) -> None:
-    """X[u] += S[r] for the predecessors u of r; on one thread where they are shared."""
-    for t in prange(b - a):
-        r = a + t
-        for e in range(edge_ptr[r], edge_ptr[r + 1]):
-            for j in range(X.shape[1]):
-                X[senders[e], j] += S[r - at, j]
-
-
-def _gather_slots(a: int, b: int, at: int, edge_ptr: Any, senders: Any, slot: Any, X: Any, S: Any) -> None:
-    """S[r, slot] = X[u] over the predecessors u of r, each in its slot; empty slots are 0."""
+def _gather(a: int, b: int, at: int, edge_ptr: Any, senders: Any, slot: Any, X: Any, S: Any) -> None:
+    """S[r, slot] = Σ X[u] over the predecessors u of r in that slot; S begins at row `at`."""
     n = X.shape[1]
     for t in prange(b - a):
-        r = a + t
-        if (edge_ptr[r + 1] - edge_ptr[r]) * n < S.shape[1]:
-            S[r - at, :] = 0
-        for e in range(edge_ptr[r], edge_ptr[r + 1]):
-            S[r - at, slot[e] * n : (slot[e] + 1) * n] = X[senders[e]]
+        row = S[a + t - at]
+        row[:] = _F(0)
+        for e in range(edge_ptr[a + t], edge_ptr[a + t + 1]):
+            _add(row[slot[e] * n : (slot[e] + 1) * n], X[senders[e]])
 
 
-def _scatter_slots(a: int, b: int, at: int, edge_ptr: Any, senders: Any, slot: Any, S: Any, X: Any) -> None:
+def _scatter(a: int, b: int, at: int, edge_ptr: Any, senders: Any, slot: Any, S: Any, X: Any) -> None:
     """X[u] += S[r, slot] for the predecessors u of r; on one thread where they are shared."""
     n = X.shape[1]
     for t in prange(b - a):
-        r = a + t
-        for e in range(edge_ptr[r], edge_ptr[r + 1]):
-            for j in range(n):
-                X[senders[e], j] += S[r - at, slot[e] * n + j]
+        row = S[a + t - at]
+        for e in range(edge_ptr[a + t], edge_ptr[a + t + 1]):
+            _add(X[senders[e]], row[slot[e] * n : (slot[e] + 1) * n])
 
 
-gather_sum, scatter_sum = parallel(_gather_sum, _FAST), parallel(_scatter_sum, _FAST)
-gather_slots, scatter_slots = parallel(_gather_slots, _FAST), parallel(_scatter_slots, _FAST)
-
-
-@serial
-def gather_edges(a: int, b: int, senders: Any, X: Any, S: Any) -> None:
-    """S[e] = X[sender of e] for the edges a to b."""
-    for e in range(a, b):
-        S[e, :] = X[senders[e]]
+gather, scatter = parallel(_gather, _FAST), parallel(_scatter, _FAST)
 
 
 @serial
 def scatter_edges(a: int, b: int, senders: Any, S: Any, X: Any) -> None:
     """X[sender of e] += S[e] for the edges a to b."""
     for e in range(a, b):
-        for j in range(X.shape[1]):
-            X[senders[e], j] += S[e, j]
+        _add(X[senders[e]], S[e])

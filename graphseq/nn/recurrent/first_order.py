@@ -1,4 +1,4 @@
-"""Kernels that know their gradient but not the gradient of that."""
+"""PyTorch's kernels that know their gradient but not the gradient of that."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._autograd import Tensors, gradients
-from ._direct import is_transformed
+from ...lowering import gradients
+from ...messages import State
+from ...ops.library import is_transformed
 
 
 class _FirstOrder(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, fast: Any, slow: Any, *tensors: Tensor | None) -> Tensors:
+    def forward(ctx: Any, fast: Any, slow: Any, *tensors: Tensor | None) -> State:
         with torch.enable_grad():
             leaves = [t if t is None else t.detach().requires_grad_(t.requires_grad) for t in tensors]
-            outputs: Tensors = fast(*leaves)
+            outputs: State = fast(*leaves)
         ctx.save_for_backward(*tensors)
         ctx.graph, ctx.slow = (leaves, outputs), slow
         return tuple(o.detach() for o in outputs)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
+        kept = ctx.saved_tensors  # gone after a backward pass that was not told to keep the graph, which is an error
         leaves, outputs = ctx.graph
         if torch.is_grad_enabled():  # somebody wants to differentiate the gradient
-            fresh = [t if t is None else t.view_as(t) for t in ctx.saved_tensors]  # cut off from what made them
-            return None, None, *gradients(ctx.slow(*fresh), fresh, list(grads))
+            fresh = [t if t is None else t.view_as(t) for t in kept]  # cut off from what made them
+            return None, None, *gradients(ctx.slow(*fresh), fresh, list(grads), create_graph=True)
         asked = [t for t in leaves if t is not None and t.requires_grad]
         found = iter(torch.autograd.grad(outputs, asked, grads, retain_graph=True, allow_unused=True))
         return None, None, *(next(found) if t is not None and t.requires_grad else None for t in leaves)
 
 
-def first_order(fast: Callable[..., Tensors], slow: Callable[..., Tensors], *tensors: Tensor | None) -> Tensors:
+def first_order(fast: Callable[..., State], slow: Callable[..., State], *tensors: Tensor | None) -> State:
     """Return ``fast(*tensors)``, with derivatives of higher order by way of `slow`.
 
     Args:
@@ -41,9 +43,9 @@ def first_order(fast: Callable[..., Tensors], slow: Callable[..., Tensors], *ten
         slow: returns the same; differentiable as often as anybody likes.
         tensors: all that both read and that may want a gradient.
     """
-    if not torch.is_grad_enabled() or not any(t is not None and t.requires_grad for t in tensors):
-        return slow(*tensors) if is_transformed() else fast(*tensors)
     if is_transformed():
         return slow(*tensors)
-    result: Tensors = _FirstOrder.apply(fast, slow, *tensors)  # type: ignore[no-untyped-call]
+    if not torch.is_grad_enabled() or not any(t is not None and t.requires_grad for t in tensors):
+        return fast(*tensors)
+    result: State = _FirstOrder.apply(fast, slow, *tensors)  # type: ignore[no-untyped-call]
     return result

@@ -1,0 +1,308 @@
+"""What edges carry, and how what several edges bring to one receiver becomes one: small open objects.
+
+A **message** is a callable ``message(sent, received, edge)`` of the senders' states, `[E, H]` each, of what the message
+reads of the receivers, and of the edges' features. :data:`COPY` and :data:`SCALE` are two that operators know.
+
+A **merge** reduces rows that are grouped by receiver. "sum", "mean", "max", "min", "softmax" and "slots" name the
+library's; one of your own is a subclass of :class:`Merge` of a few lines.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .errors import GraphError, Words, expected
+from .ops.library import HALF
+from .ops.segment import segment_max, segment_sum
+
+__all__ = [
+    "COPY", "MERGES", "SCALE", "Copy", "Max", "Mean", "Merge", "Message", "Messages", "Min", "Scale", "Segments",
+    "Slots", "Softmax", "State", "Sum", "find_merge", "send",
+]  # fmt: skip
+
+State = tuple[Tensor, ...]
+
+
+class Messages(NamedTuple):
+    """What edges carry, `[E, ...]` each, and their own new states; for messages that update the edges too."""
+
+    state: State
+    edge: Tensor | None = None
+
+
+Message = Callable[[State, Any, Tensor | None], "State | Messages"]
+
+
+class _Single:
+    """The one object of its class, however often it is copied or pickled."""
+
+    def __reduce__(self) -> str:
+        return type(self).__name__.upper()
+
+    def __repr__(self) -> str:
+        return type(self).__name__.upper()
+
+
+class Copy(_Single):
+    """The sender's state."""
+
+    def __call__(self, sent: State, received: Any, edge: Tensor | None) -> State:
+        """Return `sent`."""
+        return sent
+
+
+class Scale(_Single):
+    """The sender's state times the edge's weight, which comes as `edge_attr`, `[E]`; or one a head, `[E, heads]`."""
+
+    def __call__(self, sent: State, received: Any, edge: Tensor | None) -> State:
+        """Return `edge` times `sent`."""
+        return sent if edge is None else tuple(weighted(edge, s) for s in sent)
+
+
+COPY, SCALE = Copy(), Scale()
+
+
+def weighted(weight: Tensor, rows: Tensor) -> Tensor:
+    """Multiply rows `[E, ...]` by weights `[E]`, or the heads of rows, `[E, heads · D]` or `[E, heads, D]`, by one
+    each, `[E, heads]`.
+    """
+    if weight.dim() == 1:
+        return rows * weight.view(-1, *[1] * (rows.dim() - 1))
+    if rows.dim() == 2:
+        if rows.size(1) % weight.size(1):
+            raise expected("edge_attr", f"as many heads as divide a width of {rows.size(1)}", weight)
+        heads: Tensor = rows.unflatten(1, (weight.size(1), -1))
+        return (heads * weight[..., None]).flatten(1)
+    return rows * weight.view(*weight.shape, *[1] * (rows.dim() - 2))
+
+
+class Segments:
+    """Which rows belong to which receiver, for a :class:`Merge`: rows of one receiver lie next to each other.
+
+    Attributes:
+        count: R, the number of receivers.
+        slot: int64 `[E]`, each row's place among its receiver's; None where nobody asked for it.
+        single: whether every receiver has exactly one row, as on a chain; then nothing needs to be reduced.
+    """
+
+    __slots__ = ("_index", "_ptr", "count", "single", "slot")
+
+    def __init__(
+        self, index: Tensor, count: int, ptr: Tensor | None = None, slot: Tensor | None = None, single: bool = False
+    ) -> None:
+        self._index, self.count, self._ptr, self.slot, self.single = index, count, ptr, slot, single
+
+    @property
+    def index(self) -> Tensor:
+        """Each row's receiver, ascending, int64 `[E]`."""
+        return self._index
+
+    @property
+    def ptr(self) -> Tensor:
+        """Where the rows of each receiver begin, int64 `[R + 1]`."""
+        if self._ptr is None:
+            bounds = torch.arange(self.count + 1, device=self._index.device)
+            self._ptr = torch.searchsorted(self._index, bounds)
+        return self._ptr
+
+    def spread(self, values: Tensor) -> Tensor:
+        """Give each row what its receiver has: `[R, ...]` → `[E, ...]`."""
+        return values if self.single else values.index_select(0, self._index)
+
+    def sum(self, rows: Tensor) -> Tensor:
+        """Sum the rows of each receiver, 0 for one without rows; 16 bits are summed in 32."""
+        if self.single:
+            return rows
+        if self._ptr is not None:
+            return segment_sum(rows, self._ptr)
+        wide = rows.float() if rows.dtype in HALF else rows
+        return wide.new_zeros(self.count, *rows.shape[1:]).index_add(0, self._index, wide).to(rows.dtype)
+
+    def mean(self, rows: Tensor) -> Tensor:
+        """Return the mean of each receiver's rows, 0 for one without rows."""
+        if self.single:
+            return rows
+        degree = self.ptr.diff().clamp(min=1).view(-1, *[1] * (rows.dim() - 1))
+        wide = rows.float() if rows.dtype in HALF else rows
+        return (self.sum(wide) / degree).to(rows.dtype)
+
+    def max(self, rows: Tensor) -> Tensor:
+        """Return the maximum of each receiver's rows, 0 for one without rows; of ties the first gets the gradient."""
+        return rows if self.single else segment_max(rows, self.ptr)
+
+    def min(self, rows: Tensor) -> Tensor:
+        """Return the minimum, likewise."""
+        return rows if self.single else -segment_max(-rows, self.ptr)
+
+    def softmax(self, scores: Tensor) -> Tensor:
+        """Return ``exp(score)`` over the sum of those of the same receiver, `[E, ...]`."""
+        if self.single:
+            return torch.ones_like(scores)
+        wide = scores.float() if scores.dtype in HALF else scores
+        powers = torch.exp(wide - self.spread(self.max(wide.detach())))
+        return (powers / self.spread(self.sum(powers))).to(scores.dtype)
+
+
+class Merge(ABC):
+    """How the rows that several edges bring to one receiver become one.
+
+    Attributes:
+        score: for a merge that weighs its rows: a callable of what a message is called with, whose result `[E, ...]`
+            comes as `scores`.
+
+    >>> class LogSumExp(Merge):
+    ...     def reduce(self, rows, segments, scores):
+    ...         top = segments.max(rows.detach())
+    ...         return segments.sum((rows - segments.spread(top)).exp()).log() + top
+    """
+
+    score: Callable[[State, Any, Tensor | None], Tensor] | None = None
+
+    @abstractmethod
+    def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
+        """Return one row a receiver, `[R, ...]`, from the rows of all edges, `[E, ...]`."""
+
+    def empty(self, rows: Tensor, count: int) -> Tensor:
+        """Return what `count` nodes without predecessors get in a sweep: zeros `[count, ...]`, shaped as results of
+        `reduce` for rows like these.
+        """
+        return rows.new_zeros(count, *rows.shape[1:])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class Sum(Merge):
+    """The sum of the rows."""
+
+    def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
+        """Return ``Σ_e row_e``."""
+        return segments.sum(rows)
+
+
+class Mean(Merge):
+    """The mean of the rows."""
+
+    def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
+        """Return ``Σ_e row_e / E_v``."""
+        return segments.mean(rows)
+
+
+class Max(Merge):
+    """The maximum, number by number; of equal ones the first edge's gets the gradient."""
+
+    def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
+        """Return ``max_e row_e``."""
+        return segments.max(rows)
+
+
+class Min(Merge):
+    """The minimum, number by number; of equal ones the first edge's gets the gradient."""
+
+    def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
+        """Return ``min_e row_e``."""
+        return segments.min(rows)
+
+
+class Softmax(Merge):
+    """The rows' sum, weighted by the softmax of their scores: attention over a node's predecessors.
+
+        α_e = exp(s_e) / Σ_{e' into v} exp(s_e'),   m_v = Σ_e α_e row_e
+
+    Args:
+        score: ``score(sent, received, edge)``, called with what a message is called with, returns `[E]`, or with heads
+            `[E, heads]`, which divide the width of the rows. None scores each number by itself.
+    """
+
+    def __init__(self, score: Callable[[State, Any, Tensor | None], Tensor] | None = None) -> None:
+        self.score = score
+
+    def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
+        """Return ``Σ_e α_e row_e``."""
+        if scores is None:
+            return segments.sum(segments.softmax(rows) * rows)
+        if scores.dim() not in (1, 2) or scores.size(0) != rows.size(0):
+            raise expected("score", f"to return shape [{rows.size(0)}] or [{rows.size(0)}, heads]", scores)
+        return segments.sum(weighted(segments.softmax(scores), rows))
+
+
+class Slots(Merge):
+    """The rows side by side, each in its edge's slot, `[R, count, ...]`; zeros in slots without an edge.
+
+    Args:
+        count: A.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
+        """Lay row e at ``[receiver of e, slot of e]``."""
+        return self.fill(self.empty(rows, segments.count), rows, segments)
+
+    def fill(self, base: Tensor, rows: Tensor, segments: Segments) -> Tensor:
+        """Lay row e at ``[receiver of e, slot of e]`` of `base`, `[R, count, ...]`."""
+        if segments.single and self.count == 1:
+            return rows[:, None]
+        place = segments.index * self.count
+        if segments.slot is not None:
+            place = place + segments.slot
+        return base.flatten(0, 1).index_copy(0, place, rows).view(base.shape)
+
+    def empty(self, rows: Tensor, count: int) -> Tensor:
+        """Return zeros `[count, slots, ...]`."""
+        return rows.new_zeros(count, self.count, *rows.shape[1:])
+
+    def __repr__(self) -> str:
+        return f"Slots({self.count})"
+
+
+MERGES: dict[str, Merge] = {"sum": Sum(), "mean": Mean(), "max": Max(), "min": Min(), "softmax": Softmax()}
+
+
+def find_merge(merge: Any, slots: int = 1) -> Merge:
+    """Return a merge, which may be given by name; "slots" are as many as `slots` says.
+
+    Raises:
+        GraphError: no merge goes by this name.
+    """
+    if isinstance(merge, Merge):
+        return merge
+    if isinstance(merge, str) and merge == "slots":
+        return Slots(slots)
+    if isinstance(merge, str) and merge in MERGES:
+        return MERGES[merge]
+    names = ", ".join(f'"{name}"' for name in MERGES)
+    raise expected("merge", f'{names}, "slots" or a graphseq.Merge', merge)
+
+
+def send(message: Message, merge: Merge, sent: State, received: Any, edge: Tensor | None) -> tuple[Messages, Any]:
+    """Return what edges carry, with their new states, and the scores by which they are merged.
+
+    Raises:
+        GraphError: the message returns no tuple of tensors with a row for each edge.
+    """
+    scores = None if merge.score is None else merge.score(sent, received, edge)
+    if isinstance(message, Copy):
+        return Messages(sent, edge), scores
+    made = message(sent, received, edge)
+    messages = made if isinstance(made, Messages) else Messages(made, edge)
+    count = sent[0].size(0)
+    if not isinstance(messages.state, tuple) or not all(isinstance(m, Tensor) for m in messages.state):
+        raise expected("message", "to return a tuple of tensors", messages.state)
+    for i, m in enumerate(messages.state):
+        if m.dim() == 0 or m.size(0) != count:
+            raise expected(f"message()[{i}]", f"{count} rows, one for each edge", m)
+    if messages.edge is not None and (messages.edge.dim() == 0 or messages.edge.size(0) != count):
+        raise expected("message().edge", f"{count} rows, one for each edge", messages.edge)
+    return messages, scores
+
+
+def no_slots(got: int, arity: int) -> GraphError:
+    """Return the error for more predecessors than slots."""
+    return expected("topology", f"at most {arity} slots, the cell's arity", Words(f"{got}"))

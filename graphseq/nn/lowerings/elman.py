@@ -1,0 +1,91 @@
+"""The simple recurrent cell over packed levels, on the CPU: for each level a product, and a pass over the sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...lowering import Inputs, SweepOperator, lower
+from ...messages import Copy, State, Sum
+from ...ops.levels import Structure
+from ..cells import ElmanCell
+from ..cells.base import bare
+
+
+def _kernel(p: Tensor, weight: Tensor, h0: Tensor | None, s: Structure, *, relu: bool) -> State:
+    from ...ops.kernels.gates import elman_forward
+    from ...ops.kernels.scan import Scan, workspace
+
+    scan, wt = Scan(s), weight.t()
+    h = torch.empty_like(p)
+    merged = workspace("merged", 0 if scan.aligned else scan.widest, p.size(1))
+    p_, h_, merged_ = p.numpy(), h.numpy(), merged.numpy()
+    for level in scan.up():
+        a, b, *_, before = level
+        if before < 0:
+            h[:b] = 0 if h0 is None else torch.mm(h0, wt)
+        elif scan.aligned:
+            torch.mm(h[before : before + b - a], wt, out=h[a:b])
+        else:
+            scan.gather(level, h_, merged_, a)
+            torch.mm(merged[: b - a], wt, out=h[a:b])
+        elman_forward((b - a) * h.size(1) * 10, a, b, relu, p_, h_)
+    return h, h.new_empty(0)  # an operator that returns one tensor returns no tuple
+
+
+def _gradient(given: Any, s: Structure, grads: Any, outputs: State, *, relu: bool) -> State:
+    from ...ops.kernels.gates import elman_backward
+    from ...ops.kernels.scan import Scan, own, workspace
+
+    (p, weight, h0), (h, _) = given, outputs
+    scan, dh, dp = Scan(s), own("dh", grads[0], h), torch.empty_like(h)
+    ds = workspace("ds", 0 if scan.aligned else scan.widest, h.size(1))
+    h_, dh_, dp_, ds_ = h.numpy(), dh.numpy(), dp.numpy(), ds.numpy()
+    for level in scan.down():
+        a, b, *_, before = level
+        elman_backward((b - a) * h.size(1) * 4, a, b, relu, h_, dh_, dp_)
+        if before >= 0 and scan.aligned:
+            dh[before : before + b - a].addmm_(dp[a:b], weight)
+        elif before >= 0:
+            torch.mm(dp[a:b], weight, out=ds[: b - a])
+            scan.scatter(level, ds_, dh_, a)
+    first = scan.first
+    dw = dp[first:].t() @ (scan.previous(h) if scan.aligned else scan.merged(h, h.size(1)))
+    if h0 is None:
+        return dp, dw, p.new_empty(0)
+    return dp, dw.addmm_(dp[:first].t(), h0), dp[:first] @ weight
+
+
+def _equations(
+    p: Tensor, weight: Tensor, h0: Tensor | None, s: Structure, *, relu: bool
+) -> tuple[ElmanCell, Tensor, State | None]:
+    cell = bare(
+        ElmanCell, weight_hh=weight, nonlinearity="relu" if relu else "tanh", state_sizes=(weight.size(1),)
+    )
+    return cell, p, None if h0 is None else (h0,)
+
+
+def _layout(given: Any, s: Structure, size: Callable[[], int]) -> State:
+    return torch.empty_like(given[0]), given[0].new_empty(0)
+
+
+SWEEPS = {
+    relu: SweepOperator(
+        f"elman_{'relu' if relu else 'tanh'}_sweep", "Tensor p, Tensor weight, Tensor? h0", states=1, saved=1,
+        kernel=partial(_kernel, relu=relu), gradient=partial(_gradient, relu=relu),
+        equations=partial(_equations, relu=relu), layout=_layout,
+    )
+    for relu in (False, True)
+}  # fmt: skip
+
+
+@lower(ElmanCell, Copy, Sum, "cpu")
+def elman(cell: ElmanCell, inputs: Inputs, structure: Structure, start: State | None) -> State | None:
+    """Sweep a simple recurrent cell whose predecessors are summed."""
+    sweep = SWEEPS[cell.nonlinearity == "relu"]
+    p = inputs.project(cell)
+    return sweep.over(p, cell.weight_hh, None if start is None else start[0], structure)

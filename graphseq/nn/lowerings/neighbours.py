@@ -1,0 +1,42 @@
+"""Sums and means over neighbours as sparse products, which make no tensor with a row for each edge."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from ...lowering import lower
+from ...messages import Copy, Mean, Scale, State, Sum
+from ...ops.segment import segment_sum
+from ...ops.spmm import spmm
+from ...topology import Links, Members
+
+
+@lower(None, Copy, Sum, "any")
+@lower(None, Scale, Sum, "any")
+def neighbour_sum(links: Links, state: State, edge_attr: Tensor | None) -> State | None:
+    """Return ``m_v = Σ_{u→v} w_uv h_u``, where weights are one an edge, or none."""
+    if edge_attr is not None and edge_attr.dim() != 1:
+        return None
+    return (_sum(links, edge_attr, state[0]),) if len(state) == 1 else tuple(_sum(links, edge_attr, s) for s in state)
+
+
+def _sum(links: Links, weight: Tensor | None, x: Tensor) -> Tensor:
+    if isinstance(links, Members) and weight is None:
+        return segment_sum(x, links.segments)
+    if x.dim() == 2:
+        return spmm(links.matrix, weight, x)
+    flat = x.reshape(x.size(0), math.prod(x.shape[1:]))
+    return spmm(links.matrix, weight, flat).view(links.num_receivers, *x.shape[1:])
+
+
+@lower(None, Copy, Mean, "any")
+@lower(None, Scale, Mean, "any")
+def neighbour_mean(links: Links, state: State, edge_attr: Tensor | None) -> State | None:
+    """Return the same over the number of neighbours."""
+    summed = neighbour_sum(links, state, edge_attr)
+    if summed is None:
+        return None
+    degree = links.memo("degree", lambda: links.in_degree.clamp(min=1))
+    return tuple(m / degree.view(-1, *[1] * (m.dim() - 1)).to(m.dtype) for m in summed)

@@ -1,0 +1,1 @@
+"""Compiled CPU kernels; imported in functions alone, since Numba is slow to load."""

@@ -1,0 +1,109 @@
+"""Packed levels as the kernels walk them: how states move along edges, in float32 on the CPU."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..levels import ALIGNED, FOREST, Structure
+from .gates import gather, scatter
+
+
+class Level(NamedTuple):
+    """Rows a to b, edges from to; `before`, the first row of the level below (-1 at level 0)."""
+
+    a: int
+    b: int
+    edge_a: int
+    edge_b: int
+    before: int
+
+
+class Scan:
+    """A structure made ready to be walked.
+
+    Attributes:
+        aligned: whether predecessors lie in the same place one level below, so that nothing is gathered.
+        forest: whether no node has two successors, so that several threads may scatter.
+        first: number of nodes of level 0.
+        edge_arrays: `edge_ptr`, `senders` and `slot` as arrays; without slots, all are in slot 0.
+    """
+
+    def __init__(self, structure: Structure) -> None:
+        self.structure, form = structure, int(structure.form)
+        self.aligned, self.forest = form == ALIGNED, form >= FOREST
+        ptr, edges = structure.level_ptr.tolist(), structure.level_edges.tolist()
+        before = [-1, *ptr]
+        self.levels = [
+            Level(ptr[k], ptr[k + 1], edges[k], edges[k + 1], before[k]) for k in range(len(ptr) - 1)
+        ]
+        self.first = ptr[1] if len(ptr) > 1 else 0
+        self.widest = max((b - a for a, b in pairwise(ptr[1:])), default=0)
+        slot = torch.zeros_like(structure.senders) if structure.slot is None else structure.slot
+        self.edge_arrays = structure.edge_ptr.numpy(), structure.senders.numpy(), slot.numpy()
+
+    def up(self) -> list[Level]:
+        """Return the levels from below."""
+        return self.levels
+
+    def down(self) -> Iterator[Level]:
+        """Return the levels from above."""
+        return reversed(self.levels)
+
+    def gather(self, level: Level, x: Any, out: Any, at: int = 0) -> None:
+        """Merge the predecessors' rows of `x` into the level's rows of `out`: summed, or each in its slot.
+
+        `out` begins at row `at` of the nodes.
+        """
+        a, b, *_ = level
+        gather((b - a) * out.shape[1], a, b, at, *self.edge_arrays, x, out)
+
+    def scatter(self, level: Level, grad: Any, out: Any, at: int = 0) -> None:
+        """Add the level's rows of `grad` to their predecessors' rows of `out`: the transpose of `gather`."""
+        a, b, *_ = level
+        scatter((b - a) * out.shape[1] if self.forest else 0, a, b, at, *self.edge_arrays, grad, out)
+
+    def merged(self, x: Tensor, width: int) -> Tensor:
+        """Return the merged predecessors' rows of all nodes above level 0, in a workspace."""
+        out, last = workspace("merged", x.size(0) - self.first, width), len(self.levels)
+        if last > 1:
+            above = Level(self.first, x.size(0), 0, 0, 0)
+            self.gather(above, x.numpy(), out.numpy(), self.first)
+        return out
+
+    def previous(self, h: Tensor) -> Tensor:
+        """Return the predecessor's row of `h` for each row above level 0, of aligned levels."""
+        if len({level.b - level.a for level in self.levels}) == 1:
+            return h[: h.size(0) - self.first]  # equal lengths: one shift
+        return h.index_select(0, self.structure.senders)
+
+
+_SPACE = threading.local()
+_MOST = 1 << 24  # numbers, above which a workspace is not kept
+
+
+def workspace(name: str, rows: int, width: int) -> Tensor:
+    """Return memory `[rows, width]` for what an operator needs while it runs, with whatever is in it.
+
+    Fresh pages cost more than what is computed in them, so a thread keeps its last workspace of each name. Nothing of
+    it may leave the operator.
+    """
+    size = rows * width
+    if size > _MOST:
+        return torch.empty(rows, width)
+    kept: dict[str, Tensor] = _SPACE.__dict__
+    if name not in kept or kept[name].numel() < size:
+        with torch.inference_mode(False):
+            kept[name] = torch.empty(size)
+    return kept[name][:size].view(rows, width)
+
+
+def own(name: str, grad: Tensor | None, like: Tensor) -> Tensor:
+    """Return a gradient in a workspace, where it may be written on; a missing one is 0."""
+    space = workspace(name, *like.shape)
+    return space.zero_() if grad is None else space.copy_(grad)

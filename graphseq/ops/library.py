@@ -1,0 +1,111 @@
+"""How an operator is registered with PyTorch, and who looks on when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.utils._python_dispatch import _get_current_dispatch_mode
+
+LIBRARY = torch.library.Library("graphseq", "DEF")
+OPERATORS: dict[str, Operator] = {}
+HALF = (torch.float16, torch.bfloat16)
+
+_PLAIN = (Tensor, torch.nn.Parameter)
+
+Body = Callable[..., Any]
+
+
+def is_transformed() -> bool:
+    """Say whether forward mode or a transform of ``torch.func`` is at work, to which our operators are closed."""
+    if torch.compiler.is_compiling():
+        return False
+    return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+
+
+def is_plain(x: Tensor) -> bool:
+    """Say whether nobody but autograd looks on: no tracing, no autocast, no dispatch mode, no subclass of Tensor.
+
+    Then the dispatcher may be passed by, whose Python part costs more than a small graph's sums.
+    """
+    return (
+        type(x) in _PLAIN
+        and not torch.compiler.is_compiling()
+        and not torch._C._is_any_autocast_enabled()
+        and _get_current_dispatch_mode() is None
+        and not is_transformed()
+    )
+
+
+def is_batched(*tensors: Tensor | None) -> bool:
+    """Say whether one of these stands for many at once, as gradients do with ``is_grads_batched``."""
+    return any(t is not None and torch._C._functorch.is_legacy_batchedtensor(t) for t in tensors)
+
+
+class Operator:
+    """An operator `graphseq::name`, called as a function.
+
+    Args:
+        schema: such as ``"spmm(Tensor? weight, Tensor x) -> Tensor"``; the first argument, or if
+            that is None the second, is a tensor and decides the device.
+        body: its meaning in PyTorch's operations, none of them in place: serves every device, and the transforms of
+            ``torch.func`` and forward mode, which differentiate it themselves.
+        fake: shapes alone, so that ``torch.compile`` traces past it.
+        cpu: a quicker body for the CPU.
+        cuda: another for CUDA.
+        save: `(ctx, inputs, output)`, keeps what `backward` reads; None for an operator without a gradient.
+        backward: `(ctx, *grads)` → a gradient for each input, made of operators again.
+        full_precision: run in float32 under autocast, as long sums and long sweeps must.
+    """
+
+    def __init__(
+        self, schema: str, body: Body, fake: Body, *, cpu: Body | None = None, cuda: Body | None = None,
+        save: Body | None = None, backward: Body | None = None, full_precision: bool = False,
+    ) -> None:  # fmt: skip
+        self.name = schema.partition("(")[0]
+        self.body, self.bodies = body, {"cpu": cpu or body, "cuda": cuda or body}
+        LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+        LIBRARY.impl(self.name, body, "CompositeExplicitAutograd")
+        for key, given in (("CPU", cpu), ("CUDA", cuda)):
+            if given is not None:
+                LIBRARY.impl(self.name, given, key)
+        torch.library.register_fake(f"graphseq::{self.name}", fake)
+        self.differentiable = backward is not None
+        if save is not None and backward is not None:
+            torch.library.register_autograd(f"graphseq::{self.name}", backward, setup_context=save)
+            self.direct = _direct(self, save, backward)
+        if full_precision:
+            for device in ("cpu", "cuda"):
+                torch.library.register_autocast(f"graphseq::{self.name}", device, torch.float32)
+        self.overload = getattr(torch.ops.graphseq, self.name).default  # quicker to call than its packet
+        OPERATORS[self.name] = self
+
+    def __call__(self, *given: Any) -> Any:
+        """Run it the shortest way that serves whoever looks on."""
+        first = given[0] if given[0] is not None else given[1]
+        if not is_plain(first) or is_batched(first, given[1] if isinstance(given[1], Tensor) else None):
+            return self.body(*given) if is_transformed() else self.overload(*given)
+        if self.differentiable and torch.is_grad_enabled():
+            for t in given:
+                if isinstance(t, Tensor) and t.requires_grad:
+                    return self.direct.apply(*given)
+        return self.on(first)(*given)
+
+    def on(self, like: Tensor) -> Body:
+        """Return the body for a tensor's device."""
+        return self.bodies.get(like.device.type, self.body)
+
+
+def _direct(operator: Operator, save: Body, backward: Body) -> Any:
+    """Return the operator as a function of autograd's, without the dispatcher."""
+
+    def forward(ctx: Any, *given: Any) -> Any:
+        output = operator.on(given[0] if given[0] is not None else given[1])(*given)
+        save(ctx, given, output)
+        return output
+
+    methods = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    return type(f"Direct_{operator.name}", (torch.autograd.Function,), methods)

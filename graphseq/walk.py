@@ -1,0 +1,250 @@
+"""The walk over packed levels: one loop, whose only variation is where the states are kept.
+
+With eager autograd they lie in one buffer per state, which three functions hand on in place: :class:`_Put` writes a
+level's rows, :class:`_Take` reads the senders' rows, :class:`_Add` is the gradient of reading. Their gradients are of
+this kind again, so time and memory are linear in nodes and edges, for derivatives of every order. (Were the states one
+tensor that autograd slices, each level would get a gradient as large as the whole.)
+
+Along chains each level reads only the one below, so a list of levels serves; and where autograd is not eager (tracing,
+forward mode, ``torch.func``) there is no writing in place, so a list serves too, at the price of reading all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .cell import Cell, updated, written_on
+from .messages import Merge, Segments, Slots, State, send
+from .ops.levels import ALIGNED, Numbers, Structure
+from .ops.library import is_batched, is_transformed
+
+__all__ = ["Plan", "walk"]
+
+
+class Plan:
+    """Packed levels as a walk reads them: numbers of rows, and each level's part of the edges.
+
+    Args:
+        structure: of the levels.
+        numbers: the same as Python's numbers, where they are known.
+        strided: whether rows lie chain by chain, of chains of one length, and not packed; then a level's rows are every
+            T-th, and nothing is permuted.
+
+    Attributes:
+        aligned: whether each node above level 0 has one predecessor, in the same place one level below, as in chains.
+        ptr: where each level begins, and N.
+        sizes: number of nodes of each level.
+        edge_sizes: number of edges into each level.
+        senders: the packed position of each level's edges' senders; none where levels are aligned.
+        segments: how each level's edges are grouped by receiver.
+    """
+
+    def __init__(self, structure: Structure, numbers: Numbers | None = None, *, strided: bool = False) -> None:
+        level_ptr, level_edges, _, senders, receivers, slot, form = structure
+        if numbers is None:
+            numbers = Numbers(level_ptr.tolist(), level_edges.tolist(), int(form))
+        self.ptr, self.aligned = numbers.nodes, numbers.form == ALIGNED and slot is None
+        self.strided = strided
+        self.sizes, self.edge_sizes = ([b - a for a, b in pairwise(p)] for p in numbers[:2])
+        if self.aligned:
+            place = torch.arange(max(self.sizes, default=0), device=senders.device)
+            self.senders: Sequence[Tensor] = ()
+            self.segments = [Segments(place[:size], size, single=True) for size in self.sizes]
+            return
+        self.senders = senders.split(self.edge_sizes)
+        index = [r - a for r, a in zip(receivers.split(self.edge_sizes), self.ptr, strict=False)]
+        slots: Sequence[Tensor | None] = [None] * len(index) if slot is None else slot.split(self.edge_sizes)
+        self.segments = [Segments(i, n, slot=k) for i, n, k in zip(index, self.sizes, slots, strict=True)]
+
+
+    def split(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Return the rows of each level."""
+        in_chains = rows.view(-1, len(self.sizes), *rows.shape[1:]) if self.strided else rows
+        levels: tuple[Tensor, ...] = in_chains.unbind(1) if self.strided else rows.split(self.sizes)
+        return levels
+
+    def join(self, levels: tuple[Tensor, ...]) -> Tensor:
+        """Undo :meth:`split`."""
+        return torch.stack(levels, 1).flatten(0, 1) if self.strided else torch.cat(levels)
+
+
+def walk(cell: Cell, plan: Plan, p: Tensor, edge: Tensor | None = None, start: State | None = None) -> State:
+    """Visit packed levels from below, each node after all its predecessors.
+
+    Args:
+        cell: any.
+        plan: of the levels.
+        p: `[N, P]`, the projected inputs, packed.
+        edge: `[E, ...]`, packed, or None.
+        start: `[M, H]` each, what the M nodes of level 0 start from; or, for a cell that merges by slots,
+            `[N, slots, H]` each, packed, what is in the slots that have no predecessor; zeros by default.
+
+    Returns:
+        The states `[N, H]` each, packed.
+
+    Raises:
+        GraphError: the cell writes on the states that it reads, which are those of other nodes too.
+    """
+    if not plan.sizes:
+        return updated(cell, p, cell.given(p, None))
+    filled: list[State] = []
+    if start is not None and start[0].dim() == 3:
+        filled = list(zip(*(s.split(plan.sizes) for s in start), strict=True))
+    listed = plan.aligned or torch.compiler.is_compiling() or is_transformed()
+    states, merge = _List(plan) if listed else _Buffer(plan), cell.merger
+    inputs = plan.split(p)
+    edges: Sequence[Tensor | None] = [None] * len(inputs) if edge is None else edge.split(plan.edge_sizes)
+    states.write(0, updated(cell, inputs[0], filled[0] if filled else cell.given(inputs[0], start)))
+    counted = not torch.compiler.is_compiling() and not p.is_inference()
+    before = p._version if counted else 0
+    for k in range(1, len(inputs)):
+        merged = _merged(cell, merge, plan.segments[k], inputs[k], edges[k], states.read(k), filled[k:])
+        states.write(k, updated(cell, inputs[k], merged))
+    if counted and p._version != before:
+        raise written_on()
+    return states.joined()
+
+
+def _merged(
+    cell: Cell, merge: Merge, segments: Segments, p: Tensor, edge: Tensor | None, sent: State, filled: list[State]
+) -> State:
+    """Return the merged messages of one level; slots without a predecessor have what the first of `filled` says."""
+    received = p.clone() if segments.single and p.is_inference() else segments.spread(p)  # which nobody else reads
+    messages, scores = send(cell.message, merge, sent, received, edge)
+    if filled and isinstance(merge, Slots):
+        return tuple(merge.fill(b, m, segments) for b, m in zip(filled[0], messages.state, strict=True))
+    return tuple(merge.reduce(m, segments, scores) for m in messages.state)
+
+
+class _List:
+    """States as a list of levels."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.done: list[State] = []
+        self.versions: list[list[int]] = []  # how often each was written on; nobody counts in tracing
+
+    def read(self, k: int) -> State:
+        last, size = self.done[-1], self.plan.sizes[k]
+        if not self.plan.aligned:
+            index = self.plan.senders[k]
+            return tuple(torch.cat(part).index_select(0, index) for part in zip(*self.done, strict=True))
+        if size != self.plan.sizes[k - 1]:
+            last = tuple(s[:size] for s in last)
+        return tuple(s.clone() if s.is_inference() else s for s in last)
+
+    def write(self, k: int, new: State) -> None:
+        self.done.append(new)
+        if not torch.compiler.is_compiling():
+            self.versions.append([s._version for s in new if not s.is_inference()])
+
+    def joined(self) -> State:
+        for new, before in zip(self.done, self.versions, strict=False):
+            if before != [s._version for s in new if not s.is_inference()]:
+                raise written_on()
+        return tuple(map(self.plan.join, zip(*self.done, strict=True)))
+
+
+class _Buffer:
+    """States as one tensor each, handed on in place."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.states: State = ()
+
+    def read(self, k: int) -> State:
+        count = len(self.states)
+        out: State = _Take.apply(self.plan.senders[k], *self.states)  # type: ignore[no-untyped-call]
+        self.states = out[:count]
+        return out[count:]
+
+    def write(self, k: int, new: State) -> None:
+        if not self.states:
+            self.states = tuple(s.new_empty(self.plan.ptr[-1], *s.shape[1:]) for s in new)
+        rows = [s.to(b.dtype) for s, b in zip(new, self.states, strict=True)]
+        self.states = _Put.apply(self.plan.ptr[k], self.plan.ptr[k + 1], *self.states, *rows)  # type: ignore[no-untyped-call]
+
+    def joined(self) -> State:
+        owned: State = _Own.apply(*self.states)  # type: ignore[no-untyped-call]
+        return owned
+
+
+class _Put(torch.autograd.Function):
+    """Write rows a to b."""
+
+    @staticmethod
+    def forward(ctx: Any, a: int, b: int, *tensors: Tensor) -> State:
+        ctx.bounds, count = (a, b), len(tensors) // 2
+        states, rows = tensors[:count], tensors[count:]
+        for s, r in zip(states, rows, strict=True):
+            s[a:b] = r
+        ctx.mark_dirty(*states)
+        return states
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        a, b = ctx.bounds
+        if torch.is_grad_enabled():  # somebody wants to differentiate the gradient
+            return None, None, *_Take.apply(slice(a, b), *grads)  # type: ignore[no-untyped-call]
+        return None, None, *grads, *(g[a:b] for g in grads)
+
+
+class _Take(torch.autograd.Function):
+    """Read the rows of an index, or of a slice."""
+
+    @staticmethod
+    def forward(ctx: Any, index: Any, *states: Tensor) -> State:
+        ctx.index = index
+        ctx.mark_dirty(*states)
+        if isinstance(index, slice):
+            return *states, *(s[index].clone() for s in states)
+        return *states, *(s.index_select(0, index) for s in states)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        if torch.is_grad_enabled():
+            return None, *_Add.apply(ctx.index, *grads)  # type: ignore[no-untyped-call]
+        count = len(grads) // 2
+        return None, *(_add(g, ctx.index, r) for g, r in zip(grads[:count], grads[count:], strict=True))
+
+
+def _add(rows: Tensor, index: Any, more: Tensor) -> Tensor:
+    """Add in place; but not where many gradients are taken at once, which PyTorch can't do in place."""
+    if isinstance(index, slice):
+        index = torch.arange(index.start, index.stop, device=rows.device)
+    return rows.index_add(0, index, more) if is_batched(rows, more) else rows.index_add_(0, index, more)
+
+
+class _Add(torch.autograd.Function):
+    """Add to the rows of an index, or of a slice."""
+
+    @staticmethod
+    def forward(ctx: Any, index: Any, *tensors: Tensor) -> State:
+        ctx.index, count = index, len(tensors) // 2
+        states, rows = tensors[:count], tensors[count:]
+        for s, r in zip(states, rows, strict=True):
+            _add(s, index, r)
+        ctx.mark_dirty(*states)
+        return states
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return None, *_Take.apply(ctx.index, *grads)  # type: ignore[no-untyped-call]
+
+
+class _Own(torch.autograd.Function):
+    """Change nothing, and give the gradient memory of its own, which the others may write on."""
+
+    @staticmethod
+    def forward(ctx: Any, *states: Tensor) -> State:
+        ctx.mark_dirty(*states)
+        return states
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return tuple(g.clone(memory_format=torch.contiguous_format) for g in grads)
