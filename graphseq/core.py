@@ -30,6 +30,7 @@ from .messages import (
     State,
     find_merge,
     no_slots,
+    reads_receivers,
     send,
 )
 from .ops.levels import ALIGNED
@@ -126,7 +127,7 @@ def rounds(
     said = cell.message if message is None else message
     default = "sum" if isinstance(cell.merger, Slots) else cell.merge
     merger = find_merge(default if merge is None else merge)
-    reads = _reads(said, merger)
+    reads = reads_receivers(said, merger)
     if k:
         state = tuple(s.clone() for s in state)  # which the cell may write on
     for i in range(k):
@@ -216,7 +217,7 @@ def _send(
     edge = None if edge_attr is None else edge_attr.index_select(0, m.edge)
     if received is None and isinstance(links, Topology):
         received = state[0]
-    if received is not None and _reads(message, merge):
+    if received is not None and reads_receivers(message, merge):
         received = received.index_select(0, _receivers(links))
     made, scores = send(message, merge, sent, received, edge)
     return made if made.edge is not edge else made._replace(edge=None), scores
@@ -225,11 +226,6 @@ def _send(
 def _new_edges(links: Links, made: Messages, old: Tensor | None) -> Tensor | None:
     """Return the states of the edges in their order: the old ones where the message has made none."""
     return old if made.edge is None else permute(made.edge, _place(links), links.matrix.edge)
-
-
-def _reads(message: Message, merge: Merge) -> bool:
-    """Say whether a message or a score reads the receivers."""
-    return not isinstance(message, Copy | Scale) or merge.score is not None
 
 
 def _receivers(links: Links) -> Tensor:

@@ -303,6 +303,11 @@ def send(message: Message, merge: Merge, sent: State, received: Any, edge: Tenso
     return messages, scores
 
 
+def reads_receivers(message: Message, merge: Merge) -> bool:
+    """Say whether a message or a score reads the receivers, or may do so."""
+    return not isinstance(message, Copy | Scale) or merge.score is not None
+
+
 def no_slots(got: int, arity: int) -> GraphError:
     """Return the error for more predecessors than slots."""
     return expected("topology", f"at most {arity} slots, the cell's arity", Words(f"{got}"))

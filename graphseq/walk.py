@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from .cell import Cell, updated, written_on
-from .messages import Merge, Segments, Slots, State, send
+from .messages import Merge, Segments, Slots, State, reads_receivers, send
 from .ops.levels import ALIGNED, Numbers, Structure
 from .ops.library import is_batched, is_transformed
 
@@ -61,7 +61,6 @@ class Plan:
         slots: Sequence[Tensor | None] = [None] * len(index) if slot is None else slot.split(self.edge_sizes)
         self.segments = [Segments(i, n, slot=k) for i, n, k in zip(index, self.sizes, slots, strict=True)]
 
-
     def split(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Return the rows of each level."""
         in_chains = rows.view(-1, len(self.sizes), *rows.shape[1:]) if self.strided else rows
@@ -92,18 +91,18 @@ def walk(cell: Cell, plan: Plan, p: Tensor, edge: Tensor | None = None, start: S
     """
     if not plan.sizes:
         return updated(cell, p, cell.given(p, None))
-    filled: list[State] = []
+    filled: list[Any] = [None] * len(plan.sizes)
     if start is not None and start[0].dim() == 3:
         filled = list(zip(*(s.split(plan.sizes) for s in start), strict=True))
     listed = plan.aligned or torch.compiler.is_compiling() or is_transformed()
     states, merge = _List(plan) if listed else _Buffer(plan), cell.merger
     inputs = plan.split(p)
     edges: Sequence[Tensor | None] = [None] * len(inputs) if edge is None else edge.split(plan.edge_sizes)
-    states.write(0, updated(cell, inputs[0], filled[0] if filled else cell.given(inputs[0], start)))
+    states.write(0, updated(cell, inputs[0], filled[0] or cell.given(inputs[0], start)))
     counted = not torch.compiler.is_compiling() and not p.is_inference()
     before = p._version if counted else 0
     for k in range(1, len(inputs)):
-        merged = _merged(cell, merge, plan.segments[k], inputs[k], edges[k], states.read(k), filled[k:])
+        merged = _merged(cell, merge, plan.segments[k], inputs[k], edges[k], states.read(k), filled[k])
         states.write(k, updated(cell, inputs[k], merged))
     if counted and p._version != before:
         raise written_on()
@@ -111,13 +110,15 @@ def walk(cell: Cell, plan: Plan, p: Tensor, edge: Tensor | None = None, start: S
 
 
 def _merged(
-    cell: Cell, merge: Merge, segments: Segments, p: Tensor, edge: Tensor | None, sent: State, filled: list[State]
+    cell: Cell, merge: Merge, segments: Segments, p: Tensor, edge: Tensor | None, sent: State, filled: State | None
 ) -> State:
-    """Return the merged messages of one level; slots without a predecessor have what the first of `filled` says."""
-    received = p.clone() if segments.single and p.is_inference() else segments.spread(p)  # which nobody else reads
+    """Return the merged messages of one level; slots without a predecessor have what `filled` says."""
+    received = None
+    if reads_receivers(cell.message, merge):
+        received = p.clone() if segments.single and p.is_inference() else segments.spread(p)  # which nobody else reads
     messages, scores = send(cell.message, merge, sent, received, edge)
-    if filled and isinstance(merge, Slots):
-        return tuple(merge.fill(b, m, segments) for b, m in zip(filled[0], messages.state, strict=True))
+    if filled is not None and isinstance(merge, Slots):
+        return tuple(merge.fill(b, m, segments) for b, m in zip(filled, messages.state, strict=True))
     return tuple(merge.reduce(m, segments, scores) for m in messages.state)
 
 

@@ -1,0 +1,141 @@
+"""Structures that move, and that are first used while somebody looks on."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import func
+
+import graphseq as gs
+from graphseq import core, nn, spectral
+from graphseq.topology import links as links_module
+from tests.core.ways import (
+    CHAINS,
+    DAG,
+    MAKERS,
+    TREE,
+    H,
+    peephole,
+)
+from tests.oracles import assert_agree, leaf
+
+
+def test_what_is_compiled_moves_along(monkeypatch):
+    t = gs.Topology.from_edge_index(torch.tensor([[0, 1, 1], [1, 2, 0]]), 3)
+    t.memo("mine", lambda: (torch.ones(2), {"deep": torch.zeros(1)}, "word"))
+    t.matrix, t.batch, t.slot, t.reverse().matrix, spectral.gcn_norm(t)
+    there = t.to("meta")
+
+    def fail(*given, **options):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(links_module, "csr", fail)
+    monkeypatch.setattr(spectral, "remaining_loops", fail)
+    monkeypatch.setattr(spectral, "spmm", fail)
+    moved, deep, word = there.memo("mine", fail)
+    assert (moved.device.type, deep["deep"].device.type, word) == ("meta", "meta", "word")
+    parts = (*there.matrix, there.batch, there.slot, there.in_degree, *there.reverse().matrix)
+    assert all(part.device.type == "meta" for part in parts)
+    assert there.reverse().reverse() is there
+    looped, weight = spectral.gcn_norm(there)
+    assert (looped.device.type, weight.device.type, looped.num_edges) == ("meta", "meta", 6)
+    assert t.to("cpu") is t
+
+
+def under_grad(call, x):
+    func.grad(lambda z: call(z).sum())(x)
+
+
+def under_vmap(call, x):
+    func.vmap(call)(torch.stack([x, x]))
+
+
+def under_forward_mode(call, x):
+    func.jvp(call, (x,), (x,))
+
+
+def under_a_hessian(call, x):
+    func.jacfwd(func.grad(lambda z: call(z).sum()))(x)
+
+
+def under_inference_mode(call, x):
+    with torch.inference_mode():
+        call(x)
+
+
+def maximal(f: int, h: int) -> gs.Cell:
+    cell = nn.GRUCell(f, h)
+    cell.merge = "max"
+    return cell
+
+
+WATCHERS = [under_grad, under_vmap, under_forward_mode, under_a_hessian, under_inference_mode]
+watchers = pytest.mark.parametrize("watch", WATCHERS, ids=lambda w: w.__name__)
+USERS = {
+    "a cell by its equations": (nn.Recurrent(peephole(H, 4)), lambda m, x, t: m(x, t)[0]),
+    "a cell that takes the maximum": (nn.Recurrent(maximal(H, 4)), lambda m, x, t: m(x, t)),
+    "slots": (nn.TreeLSTM(H, 4, "nary", 3), lambda m, x, t: m(x, t)[0]),
+    "backwards": (nn.Recurrent(nn.GRUCell(H, 4), gs.Sweep(reverse=True)), lambda m, x, t: m(x, t)),
+    "rounds": (nn.Recurrent(nn.GRUCell(H, H), gs.Rounds(2)), lambda m, x, t: m(x, t)),
+    "both ways": (nn.GRU(H, 4, bidirectional=True), lambda m, x, t: m(x, topology=t)[0]),
+    "GCN": (nn.GCNConv(H, 4), lambda m, x, t: m(x, t)),
+    "gated max": (nn.GatedGraphConv(4, 2, "max"), lambda m, x, t: m(x, t)),
+    "readout": (torch.nn.Identity(), lambda m, x, t: nn.readout(m(x), t, "max")),
+}
+
+
+@watchers
+@pytest.mark.parametrize("name", USERS)
+def test_a_topology_that_was_first_used_elsewhere_can_be_pickled_and_trains(name, watch):
+    layer, call = USERS[name]
+    for make in (
+        lambda: gs.Topology.chain([3, 0, 1, 3]),
+        lambda: gs.Topology.tree([4, 4, 3, 5, 5, -1, 5]),
+        lambda: gs.Topology.from_edge_index(DAG.edge_index, 7),
+    ):
+        t, x = make(), leaf(7, H, dtype=torch.float32)
+        watch(lambda z: call(layer, z, t), x.detach())  # noqa: B023
+        again, wanted = pickle.loads(pickle.dumps(t)), call(layer, x, make())
+        assert again == t == copy.deepcopy(t)
+        for other in (t, again):
+            assert_agree(call(layer, x, other), wanted, [x])
+
+
+def several():
+    return gs.batch([gs.Topology.chain([3]), gs.Topology.tree([1, -1])]), []
+
+
+def one_of_several():
+    return gs.unbatch(gs.batch([TREE, CHAINS]))[1], []
+
+
+def the_other_way_round():
+    return gs.Topology.chain([3, 2]).reverse(), []
+
+
+@watchers
+@pytest.mark.parametrize("make", [*MAKERS, several, one_of_several, the_other_way_round], ids=lambda m: m.__name__)
+def test_a_structure_that_is_made_elsewhere_can_be_pickled_and_trains(make, watch):
+    made, layer = [], nn.Recurrent(peephole(H, 4))
+
+    def use(t, x):
+        rows = x[:1].expand(t.num_senders, H)
+        out = core.aggregate(t, (rows,), merge="max")[0].sum()
+        return out + (layer(rows, t)[0].sum() if isinstance(t, gs.Topology) else 0)
+
+    def call(x):
+        made.append(make()[0])
+        return use(made[-1], x)
+
+    watch(call, torch.randn(2, H))
+    x, wanted = leaf(2, H, dtype=torch.float32), make()[0]
+    for t in (made[0], pickle.loads(pickle.dumps(made[0]))):
+        assert torch.equal(t.edge_index, wanted.edge_index)
+        assert_agree(use(t, x), use(wanted, x), [x])
+
+
+@pytest.mark.parametrize("kind", [gs.Cell, gs.Merge, gs.Schedule, gs.recipes.Recipe], ids=lambda k: k.__name__)
+def test_what_is_abstract_has_no_objects(kind):
+    with pytest.raises(TypeError, match="abstract"):
+        kind()
