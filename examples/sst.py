@@ -15,9 +15,7 @@ from graphseq.recipes import Job, find_recipe, open_run, train
 SENTENCE = "(_ (_ (_ A) (_ film)) (_ (_ that) (_ (_ is) (_ (_ (_ not) (_ bad)) (_ (_ at) (_ all))))))"
 
 
-def main(
-    out: str = "runs/examples/sst", epochs: int = 3, hidden: int = 150, picture: str | None = None
-) -> list[str]:
+def main(out: str = "runs/examples/sst", epochs: int = 3, hidden: int = 150, picture: str | None = None) -> list[str]:
     """Train, print what each phrase of a sentence is taken for, and return it."""
     recipe = find_recipe("sst-treelstm", {"epochs": str(epochs), "hidden": str(hidden)})
     summary = train("sst-treelstm", recipe, out, job=Job(resume=True))  # run again, it is over at once

@@ -40,9 +40,7 @@ _common = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.to
 hypothesis.settings.register_profile("local", **_common)
 hypothesis.settings.register_profile("ci", derandomize=True, database=None, print_blob=True, **_common)
 hypothesis.settings.register_profile("thorough", max_examples=1000, **_common)
-hypothesis.settings.load_profile(
-    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "local")
-)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "local"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

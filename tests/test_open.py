@@ -363,9 +363,7 @@ def test_a_decoder_reads_the_encoder(t):
 def dense_block(model, x, edge_attr, u, topology):
     """Algorithm 1, one edge, node and graph at a time."""
     graph, pairs = topology.batch.tolist(), topology.edge_index.t().tolist()
-    edges = [
-        model.edge(torch.cat([e, x[v], u[graph[v]], x[w]])) for e, (w, v) in zip(edge_attr, pairs, strict=True)
-    ]
+    edges = [model.edge(torch.cat([e, x[v], u[graph[v]], x[w]])) for e, (w, v) in zip(edge_attr, pairs, strict=True)]
     zero_e, zero_x = model.edge.bias.new_zeros(model.edge.out_features), x.new_zeros(model.node.out_features)
     nodes = []
     for v in range(topology.num_nodes):

@@ -18,9 +18,7 @@ DataRoot = Annotated[
     typer.Option(metavar="DIR", help="A folder of data sets, looked through before $GRAPHSEQ_DATA and the others."),
 ]
 Device = Annotated[str, typer.Option(metavar="D", help="auto, cpu, cuda, cuda:1 or mps.")]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print JSON as the last line, and all else on standard error.")
-]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON as the last line, and all else on standard error.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never open a connection to download data.")]
 OwnRecipe = Annotated[
     str | None,

@@ -58,9 +58,7 @@ def train(
         int | None,
         typer.Option(metavar="P", min=1, help="Processes that train together; by default 1, under torchrun its own."),
     ] = None,
-    precision: Annotated[
-        str, typer.Option(metavar="PRECISION", help="32-true, 16-mixed or bf16-mixed.")
-    ] = "32-true",
+    precision: Annotated[str, typer.Option(metavar="PRECISION", help="32-true, 16-mixed or bf16-mixed.")] = "32-true",
     threads: Annotated[
         int, typer.Option(metavar="N", min=0, help="Threads of each process; 0 for as many as PyTorch takes.")
     ] = 0,
@@ -100,9 +98,7 @@ def train(
         with contextlib.redirect_stdout(sys.stderr):
             if folds is not None:
                 fixed = {*texts, *(() if began is None else began.get("fixed", ()))}
-                summary = cross_validate_recipe(
-                    recipe, chosen, folder, folds=folds, seed=first, fixed=fixed, job=job
-                )
+                summary = cross_validate_recipe(recipe, chosen, folder, folds=folds, seed=first, fixed=fixed, job=job)
             else:
                 summary = train_recipe(recipe, chosen, folder, seeds=_seeds(first, seeds, began, folder), job=job)
     except (Stopped, KeyboardInterrupt) as error:

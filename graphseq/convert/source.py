@@ -59,9 +59,7 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _UNSORTED = (*_FUNCTIONS, ast.ClassDef, ast.IfExp, ast.Dict, ast.Call, ast.arguments, ast.MatchMapping)
 
 
-def syntax_tree(
-    source: str | ast.AST, *, vocabulary: Vocabulary | None = None, hide: str | None = None
-) -> Data:
+def syntax_tree(source: str | ast.AST, *, vocabulary: Vocabulary | None = None, hide: str | None = None) -> Data:
     """Return the syntax tree of Python source.
 
     Nodes are numbered depth first: node 0 is the root, a node comes before its descendants, and children

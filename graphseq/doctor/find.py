@@ -48,9 +48,7 @@ _FACTORY = "or give a function without arguments that makes the model"
 class Made:
     """A model, the arguments that were chosen for it, and how to make another one like it (None for an instance)."""
 
-    def __init__(
-        self, model: nn.Module, chosen: dict[str, Any], again: Callable[[], nn.Module] | None = None
-    ) -> None:
+    def __init__(self, model: nn.Module, chosen: dict[str, Any], again: Callable[[], nn.Module] | None = None) -> None:
         self.model, self.chosen, self.again = model, chosen, again
 
 

@@ -175,6 +175,4 @@ def pick(sample: Sample, graph: int) -> Sample:
     high = low + sample.sizes[graph]
     inside = (sample.edge_index[0] >= low) & (sample.edge_index[0] < high)
     edge = None if sample.edge is None else sample.edge[inside]
-    return Sample(
-        sample.x[low:high], sample.edge_index[:, inside] - low, (high - low,), sample.slot[inside], edge
-    )
+    return Sample(sample.x[low:high], sample.edge_index[:, inside] - low, (high - low,), sample.slot[inside], edge)

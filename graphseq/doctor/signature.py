@@ -152,9 +152,7 @@ def _roles(model: nn.Module, has_edges: bool) -> list[tuple[tuple[str, Role], ..
     return both[::-1] if has_edges else both
 
 
-def _role(
-    parameter: inspect.Parameter, before: list[tuple[str, Role]], after: list[Role | None]
-) -> Role | None:
+def _role(parameter: inspect.Parameter, before: list[tuple[str, Role]], after: list[Role | None]) -> Role | None:
     """Return what a parameter of forward is for: by its annotation, its name, or its place."""
     annotation = str(parameter.annotation)
     if "Topology" in annotation and "Tensor" not in annotation:

@@ -90,7 +90,6 @@ class Packed(NamedTuple):
         moved = {n: t.to(device, non_blocking=non_blocking) for n, t in self._asdict().items() if n not in kept}
         return self._replace(**moved)
 
-
     def structure(self, slot: Tensor | None = None) -> Structure:
         """Return what a sweep reads of it; `slot` as there."""
         parts = self.level_ptr, self.level_edges, self.edge_ptr, self.senders, self.receivers
@@ -120,9 +119,7 @@ class Structure(NamedTuple):
     form: Tensor
 
 
-def _pack(
-    level: Tensor, graph_ptr: Tensor, in_ptr: Tensor, in_senders: Tensor, in_edges: Tensor
-) -> tuple[Tensor, ...]:
+def _pack(level: Tensor, graph_ptr: Tensor, in_ptr: Tensor, in_senders: Tensor, in_edges: Tensor) -> tuple[Tensor, ...]:
     from .kernels.structure import pack as kernel
 
     device, level, graphs = level.device, level.cpu(), graph_ptr.cpu()

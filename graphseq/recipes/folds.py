@@ -45,7 +45,5 @@ def hold_out(labels: Tensor, indices: Tensor, count: int, seed: int) -> tuple[Te
     classes = len(labels[indices].unique())
     if not classes <= count <= len(indices) - classes:
         raise expected("indices", f"more examples than {classes} classes need in two parts", Words(str(len(indices))))
-    rest, held = train_test_split(
-        indices.numpy(), test_size=count, stratify=labels[indices].numpy(), random_state=seed
-    )
+    rest, held = train_test_split(indices.numpy(), test_size=count, stratify=labels[indices].numpy(), random_state=seed)
     return torch.from_numpy(rest), torch.from_numpy(held)

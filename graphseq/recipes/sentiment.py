@@ -44,9 +44,7 @@ class SentimentRecipe(Recipe):
 
     def data(self, source: Source, seed: int) -> list[SST | None]:
         """Read training, development and test split; the last may be missing."""
-        train = SST(
-            "train", source.root, task=self.labels_of, lower=True, check=self.check, offline=source.offline
-        )
+        train = SST("train", source.root, task=self.labels_of, lower=True, check=self.check, offline=source.offline)
         found: list[SST | None] = [train]
         for split in ("dev", "test"):
             try:

@@ -15,9 +15,7 @@ from .links import Links, kept
 class Graphs(Links):
     """Links from nodes to nodes, and the graphs that the nodes belong to; the base of :class:`graphseq.Topology`."""
 
-    def __init__(
-        self, edge_index: Tensor, num_nodes: int, graph_ptr: Tensor, slot: Tensor | None = None
-    ) -> None:
+    def __init__(self, edge_index: Tensor, num_nodes: int, graph_ptr: Tensor, slot: Tensor | None = None) -> None:
         """Take parts that are known to fit together; the class methods check theirs first.
 
         Args:

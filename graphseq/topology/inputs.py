@@ -19,9 +19,7 @@ def integers(argument: str, value: Any, shape: str = "[N]") -> Tensor:
     """
     if not isinstance(value, Tensor):
         listed: Any = value.tolist() if hasattr(value, "tolist") else value
-        ok = isinstance(listed, Sequence) and all(
-            isinstance(v, int) and not isinstance(v, bool) for v in listed
-        )
+        ok = isinstance(listed, Sequence) and all(isinstance(v, int) and not isinstance(v, bool) for v in listed)
         if not ok:
             raise expected(argument, f"integers of shape {shape}", value)
         return torch.tensor(listed, dtype=torch.int64)

@@ -36,9 +36,7 @@ class Links:
     tensor([1, 2])
     """
 
-    def __init__(
-        self, edge_index: Tensor, num_senders: int, num_receivers: int, slot: Tensor | None = None
-    ) -> None:
+    def __init__(self, edge_index: Tensor, num_senders: int, num_receivers: int, slot: Tensor | None = None) -> None:
         """Take parts that are known to fit together; :meth:`between` checks them first.
 
         Args:

@@ -272,6 +272,7 @@ class Topology(Graphs):
         made = torch.stack([pairs.div(max(count, 1), rounding_mode="floor"), pairs.remainder(max(count, 1))])
         return Coarser(Topology(made, count, ptr), members, edges)
 
+
 class Subgraph(NamedTuple):
     """Some nodes of a topology with the edges between them, and which edges those were, int64 `[E']`."""
 

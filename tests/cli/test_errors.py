@@ -21,8 +21,11 @@ def failing(error):
         (torch.OutOfMemoryError("out of memory\nmore"), 2, "Error: the device's memory is full; try --set batch_size"),
         (MemoryError(), 2, "Error: not enough memory\n"),
         (MemoryError("Unable to allocate 7 PiB\nmore"), 2, "Error: not enough memory: Unable to allocate 7 PiB\n"),
-        (RuntimeError("[enforce fail] err == 0. DefaultCPUAllocator: can't allocate memory: you tried 9.\nmore"), 2,
-         "Error: not enough memory: can't allocate memory: you tried 9.\n"),
+        (
+            RuntimeError("[enforce fail] err == 0. DefaultCPUAllocator: can't allocate memory: you tried 9.\nmore"),
+            2,
+            "Error: not enough memory: can't allocate memory: you tried 9.\n",
+        ),
         (RuntimeError("Storage size calculation overflowed with sizes=[9, 9]"), 2, "Error: not enough memory: Storage"),
         (KeyboardInterrupt(), 130, "Stopped.\n"),
     ],

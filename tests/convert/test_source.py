@@ -30,9 +30,7 @@ def test_has_the_nodes_that_ast_walks_over(path):
     assert collections.Counter(kinds(tree)) == collections.Counter(type(n).__name__ for n in walked)
     names = collections.Counter(n.id for n in walked if isinstance(n, ast.Name))
     assert (
-        collections.Counter(
-            token for token, kind in zip(tree.tokens, kinds(tree), strict=True) if kind == "Name"
-        )
+        collections.Counter(token for token, kind in zip(tree.tokens, kinds(tree), strict=True) if kind == "Name")
         == names
     )
 
@@ -137,12 +135,8 @@ def test_kinds_cover_this_python_and_never_change():
     leaves = [ast.AST]
     while any(cls.__subclasses__() for cls in leaves):
         leaves = [sub for cls in leaves for sub in (cls.__subclasses__() or [cls])]
-    now = {
-        c.__name__ for c in leaves if c.__module__ in ("ast", "_ast") and not issubclass(c, ast.expr_context)
-    }
-    assert {name for name in now if name[0] != "_"} - outdated - {"AugLoad", "AugStore", "slice"} <= set(
-        KINDS
-    )
+    now = {c.__name__ for c in leaves if c.__module__ in ("ast", "_ast") and not issubclass(c, ast.expr_context)}
+    assert {name for name in now if name[0] != "_"} - outdated - {"AugLoad", "AugStore", "slice"} <= set(KINDS)
     assert len(KINDS) == len(set(KINDS)) == 111
     digest = hashlib.sha256(" ".join(KINDS).encode()).hexdigest()
     assert digest[:8] == "842b6f10", "saved models hold these indices: add new kinds at the end alone"

@@ -138,6 +138,4 @@ def placed(cell: Any, topology: gs.Topology, state: State | None) -> State | Non
     if cell.merge != "slots":
         return tuple(s[:, None] for s in state)
     bare = (topology.in_degree == 0)[:, None, None]
-    return tuple(
-        torch.cat([s[:, None] * bare, s.new_zeros(s.size(0), cell.slots - 1, s.size(1))], 1) for s in state
-    )
+    return tuple(torch.cat([s[:, None] * bare, s.new_zeros(s.size(0), cell.slots - 1, s.size(1))], 1) for s in state)

@@ -1,6 +1,5 @@
 """Whatever a cell reads gets its gradient, wherever it comes from, and hooks run once."""
 
-
 import pytest
 import torch
 from torch.nn import Linear

@@ -60,9 +60,7 @@ def test_aggregate_of_a_callable(merge, t):
     wanted = []
     for rows in one:
         merged = [
-            MERGE[merge](rows[targets == v], 0)
-            if bool((targets == v).any())
-            else torch.zeros_like(rows[:1].sum(0))
+            MERGE[merge](rows[targets == v], 0) if bool((targets == v).any()) else torch.zeros_like(rows[:1].sum(0))
             for v in range(t.num_nodes)
         ]
         wanted.append(torch.stack(merged) if merged else rows.new_zeros(0, rows.size(1)))

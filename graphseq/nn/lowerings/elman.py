@@ -63,9 +63,7 @@ def _gradient(given: Any, s: Structure, grads: Any, outputs: State, *, relu: boo
 def _equations(
     p: Tensor, weight: Tensor, h0: Tensor | None, s: Structure, *, relu: bool
 ) -> tuple[ElmanCell, Tensor, State | None]:
-    cell = bare(
-        ElmanCell, weight_hh=weight, nonlinearity="relu" if relu else "tanh", state_sizes=(weight.size(1),)
-    )
+    cell = bare(ElmanCell, weight_hh=weight, nonlinearity="relu" if relu else "tanh", state_sizes=(weight.size(1),))
     return cell, p, None if h0 is None else (h0,)
 
 

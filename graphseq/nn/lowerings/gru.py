@@ -1,8 +1,8 @@
 """The gated recurrent cell over packed levels, on the CPU: for each level a product, and a pass over the gates.
 
-    s_v = Σ_{u→v} h_u
-    r = σ(p_r + W_r s + b_r),  z = σ(p_z + W_z s + b_z),  n = tanh(p_n + r ∘ (W_n s + b_n))
-    h = (1 - z) ∘ n + z ∘ s
+s_v = Σ_{u→v} h_u
+r = σ(p_r + W_r s + b_r),  z = σ(p_z + W_z s + b_z),  n = tanh(p_n + r ∘ (W_n s + b_n))
+h = (1 - z) ∘ n + z ∘ s
 """
 
 from __future__ import annotations

@@ -40,9 +40,7 @@ class GraphClassifier(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         sizes = [in_channels, *[hidden_channels] * num_layers]
-        self.convs = nn.ModuleList(
-            GINConv(_perceptron(a, b), train_eps=train_eps) for a, b in pairwise(sizes)
-        )
+        self.convs = nn.ModuleList(GINConv(_perceptron(a, b), train_eps=train_eps) for a, b in pairwise(sizes))
         self.classifiers = nn.ModuleList(nn.Linear(size, num_classes) for size in sizes)
         self.dropout, self.reduce = nn.Dropout(dropout), reduce
 

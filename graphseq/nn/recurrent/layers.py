@@ -31,6 +31,7 @@ _CELLS: dict[str, tuple[Any, dict[str, Any]]] = {
 _TORCH: dict[str, Any] = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu}
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
+
 @lru_cache(maxsize=16)
 def _chains(lengths: tuple[int, ...], device: str) -> Topology:
     return Topology.chain(lengths).to(device)

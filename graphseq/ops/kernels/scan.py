@@ -39,9 +39,7 @@ class Scan:
         self.aligned, self.forest = form == ALIGNED, form >= FOREST
         ptr, edges = structure.level_ptr.tolist(), structure.level_edges.tolist()
         before = [-1, *ptr]
-        self.levels = [
-            Level(ptr[k], ptr[k + 1], edges[k], edges[k + 1], before[k]) for k in range(len(ptr) - 1)
-        ]
+        self.levels = [Level(ptr[k], ptr[k + 1], edges[k], edges[k + 1], before[k]) for k in range(len(ptr) - 1)]
         self.first = ptr[1] if len(ptr) > 1 else 0
         self.widest = max((b - a for a, b in pairwise(ptr[1:])), default=0)
         slot = torch.zeros_like(structure.senders) if structure.slot is None else structure.slot
