@@ -286,7 +286,8 @@ def _childsum_backward(
         gate, d, dp, dc = G[row], dG[row], dP[row], dC[row]
         _output_backward(d[2 * n :], dc, dH[row], gate[2 * n :], C[row])
         _input_backward(d[:n], d[n : 2 * n], dc, gate[:n], gate[n : 2 * n])
-        dp[:n], dp[n : 2 * n], dp[2 * n :] = d[:n], _F(0), d[n:]
+        for j in range(n):  # no slice from a slice: Numba compiles its error message, at five seconds
+            dp[j], dp[n + j], dp[2 * n + j], dp[3 * n + j] = d[j], _F(0), d[n + j], d[2 * n + j]
         for e in range(edge_ptr[row], edge_ptr[row + 1]):
             dF[e, :] = _F(0)
             _through_sigmoid(dF[e], dc, C[senders[e]], F[e])
