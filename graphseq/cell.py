@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import GraphError, Words, expected
-from .messages import COPY, Merge, Message, State, find_merge
+from .messages import COPY, Merge, Message, Slots, State, find_merge
 
 __all__ = ["Cell", "as_state", "check_width", "unpack", "updated"]
 
@@ -32,6 +32,9 @@ class Cell(nn.Module, ABC):
             the senders' states, `[E, H]` each, the receivers' projected inputs `[E, P]` and the edges' features
             `[E, ...]` (None where there are none). It may return :class:`graphseq.Messages`, with new states of the
             edges, which the next round reads.
+        message_sizes: the width of each tensor of a message, where those are not the `state_sizes`; then `begin` maps a
+            state to them.
+        input_size: the width of the inputs, which is checked if it is set.
 
     >>> from graphseq import Topology
     >>> from graphseq.nn import Recurrent
@@ -47,6 +50,7 @@ class Cell(nn.Module, ABC):
     merge: str | Merge = "sum"
     slots: int = 1
     message: Message = COPY
+    message_sizes: tuple[int, ...] | None = None
     input_size: int | None = None
 
     def project(self, x: Tensor) -> Tensor:
@@ -74,12 +78,12 @@ class Cell(nn.Module, ABC):
         """Return what `update` gets of nodes without predecessors: zeros, or `begin` of a state, in the first slot."""
         merge = find_merge(self.merge, self.slots)
         if state is None:
-            return tuple(merge.empty(p.new_zeros(0, size), p.size(0)) for size in self.state_sizes)
+            sizes = self.message_sizes or self.state_sizes
+            return tuple(merge.empty(p.new_zeros(0, size), p.size(0)) for size in sizes)
         begun = self.begin(p, state)
-        shaped = [merge.empty(s[:0], p.size(0)) for s in begun]
-        if all(wide.shape == s.shape for wide, s in zip(shaped, begun, strict=True)):
+        if not isinstance(merge, Slots):
             return begun
-        rest = [s.new_zeros(p.size(0), self.slots - 1, *s.shape[1:]) for s in begun]
+        rest = [s.new_zeros(p.size(0), merge.count - 1, *s.shape[1:]) for s in begun]
         return tuple(torch.cat([s[:, None], r], 1) for s, r in zip(begun, rest, strict=True))
 
     def step(self, p: Tensor, state: State | None) -> State:
@@ -134,7 +138,7 @@ def updated(cell: Cell, p: Tensor, state: State) -> State:
     """
     new, sizes = cell.update(p, state), cell.state_sizes
     if type(new) is not tuple or len(new) != len(sizes):
-        raise expected("update", f"the cell's to return a tuple of {len(sizes)} tensors", new)
+        raise expected("update", f"the cell's to return a tuple of length {len(sizes)}", new)
     count = p.size(0)
     for i, (s, size) in enumerate(zip(new, sizes, strict=True)):
         if not isinstance(s, Tensor) or s.dim() != 2 or s.size(0) != count or s.size(1) != size:
@@ -151,4 +155,6 @@ def check_width(cell: Cell, x: Tensor) -> None:
 def written_on() -> GraphError:
     """Return the error for a cell that writes on the states that it is given."""
     got = Words("one that does so in place")
-    return expected("update", "the cell's not to write on the states that it is given", got)
+    return expected(
+        "update", "the cell's (and its message) not to write on the states and inputs that it is given", got
+    )

@@ -20,6 +20,7 @@ from .errors import expected
 from .lowering import Inputs, find
 from .messages import (
     COPY,
+    MERGES,
     Copy,
     Merge,
     Message,
@@ -38,6 +39,8 @@ from .ops.permute import permute
 from .topology import Links, Topology
 from .topology.inputs import same_length
 from .walk import Plan, walk
+
+_LIBRARYS = {Slots, *map(type, MERGES.values())}  # merges that give receivers without edges 0 themselves
 
 __all__ = ["aggregate", "messages", "reduce", "rounds", "sweep", "sweep_packed"]
 
@@ -68,9 +71,8 @@ def aggregate(
     >>> aggregate(links, (torch.tensor([[1.0], [2.0], [4.0]]),), merge="max")[0].flatten().tolist()
     [4.0, 2.0]
     """
-    for i, s in enumerate(state):
-        same_length(f"state[{i}]", s, links.num_senders, "sender")
-    merger = find_merge(merge, _most_slots(links) if merge == "slots" else 1)
+    _check(links, state, message)
+    merger = _merger(links, merge)
     if isinstance(message, Scale):
         _check_weights(links, edge_attr)
     elif isinstance(message, Copy) and merger.score is None and edge_attr is not None:
@@ -84,6 +86,7 @@ def messages(
     """Return what the edges carry, `[E, ...]` in their order, and their new states; arguments as in
     :func:`aggregate`.
     """
+    _check(links, state, message)
     made, _ = _send(links, state, message, find_merge("sum"), received, edge_attr)
     m = links.matrix
     return Messages(tuple(permute(r, _place(links), m.edge) for r in made.state), _new_edges(links, made, edge_attr))
@@ -97,11 +100,11 @@ def reduce(links: Links, rows: State, *, merge: str | Merge = "sum") -> State:
     """
     for i, r in enumerate(rows):
         same_length(f"rows[{i}]", r, links.num_edges, "edge")
-    merger = find_merge(merge, _most_slots(links) if merge == "slots" else 1)
+    merger = _merger(links, merge)
     if merger.score is not None:
         raise expected("merge", "one without a score, which would read senders and receivers", merger)
     order, segments = links.matrix.edge, _segments(links, merger)
-    return tuple(merger.reduce(permute(r, order, _place(links)), segments, None) for r in rows)
+    return tuple(_reduced(links, merger, permute(r, order, _place(links)), segments, None) for r in rows)
 
 
 def rounds(
@@ -125,6 +128,7 @@ def rounds(
         The states after the last round, and those of the edges.
     """
     said = cell.message if message is None else message
+    _check(topology, state, said)
     default = "sum" if isinstance(cell.merger, Slots) else cell.merge
     merger = find_merge(default if merge is None else merge)
     reads = reads_receivers(said, merger)
@@ -161,7 +165,10 @@ def sweep(
     Returns:
         The states, `[N, H]` each, in the order of the nodes.
     """
+    same_length("x", x, topology.num_nodes if nodes is None else nodes.size(0), "node")
     packed = topology.packed
+    if edge_attr is not None:
+        same_length("edge_attr", edge_attr, topology.num_edges, "edge")
     edge = None if edge_attr is None else edge_attr.index_select(0, packed.edges)
     start = None if state is None else tuple(_start(s, cell, topology) for s in state)
     if edge is None and nodes is None and (strided := _strided(cell, topology, x.device)) is not None:
@@ -189,6 +196,41 @@ def sweep_packed(
     return walk(cell, made, inputs.project(cell), edge, start)
 
 
+def _check(links: Any, state: Any, message: Any) -> None:
+    """Check what an aggregation is called with.
+
+    Raises:
+        GraphError: a wrong type, another number of rows than senders.
+    """
+    if not isinstance(links, Links):
+        raise expected("links", "graphseq.Links or a graphseq.Topology", links)
+    if not isinstance(state, tuple | list):
+        raise expected("state", "a tuple of tensors", state)
+    for i, s in enumerate(state):
+        same_length(f"state[{i}]", s, links.num_senders, "sender")
+    if not callable(message):
+        raise expected("message", "COPY, SCALE or a callable", message)
+
+
+def _merger(links: Links, merge: Any) -> Merge:
+    """Return a merge that fits the links; "slots" are as many as the most edges of a receiver."""
+    merger = find_merge(merge, max(_most_slots(links), 1) if isinstance(merge, str) and merge == "slots" else 1)
+    if isinstance(merger, Slots) and not torch.compiler.is_compiling() and _most_slots(links) > merger.count:
+        raise expected("merge", f"at least {_most_slots(links)} slots, as a receiver's edges take", merger)
+    return merger
+
+
+def _reduced(links: Links, merge: Merge, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
+    """Merge rows; what a merge of somebody's own makes of receivers without edges is replaced."""
+    out = merge.reduce(rows, segments, scores)
+    if type(merge) in _LIBRARYS:
+        return out
+    if out.dim() == 0 or out.size(0) != links.num_receivers:
+        raise expected("merge", f"to return {links.num_receivers} rows, one per receiver", out)
+    empty = links.memo("empty", lambda: links.in_degree == 0)
+    return torch.where(empty.view(-1, *[1] * (out.dim() - 1)), merge.empty(rows[:0], out.size(0)), out)
+
+
 def _merged(
     links: Links, state: State, message: Message, merge: Merge, received: Any, edge_attr: Tensor | None,
     count: int | None = None,
@@ -200,7 +242,7 @@ def _merged(
         return done, edge_attr
     made, scores = _send(links, state, message, merge, received, edge_attr)
     segments = _segments(links, merge)
-    merged = tuple(merge.reduce(m, segments, scores) for m in made.state[:count])
+    merged = tuple(_reduced(links, merge, m, segments, scores) for m in made.state[:count])
     return merged, _new_edges(links, made, edge_attr)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from .cell import Cell
-from .messages import Merge, Message, State
+from .messages import Merge, Message, State, find_merge
 from .ops.levels import Structure
 from .ops.library import Operator, is_batched, is_transformed
 from .walk import Plan, walk
@@ -40,19 +40,22 @@ def disabled() -> Iterator[None]:
         _OFF -= 1
 
 
-def lower(cell: type[Cell] | None, message: Any, merge: type[Merge], device: str) -> Callable[..., Any]:
+def lower(cell: type[Cell] | None, message: Any, merge: Any, device: str) -> Callable[..., Any]:
     """Enter a function into the table.
 
     Args:
         cell: of a sweep, called as `(cell, inputs, structure, start)`; None for an aggregation, called as
             `(links, state, edge_attr)`. It may return None, where it doesn't fit after all.
-        message: its type; for a method of the cell's class, the function.
-        merge: its type.
+        message: the message or its type; for a method of the cell's class, the function.
+        merge: the merge, its name or its type.
         device: its type, such as "cpu"; "any" where its operators know themselves.
     """
 
+    said = message if isinstance(message, type | FunctionType) else type(message)
+    kind = merge if isinstance(merge, type) else type(find_merge(merge))
+
     def enter(function: Callable[..., State | None]) -> Callable[..., State | None]:
-        _TABLE[cell, message, merge, device] = function, _said(cell, merge)
+        _TABLE[cell, said, kind, device] = function, _said(cell, kind)
         return function
 
     return enter

@@ -67,7 +67,7 @@ class Scale(_Single):
 COPY, SCALE = Copy(), Scale()
 
 
-def weighted(weight: Tensor, rows: Tensor) -> Tensor:
+def weighted(weight: Tensor, rows: Tensor, argument: str = "edge_attr") -> Tensor:
     """Multiply rows `[E, ...]` by weights `[E]`, or the heads of rows, `[E, heads · D]` or `[E, heads, D]`, by one
     each, `[E, heads]`.
     """
@@ -75,9 +75,11 @@ def weighted(weight: Tensor, rows: Tensor) -> Tensor:
         return rows * weight.view(-1, *[1] * (rows.dim() - 1))
     if rows.dim() == 2:
         if rows.size(1) % weight.size(1):
-            raise expected("edge_attr", f"as many heads as divide a width of {rows.size(1)}", weight)
+            raise expected(argument, f"a number of heads that divides the width {rows.size(1)}", weight)
         heads: Tensor = rows.unflatten(1, (weight.size(1), -1))
         return (heads * weight[..., None]).flatten(1)
+    if rows.size(1) != weight.size(1):
+        raise expected(argument, f"shape [{rows.size(0)}, {rows.size(1)}], one weight per head", weight)
     return rows * weight.view(*weight.shape, *[1] * (rows.dim() - 2))
 
 
@@ -165,11 +167,13 @@ class Merge(ABC):
 
     @abstractmethod
     def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
-        """Return one row a receiver, `[R, ...]`, from the rows of all edges, `[E, ...]`."""
+        """Return one row per receiver, `[R, ...]`, from the rows of all edges, `[E, ...]`. Receivers without edges get
+        :meth:`empty` instead.
+        """
 
     def empty(self, rows: Tensor, count: int) -> Tensor:
-        """Return what `count` nodes without predecessors get in a sweep: zeros `[count, ...]`, shaped as results of
-        `reduce` for rows like these.
+        """Return what `count` receivers without edges get: zeros `[count, ...]`, shaped as results of `reduce` for rows
+        like these.
         """
         return rows.new_zeros(count, *rows.shape[1:])
 
@@ -216,7 +220,7 @@ class Softmax(Merge):
 
     Args:
         score: ``score(sent, received, edge)``, called with what a message is called with, returns `[E]`, or with heads
-            `[E, heads]`, which divide the width of the rows. None scores each number by itself.
+            `[E, heads]`, for rows `[E, heads · D]` or `[E, heads, D]`. None weighs the rows element-wise by themselves.
     """
 
     def __init__(self, score: Callable[[State, Any, Tensor | None], Tensor] | None = None) -> None:
@@ -228,7 +232,7 @@ class Softmax(Merge):
             return segments.sum(segments.softmax(rows) * rows)
         if scores.dim() not in (1, 2) or scores.size(0) != rows.size(0):
             raise expected("score", f"to return shape [{rows.size(0)}] or [{rows.size(0)}, heads]", scores)
-        return segments.sum(weighted(segments.softmax(scores), rows))
+        return segments.sum(weighted(segments.softmax(scores), rows, "score"))
 
 
 class Slots(Merge):
@@ -239,6 +243,8 @@ class Slots(Merge):
     """
 
     def __init__(self, count: int) -> None:
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise expected("count", "an integer ≥ 1", count)
         self.count = count
 
     def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
@@ -287,7 +293,11 @@ def send(message: Message, merge: Merge, sent: State, received: Any, edge: Tenso
     Raises:
         GraphError: the message returns no tuple of tensors with a row for each edge.
     """
-    scores = None if merge.score is None else merge.score(sent, received, edge)
+    scores = None
+    if merge.score is not None:
+        scores = merge.score(sent, received, edge)
+        if not isinstance(scores, Tensor):
+            raise expected("score", "the merge's to return a tensor", scores)
     if isinstance(message, Copy):
         return Messages(sent, edge), scores
     made = message(sent, received, edge)

@@ -62,7 +62,9 @@ def offsets(counts: Tensor) -> Tensor:
     return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
 
 
-def graph_offsets(batch: Tensor, num_nodes: int, num_graphs: int | None, edge_index: Tensor | None) -> Tensor:
+def graph_offsets(
+    batch: Tensor, num_nodes: int, num_graphs: int | None, edge_index: Tensor | None, argument: str = "batch"
+) -> Tensor:
     """Check the vector that says each node's graph, and return where each graph's nodes begin.
 
     Raises:
@@ -75,7 +77,8 @@ def graph_offsets(batch: Tensor, num_nodes: int, num_graphs: int | None, edge_in
     if edge_index is not None and batch.device != edge_index.device:
         raise expected("batch", f"a tensor on {edge_index.device}, as `edge_index` is", batch)
     if bool((batch[1:] < batch[:-1]).any()):
-        raise expected("batch", "ascending numbers of graphs", Words("a graph's nodes that are not contiguous"))
+        wanted = "ascending graph numbers" if argument == "batch" else "an order in which graphs stay contiguous"
+        raise expected(argument, wanted, Words("a graph's nodes that are not contiguous"))
     least = max(int(batch[-1]) + 1, 1) if num_nodes else 0
     count = least if num_graphs is None else check_count("num_graphs", num_graphs)
     check_range("batch", batch, count)

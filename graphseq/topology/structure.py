@@ -175,6 +175,8 @@ class Topology(Graphs):
         num_nodes, edge_index, members = data.num_nodes, data.edge_index, getattr(data, "batch", None)
         if num_nodes is None:
             raise expected("data", "to know its number of nodes", data)
+        if edge_index is None and getattr(data, "adj_t", None) is not None:
+            edge_index = _transposed(data.adj_t)
         if edge_index is None:
             device = None if members is None else members.device
             edge_index = torch.empty(2, 0, dtype=torch.int64, device=device)
@@ -218,7 +220,8 @@ class Topology(Graphs):
             nodes: int64 `[M]`, each at most once; renumbered in this order, in which graphs must stay contiguous.
 
         Returns:
-            The topology of M nodes and as many graphs as before, some of which may be empty, and which edges it kept.
+            The topology of M nodes and as many graphs as before, some of which may be empty, and which edges it kept;
+            these keep their slots.
 
         >>> kept = Topology.chain([4]).subgraph(torch.tensor([0, 1, 3]))
         >>> kept.topology.edge_index.tolist(), kept.edges.tolist()
@@ -230,11 +233,10 @@ class Topology(Graphs):
         name[nodes] = torch.arange(nodes.size(0), device=self.device)
         if int((name >= 0).sum()) != nodes.size(0):
             raise expected("nodes", "each node at most once", Words("one that comes twice"))
-        ptr = graph_offsets(self.batch[nodes], nodes.size(0), self.num_graphs, None)
+        ptr = graph_offsets(self.batch[nodes], nodes.size(0), self.num_graphs, None, "nodes")
         ends = name[self.edge_index]
         edges = (ends >= 0).all(0).nonzero()[:, 0]
-        slot = None if self._slot is None else self._slot[edges]
-        return Subgraph(Topology(ends[:, edges], nodes.size(0), ptr, slot), edges)
+        return Subgraph(Topology(ends[:, edges], nodes.size(0), ptr, self.slot[edges]), edges)
 
     @lasting
     def coarsen(self, cluster: Tensor, num_clusters: int | None = None) -> Coarser:
@@ -268,7 +270,7 @@ class Topology(Graphs):
         pairs, place = torch.unique(ends[0][between] * max(count, 1) + ends[1][between], return_inverse=True)
         edges = self.edge_index.new_full((self.num_edges,), -1)
         edges[between] = place
-        ptr = graph_offsets(graph, count, self.num_graphs, None)
+        ptr = graph_offsets(graph, count, self.num_graphs, None, "cluster")
         made = torch.stack([pairs.div(max(count, 1), rounding_mode="floor"), pairs.remainder(max(count, 1))])
         return Coarser(Topology(made, count, ptr), members, edges)
 
@@ -288,6 +290,14 @@ class Coarser(NamedTuple):
     topology: Topology
     members: Links
     edges: Tensor
+
+
+def _transposed(adj_t: Any) -> Tensor:
+    """Return the edges of a transposed adjacency matrix, as PyG's ``ToSparseTensor`` makes it."""
+    if not isinstance(adj_t, Tensor) or adj_t.layout == torch.strided:
+        raise expected("data.adj_t", "a torch.sparse matrix", adj_t)
+    edges: Tensor = adj_t.to_sparse_coo().coalesce().indices().flip(0)
+    return edges
 
 
 def _places(slot: Any, parent: Tensor, child: Tensor) -> Tensor:

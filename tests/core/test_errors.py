@@ -5,7 +5,7 @@ import torch
 
 import graphseq as gs
 from graphseq import GraphError, core
-from graphseq.nn import ChildSumTreeLSTMCell, GRUCell, LSTMCell, NaryTreeLSTMCell
+from graphseq.nn import GRU, ChildSumTreeLSTMCell, GRUCell, LSTMCell, NaryTreeLSTMCell
 from tests.core.cells import Blend
 from tests.tiers import Recurrent
 
@@ -221,3 +221,43 @@ def test_a_cell_that_says_too_little():
         gs.Sweep(reverse="False")
     with pytest.raises(TypeError, match="abstract"):
         gs.Cell()
+
+
+def test_slots_that_do_not_suffice_for_an_aggregation():
+    t = gs.Topology.from_edge_index(torch.tensor([[0, 1], [2, 2]]), 5)
+    for call in (core.aggregate, core.reduce):
+        rows = torch.ones(5 if call is core.aggregate else 2, 1)
+        with pytest.raises(GraphError, match="`merge`: expected at least 2 slots"):
+            call(t, (rows,), merge=gs.Slots(1))
+    with pytest.raises(GraphError, match="`count`"):
+        gs.Slots(0)
+
+
+def test_a_score_that_returns_nothing():
+    with pytest.raises(GraphError, match="`score`"):
+        core.aggregate(T, (X,), merge=gs.Softmax(lambda sent, received, edge: None))
+
+
+@pytest.mark.parametrize("state", [X, 3, None])
+def test_states_that_are_no_tuple(state):
+    for call in (core.aggregate, core.messages):
+        with pytest.raises(GraphError, match="`state`: expected a tuple of tensors"):
+            call(T, state)
+    with pytest.raises(GraphError, match="`links`"):
+        core.aggregate(T.edge_index, (X,))
+    with pytest.raises(GraphError, match="`message`"):
+        core.aggregate(T, (X,), message="copy")
+
+
+def test_a_schedule_that_returns_something_else():
+    class Wrong(gs.Schedule):
+        def run(self, cell, x, topology, state=None, *, edge_attr=None, nodes=None):
+            return x
+
+    with pytest.raises(GraphError, match="`schedule`: expected to return a tuple"):
+        Recurrent(GRUCell(3, 5), Wrong())(X, T)
+
+
+def test_a_topology_in_the_place_of_initial_states():
+    with pytest.raises(GraphError, match="`hx`: expected initial states; a topology is passed as topology="):
+        GRU(3, 5)(X, T)

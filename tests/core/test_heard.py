@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 import graphseq as gs
-from graphseq import nn
+from graphseq import core, nn
 from tests.core.ways import (
     DTYPES,
     SWEEPS,
+    TREE,
     H,
     near,
+    ways,
 )
 from tests.oracles import assert_agree, leaf, tensors
 
@@ -109,3 +111,62 @@ def test_whoever_says_anything_anew_is_heard(anew, kind):
                 out = tensors(way.run(cell, x))
                 assert_agree(out, by_equations(cell, x, way.topology), [x], near(dtype))
             assert not torch.allclose(out[0], tensors(way.run(copy.deepcopy(plain).to(dtype), x))[0], atol=1e-3)
+
+
+class LogSum(gs.Merge):
+    """Of no rows it would be -inf."""
+
+    def reduce(self, rows, segments, scores):
+        return segments.sum(rows.exp()).log()
+
+
+def test_receivers_without_edges_get_zeros_by_any_merge():
+    x = leaf(7, H)
+    (out,) = core.aggregate(TREE, (x,), merge=LogSum())
+    assert out[TREE.in_degree == 0].eq(0).all()
+    out.sum().backward()
+    assert x.grad.isfinite().all()
+
+
+class Wide(gs.Cell):
+    """Messages of another width than the states."""
+
+    state_sizes, message_sizes = (H,), (2 * H,)
+
+    def message(self, sent, received, edge):
+        return (torch.cat([sent[0], -sent[0]], 1),)
+
+    def begin(self, p, state):
+        return self.message(state, p, None)
+
+    def update(self, p, state):
+        return (p + state[0][:, :H] - state[0][:, H:],)
+
+
+@ways
+def test_messages_of_another_width(way):
+    class Twice(gs.Cell):
+        state_sizes = (H,)
+
+        def update(self, p, state):
+            return (p + 2 * state[0],)
+
+    x = leaf(7, H)
+    assert_agree(way.run(Wide(), x), way.run(Twice(), x), [x])
+
+
+def test_slots_as_an_object_are_slots_by_name():
+    class Named(gs.Cell):
+        state_sizes, merge, slots = (H,), "slots", 3
+
+        def update(self, p, state):
+            return (p + state[0].sum(1),)
+
+    class Object(Named):
+        merge, slots = gs.Slots(3), 1
+
+    x, state = leaf(7, H), leaf(1, H)
+    wanted = nn.Recurrent(Named())(x, TREE, state)
+    assert_agree(nn.Recurrent(Object())(x, TREE, state), wanted, [x, state])
+    wanted = nn.Recurrent(Named(), gs.Rounds(2))(x, TREE)
+    assert_agree(nn.Recurrent(Object(), gs.Rounds(2))(x, TREE), wanted, [x])

@@ -150,3 +150,22 @@ def test_a_topology_that_data_carries_is_taken_as_it_is():
     joined = Topology.from_data(loaded)
     assert joined == batch([first, second])
     assert joined._level is not None
+
+
+def test_subgraphs_of_equal_topologies_are_equal_whoever_asked_for_slots_before():
+    kept = torch.tensor([1, 2])
+    fresh, asked = Topology.tree([2, 2, -1]), Topology.tree([2, 2, -1])
+    asked.slot  # noqa: B018
+    given = Topology.tree([2, 2, -1], slot=[0, 1, 0])
+    for t in (fresh, asked, given):
+        assert t.subgraph(kept).topology.slot.tolist() == [1]
+
+
+def test_data_with_a_transposed_adjacency_alone():
+    from torch_geometric.data import Data
+    from torch_geometric.transforms import ToSparseTensor
+
+    edges = torch.tensor([[0, 1, 2], [1, 2, 0]])
+    data = ToSparseTensor()(Data(edge_index=edges, num_nodes=3))
+    found = Topology.from_data(data).edge_index
+    assert sorted(found.t().tolist()) == sorted(edges.t().tolist())

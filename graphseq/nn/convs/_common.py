@@ -56,7 +56,7 @@ def _topology(edge_index: Tensor, num_nodes: int) -> Topology:
     return Topology.from_edge_index(edge_index, num_nodes)
 
 
-def links_of(edge_index: Any, sizes: tuple[int, int], device: torch.device) -> Links:
+def links_of(edge_index: Any, sizes: Any, device: torch.device) -> Links:
     """Return the links between two sets of nodes, from an edge list or from links.
 
     Raises:

@@ -68,13 +68,17 @@ class GINConv(torch_nn.Module):
         """
         weight: Tensor | None = None
         if isinstance(x, tuple):
-            sent, own = x
-            receivers = own.size(0) if own is not None else -1 if size is None else size[1]
-            if receivers < 0:
-                raise expected("size", "the numbers of senders and receivers, without receivers' features", size)
-            links: Links = links_of(edge_index, (sent.size(0), receivers), sent.device)
             if self.flow != FLOWS[0]:
-                raise expected("flow", "source_to_target for a pair of sets", self.flow)
+                raise expected("flow", "source_to_target for a pair; edge_index.flip(0) is its reverse", self.flow)
+            sent, own = x
+            known = [None if t is None else t.size(0) for t in x]
+            if isinstance(edge_index, Links) and own is None:
+                known[1] = edge_index.num_receivers
+            sizes = tuple(known if size is None else size)
+            fits = len(sizes) == 2 and all(n is None or n == s for n, s in zip(known, sizes, strict=False))
+            if not fits or not all(isinstance(s, int) for s in sizes):
+                raise expected("size", f"the numbers of senders and receivers, here {tuple(known)}", size)
+            links: Links = links_of(edge_index, sizes, sent.device)
         else:
             links, weight = structure_of(edge_index, x, None, self.flow)
             sent = own = x

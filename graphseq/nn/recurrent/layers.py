@@ -199,6 +199,8 @@ class Stack(nn.RNNBase):
         return [self.proj_size or self.hidden_size, self.hidden_size][: 2 if self.mode == "LSTM" else 1]
 
     def _parts(self, hx: Any) -> State:
+        if isinstance(hx, Topology):
+            raise expected("hx", "initial states; a topology is passed as topology=", hx)
         parts = (hx,) if isinstance(hx, Tensor) else tuple(hx)
         if len(parts) != len(self._widths):
             wanted = "a pair (h, c)" if self.mode == "LSTM" else "one tensor"

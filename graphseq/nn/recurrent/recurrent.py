@@ -74,6 +74,9 @@ class Recurrent(nn.Module):
         check_inputs(self.cell, x, topology, edge_attr, nodes)
         with weights_of_one_call(self.cell):
             done = self.schedule.run(self.cell, x, topology, state, edge_attr=edge_attr, nodes=nodes)
+        sizes = [[topology.num_nodes, size] for size in self.cell.state_sizes]
+        if not isinstance(done, tuple) or [list(s.shape) for s in done if isinstance(s, Tensor)] != sizes:
+            raise expected("schedule", f"to return a tuple of tensors of shapes {sizes}", done)
         return unpack(done)
 
     def extra_repr(self) -> str:
@@ -90,7 +93,7 @@ def check_inputs(
         GraphError: a wrong type, shape, width, device or dtype; the error names the argument.
     """
     if not isinstance(topology, Topology):
-        raise expected("topology", "a graphseq.Topology", topology)
+        raise expected("topology", "a graphseq.Topology (see Topology.from_edge_index, from_data)", topology)
     if not isinstance(x, Tensor) or x.dim() != 2 or not x.is_floating_point():
         raise expected("x", "a floating tensor of shape [N, F]", x)
     if x.device != topology.device:
