@@ -28,7 +28,7 @@ def test_there_are_examples() -> None:
         "A cell of your own",
     ]
     added = [title.removeprefix("How to add a ") for _, title, _ in ARCHITECTURE]
-    assert added == ["cell", "layer", "merge", "lowering"]
+    assert added == ["Without a cell", "cell", "layer", "merge", "lowering"]
 
 
 @pytest.mark.parametrize(("page", "title", "code"), README + ARCHITECTURE, ids=lambda value: value[:40])

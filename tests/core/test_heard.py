@@ -16,7 +16,6 @@ from tests.core.ways import (
     TREE,
     H,
     near,
-    ways,
 )
 from tests.oracles import assert_agree, leaf, tensors
 
@@ -143,7 +142,7 @@ class Wide(gs.Cell):
         return (p + state[0][:, :H] - state[0][:, H:],)
 
 
-@ways
+@pytest.mark.parametrize("way", SWEEPS, ids=[w.name for w in SWEEPS])
 def test_messages_of_another_width(way):
     class Twice(gs.Cell):
         state_sizes = (H,)
