@@ -75,7 +75,7 @@ def aggregate(
     merger = _merger(links, merge)
     if isinstance(message, Scale):
         _check_weights(links, edge_attr)
-    elif isinstance(message, Copy) and merger.score is None and edge_attr is not None:
+    elif type(message) is Copy and merger.score is None and edge_attr is not None:
         raise expected("edge_attr", "None for a message that copies the sender's state", edge_attr)
     return _merged(links, state, message, merger, received, edge_attr)[0]
 
@@ -173,7 +173,7 @@ def sweep(
     start = None if state is None else tuple(_start(s, cell, topology) for s in state)
     if edge is None and nodes is None and (strided := _strided(cell, topology, x.device)) is not None:
         p = cell.project(x)
-        return walk(cell, strided, p.clone() if p is x or p._base is not None else p, None, start)
+        return walk(cell, strided, p.clone() if p is x or p._base is not None or x.is_inference() else p, None, start)
     done = sweep_packed(cell, _inputs(x, topology, nodes), topology, start, edge)
     return tuple(permute(s, packed.rank, packed.order) for s in done)
 
@@ -188,6 +188,9 @@ def sweep_packed(
     done = None if lowered is None else lowered(cell, inputs, packed.structure(slot), start)
     if done is not None:
         return done
+
+    if torch.compiler.is_compiling() and slot is not None and isinstance(merge, Slots):
+        torch._assert_async((slot < merge.count).all())  # a traced topology has no numbers to check before
 
     def plan() -> Plan:
         return Plan(packed.structure(slot), topology.numbers)
@@ -222,13 +225,17 @@ def _merger(links: Links, merge: Any) -> Merge:
 
 def _reduced(links: Links, merge: Merge, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
     """Merge rows; what a merge of somebody's own makes of receivers without edges is replaced."""
+    if type(merge) in _LIBRARYS or torch.compiler.is_compiling():
+        return merge.reduce(rows, segments, scores)
+    count, filled = links.num_receivers, links.memo("filled", lambda: links.in_degree.nonzero()[:, 0])
+    if filled.size(0) < count:  # the merge sees those alone that have edges
+        rank = torch.zeros_like(segments.ptr[1:]).index_fill(0, filled, 1).cumsum(0) - 1
+        ptr = torch.cat([segments.ptr.index_select(0, filled), segments.ptr[-1:]])
+        segments = Segments(rank.index_select(0, segments.index), filled.size(0), ptr, segments.slot)
     out = merge.reduce(rows, segments, scores)
-    if type(merge) in _LIBRARYS:
-        return out
-    if out.dim() == 0 or out.size(0) != links.num_receivers:
-        raise expected("merge", f"to return {links.num_receivers} rows, one per receiver", out)
-    empty = links.memo("empty", lambda: links.in_degree == 0)
-    return torch.where(empty.view(-1, *[1] * (out.dim() - 1)), merge.empty(rows[:0], out.size(0)), out)
+    if out.dim() == 0 or out.size(0) != filled.size(0):
+        raise expected("merge", f"to return {filled.size(0)} rows, one per receiver", out)
+    return out if filled.size(0) == count else merge.empty(out[:0], count).index_copy(0, filled, out)
 
 
 def _merged(
@@ -352,9 +359,9 @@ def _inputs(x: Tensor, topology: Topology, nodes: Tensor | None) -> Inputs:
     at, count = packed.rank.index_select(0, nodes), nodes.size(0)
     if torch.compiler.is_compiling() or x.device.type != "cpu" or n == 0 or count != int(packed.level_ptr[1]):
         return Inputs(x, at, n)
-    if torch.equal(at, torch.arange(count)):
+    if torch.equal(at, torch.arange(count, device="cpu")):
         return Inputs(x, None, n)
-    turn = torch.full_like(at, -1).scatter_(0, at.clamp(max=count - 1), torch.arange(count))
+    turn = torch.full_like(at, -1).scatter_(0, at.clamp(max=count - 1), torch.arange(count, device="cpu"))
     if bool((turn >= 0).all() & (at < count).all()):
         return Inputs(permute(x, turn, at), None, n)
     return Inputs(x, at, n)

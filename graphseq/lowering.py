@@ -75,7 +75,7 @@ def find(cell: Cell | None, message: Message, merge: Merge, device: torch.device
     # In tracing an operator of any device serves, for its meaning serves all.
     where = "cpu" if torch.compiler.is_compiling() else device.type
     found = _TABLE.get((kind, said if isinstance(said, FunctionType) else type(said), type(merge), where))
-    if found is None or "reduce" in vars(merge) or any(name in vars(cell) for name in _METHODS):
+    if found is None or not vars(merge).keys() <= {"count"} or any(name in vars(cell) for name in _METHODS):
         return None
     return found[0] if found[1] == _said(kind, type(merge)) else None
 
@@ -83,7 +83,7 @@ def find(cell: Cell | None, message: Message, merge: Merge, device: torch.device
 def _said(cell: type[Cell] | None, merge: type[Merge]) -> tuple[Any, ...]:
     """Return what a cell and a merge say, so that what somebody has changed in a class is noticed."""
     own = () if cell is None else tuple(getattr(cell, name) for name in _METHODS)
-    return *own, merge.reduce
+    return *own, merge.empty, merge.reduce
 
 
 class Inputs(NamedTuple):
@@ -213,7 +213,8 @@ class SweepOperator:
 
     def _differentiate(self, ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         end, wanted = self.inputs + len(Structure._fields), ctx.needs_input_grad
-        given, outputs = ctx.saved_tensors[:end], ctx.saved_tensors[end:]
+        kept = ctx.saved_tensors
+        given, outputs = kept[:end], kept[end:]
         again = torch.is_grad_enabled()  # somebody wants to differentiate the gradient
         if again or is_batched(*grads):
             with torch.enable_grad():

@@ -108,9 +108,15 @@ class Segments:
     def ptr(self) -> Tensor:
         """Where the rows of each receiver begin, int64 `[R + 1]`."""
         if self._ptr is None:
-            bounds = torch.arange(self.count + 1, device=self._index.device)
-            self._ptr = torch.searchsorted(self._index, bounds)
+            if torch.compiler.is_compiling() or not torch.is_inference_mode_enabled():
+                self._ptr = self._found()
+            else:
+                with torch.inference_mode(False):  # it is kept, and must serve training too
+                    self._ptr = self._found()
         return self._ptr
+
+    def _found(self) -> Tensor:
+        return torch.searchsorted(self._index, torch.arange(self.count + 1, device=self._index.device))
 
     def spread(self, values: Tensor) -> Tensor:
         """Give each row what its receiver has: `[R, ...]` → `[E, ...]`."""
@@ -131,7 +137,8 @@ class Segments:
             return rows
         degree = self.ptr.diff().clamp(min=1).view(-1, *[1] * (rows.dim() - 1))
         wide = rows.float() if rows.dtype in HALF else rows
-        return (self.sum(wide) / degree).to(rows.dtype)
+        mean = self.sum(wide) / degree
+        return mean.to(rows.dtype) if rows.is_floating_point() else mean
 
     def max(self, rows: Tensor) -> Tensor:
         """Return the maximum of each receiver's rows, 0 for one without rows; of ties the first gets the gradient."""
@@ -139,12 +146,17 @@ class Segments:
 
     def min(self, rows: Tensor) -> Tensor:
         """Return the minimum, likewise."""
-        return rows if self.single else -segment_max(-rows, self.ptr)
+        if self.single:
+            return rows
+        if rows.is_floating_point():
+            return -segment_max(-rows, self.ptr)
+        least = ~segment_max(~rows, self.ptr)  # which, other than a minus, no integer overflows
+        return torch.where((self.ptr.diff() == 0).view(-1, *[1] * (rows.dim() - 1)), torch.zeros_like(least), least)
 
     def softmax(self, scores: Tensor) -> Tensor:
         """Return ``exp(score)`` over the sum of those of the same receiver, `[E, ...]`."""
         if self.single:
-            return torch.ones_like(scores)
+            return torch.softmax(scores[:, None], 1)[:, 0]
         wide = scores.float() if scores.dtype in HALF else scores
         powers = torch.exp(wide - self.spread(self.max(wide.detach())))
         return (powers / self.spread(self.sum(powers))).to(scores.dtype)
@@ -298,7 +310,7 @@ def send(message: Message, merge: Merge, sent: State, received: Any, edge: Tenso
         scores = merge.score(sent, received, edge)
         if not isinstance(scores, Tensor):
             raise expected("score", "the merge's to return a tensor", scores)
-    if isinstance(message, Copy):
+    if type(message) is Copy:
         return Messages(sent, edge), scores
     made = message(sent, received, edge)
     messages = made if isinstance(made, Messages) else Messages(made, edge)
@@ -315,7 +327,7 @@ def send(message: Message, merge: Merge, sent: State, received: Any, edge: Tenso
 
 def reads_receivers(message: Message, merge: Merge) -> bool:
     """Say whether a message or a score reads the receivers, or may do so."""
-    return not isinstance(message, Copy | Scale) or merge.score is not None
+    return type(message) not in (Copy, Scale) or merge.score is not None
 
 
 def no_slots(got: int, arity: int) -> GraphError:

@@ -124,6 +124,8 @@ def _initial(state: Any, cell: Cell, topology: Topology, x: Tensor) -> State:
     """Return the initial states of a sweep, checked."""
     parts, merge = as_state(state, cell), cell.merger
     slots = merge.count if isinstance(merge, Slots) else 1
+    if isinstance(merge, Slots) and type(merge) is not Slots and parts[0].dim() == 3:
+        raise expected("state", "one row per graph for a subclass of Slots", parts[0])
     for i, part in enumerate(parts):
         check_same_kind(f"state[{i}]", part, x)
         width = part.size(-1)

@@ -52,7 +52,7 @@ class Plan:
         self.strided = strided
         self.sizes, self.edge_sizes = ([b - a for a, b in pairwise(p)] for p in numbers[:2])
         if self.aligned:
-            place = torch.arange(max(self.sizes, default=0), device=senders.device)
+            place = torch.arange(max([0, *self.sizes]), device=senders.device)
             self.senders: Sequence[Tensor] = ()
             self.segments = [Segments(place[:size], size, single=True) for size in self.sizes]
             return
@@ -63,7 +63,7 @@ class Plan:
 
     def split(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Return the rows of each level."""
-        in_chains = rows.view(-1, len(self.sizes), *rows.shape[1:]) if self.strided else rows
+        in_chains = rows.view(self.sizes[0], len(self.sizes), *rows.shape[1:]) if self.strided else rows
         levels: tuple[Tensor, ...] = in_chains.unbind(1) if self.strided else rows.split(self.sizes)
         return levels
 
@@ -115,9 +115,11 @@ def _merged(
     """Return the merged messages of one level; slots without a predecessor have what `filled` says."""
     received = None
     if reads_receivers(cell.message, merge):
-        received = p.clone() if segments.single and p.is_inference() else segments.spread(p)  # which nobody else reads
+        received = segments.spread(p)
+        if segments.single and not torch.compiler.is_compiling() and p.is_inference():
+            received = p.clone()  # which nobody else reads
     messages, scores = send(cell.message, merge, sent, received, edge)
-    if filled is not None and isinstance(merge, Slots):
+    if filled is not None and type(merge) is Slots:
         return tuple(merge.fill(b, m, segments) for b, m in zip(filled, messages.state, strict=True))
     return tuple(merge.reduce(m, segments, scores) for m in messages.state)
 
@@ -137,7 +139,9 @@ class _List:
             return tuple(torch.cat(part).index_select(0, index) for part in zip(*self.done, strict=True))
         if size != self.plan.sizes[k - 1]:
             last = tuple(s[:size] for s in last)
-        return tuple(s.clone() if s.is_inference() else s for s in last)
+        if torch.compiler.is_compiling():
+            return last
+        return tuple(s.clone() if s.is_inference() else s.view_as(s) for s in last)  # hooks on it are not on the result
 
     def write(self, k: int, new: State) -> None:
         self.done.append(new)

@@ -15,7 +15,7 @@ def longest_paths(in_ptr: Tensor, out_ptr: Tensor, receivers: Tensor) -> tuple[T
     """Return each node's level, -1 for those on or behind a cycle, and whether every node has one."""
     from .kernels.structure import longest_paths as kernel
 
-    level = torch.empty(in_ptr.numel() - 1, dtype=torch.int64)
+    level = torch.empty(in_ptr.numel() - 1, dtype=torch.int64, device="cpu")
     reached = kernel(in_ptr.cpu().numpy(), out_ptr.cpu().numpy(), receivers.cpu().numpy(), level.numpy())
     return level.to(in_ptr.device), reached == level.numel()
 
@@ -123,21 +123,23 @@ def _pack(level: Tensor, graph_ptr: Tensor, in_ptr: Tensor, in_senders: Tensor, 
     from .kernels.structure import pack as kernel
 
     device, level, graphs = level.device, level.cpu(), graph_ptr.cpu()
-    depth = torch.zeros(graphs.numel() - 1, dtype=torch.int64)
+    depth = torch.zeros(graphs.numel() - 1, dtype=torch.int64, device="cpu")
     if depth.numel() > 1:
         depth = torch.segment_reduce(level.double(), "max", offsets=graphs, initial=-1).long() + 1
     degree = in_ptr.cpu().diff(), torch.bincount(in_senders.cpu(), minlength=level.numel())
     chains = all(int(d.max()) <= 1 for d in degree if d.numel())
-    graph_order = torch.argsort(depth, descending=True, stable=True) if chains else torch.arange(depth.numel())
+    graph_order = (
+        torch.argsort(depth, descending=True, stable=True) if chains else torch.arange(depth.numel(), device="cpu")
+    )
     count = int(level.max()) + 1 if level.numel() else 0
     n, e = level.numel(), in_senders.numel()
-    level_ptr = torch.zeros(count + 1, dtype=torch.int64)
+    level_ptr = torch.zeros(count + 1, dtype=torch.int64, device="cpu")
     order, rank, edge_ptr, senders, receivers, edges = (
-        torch.empty(k, dtype=torch.int64) for k in (n, n, n + 1, e, e, e)
+        torch.empty(k, dtype=torch.int64, device="cpu") for k in (n, n, n + 1, e, e, e)
     )
     given = (level, depth, graph_order, graphs, in_ptr.cpu(), in_senders.cpu(), in_edges.cpu())
     out = (order, rank, level_ptr, edge_ptr, senders, receivers, edges)
-    form = torch.tensor(int(kernel(*(t.numpy() for t in (*given, *out)))))
+    form = torch.tensor(int(kernel(*(t.numpy() for t in (*given, *out)))), device="cpu")
     packed = Packed(order, rank, level_ptr, edge_ptr[level_ptr], edge_ptr, senders, receivers, edges, form)
     return packed.to(device)
 

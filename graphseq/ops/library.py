@@ -36,6 +36,7 @@ def is_plain(x: Tensor) -> bool:
         and not torch.compiler.is_compiling()
         and not torch._C._is_any_autocast_enabled()
         and _get_current_dispatch_mode() is None
+        and torch._C._get_tracing_state() is None
         and not is_transformed()
     )
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..errors import expected
 from .library import HALF, Operator
 
 
@@ -155,8 +156,11 @@ def spmm(matrix: Sparse, weight: Tensor | None, x: Tensor) -> Tensor:
     """
     if x.dtype in HALF and not torch.is_autocast_enabled(x.device.type):
         return spmm(matrix, None if weight is None else weight.float(), x.float()).to(x.dtype)
+    if x.is_complex():
+        raise expected("state", "real numbers", x)
     if weight is not None and weight.dtype != x.dtype:
-        weight = weight.to(x.dtype)
+        dtype = torch.result_type(weight, x)
+        weight, x = weight.to(dtype), x.to(dtype)
     result: Tensor = _spmm(weight, x, *matrix)
     return result
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
@@ -47,18 +47,27 @@ def bare(kind: type[C], **attributes: Any) -> C:
     return cell
 
 
-def weights_of_one_call(module: nn.Module) -> Any:
-    """Return a context in which weights that are made of others are made once.
+def set_norms(module: nn.Module) -> None:
+    """Compute weights that a hook before a module's `forward` sets: the norms of old, and pruning.
 
-    Those of parametrizations are kept in it. The norms of old set theirs in a hook before a module's `forward`; where a
-    module's weights are read and its `forward` isn't called, that hook is called here.
+    Where a module's weights are read and its `forward` isn't called, that hook has to be called all the same.
     """
     if torch.compiler.is_compiling():
-        return nullcontext()
+        return
     for hook in module._forward_pre_hooks.values():
-        if isinstance(hook, WeightNorm | SpectralNorm):
-            hook(module, None)
-    return parametrize.cached() if any(map(parametrize.is_parametrized, module.modules())) else nullcontext()
+        if isinstance(hook, WeightNorm | SpectralNorm | BasePruningMethod):
+            hook(module, ())
+
+
+def ready(cell: C) -> C:
+    """Return a cell whose own weights are computed: once a call, in the caller's mode, whoever makes them of others."""
+    set_norms(cell)
+    if torch.compiler.is_compiling() or not parametrize.is_parametrized(cell):
+        return cell
+    twin: C = object.__new__(parametrize.type_before_parametrizations(cell))
+    made = {name: getattr(cell, name) for name in cell.parametrizations}  # type: ignore[union-attr]
+    twin.__dict__.update(cell.__dict__, **made)
+    return twin
 
 
 def biases(cell: Any) -> Tensor | None:

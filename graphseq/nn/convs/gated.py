@@ -10,7 +10,6 @@ from ...errors import expected
 from ...messages import COPY, SCALE
 from ...topology import Topology
 from ..cells import GRUCell
-from ..cells.base import weights_of_one_call
 from ._common import check_features, check_flow, check_weight, structure_of
 
 _MERGES = {"add": "sum", "sum": "sum", "mean": "mean", "max": "max"}
@@ -76,9 +75,8 @@ class GatedGraphConv(nn.Module):
         if x.size(1) > self.out_channels:
             raise expected("x", f"at most {self.out_channels} features, the layer's out_channels", x)
         first = nn.functional.pad(x, (0, self.out_channels - x.size(1)))
-        with weights_of_one_call(self.rnn):
-            (h,), _ = rounds(
-                self.rnn, self.num_layers, topology, (first,), message=COPY if weight is None else SCALE,
-                merge=_MERGES[self.aggr], edge_attr=weight, sends=lambda state, k: (state[0] @ self.weight[k],),
-            )  # fmt: skip
+        (h,), _ = rounds(
+            ready(self.rnn), self.num_layers, topology, (first,), message=COPY if weight is None else SCALE,
+            merge=_MERGES[self.aggr], edge_attr=weight, sends=lambda state, k: (state[0] @ self.weight[k],),
+        )  # fmt: skip
         return h

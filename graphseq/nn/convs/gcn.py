@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from ...core import aggregate
 from ...errors import expected
 from ...messages import COPY, SCALE
 from ...spectral import gcn_norm
 from ...topology import Topology
-from ..cells.base import weights_of_one_call
-from ._common import check_features, check_flow, check_weight, linear, structure_of
+from ..cells.base import set_norms
+from ._common import LazyLinear, Linear, check_features, check_flow, check_weight, linear, structure_of
 from .sparse import SparseFeatures
 
 
@@ -81,14 +82,16 @@ class GCNConv(nn.Module):
         form, wide = COPY if weight is None else SCALE, x.size(1)
         if isinstance(self.lin.weight, nn.UninitializedParameter):
             self.lin(torch.zeros(0, wide, dtype=x.dtype, device=x.device))
-        with weights_of_one_call(self.lin):
-            if isinstance(x, SparseFeatures):
-                sent = x.linear(self.lin.weight)
-            elif wide < self.out_channels or (wide == self.out_channels and not x.requires_grad):
-                (merged,) = aggregate(topology, (x,), message=form, edge_attr=weight)
-                return nn.functional.linear(merged, self.lin.weight, self.bias)  # (ÂX) W, the cheaper way
-            else:
-                sent = self.lin(x)
+        own = type_before_parametrizations(self.lin) in (Linear, LazyLinear) and not self.lin._forward_hooks
+        if isinstance(x, SparseFeatures):
+            set_norms(self.lin)
+            sent = x.linear(self.lin.weight)
+        elif own and (wide < self.out_channels or (wide == self.out_channels and not x.requires_grad)):
+            set_norms(self.lin)
+            (merged,) = aggregate(topology, (x,), message=form, edge_attr=weight)
+            return nn.functional.linear(merged, self.lin.weight, self.bias)  # (ÂX) W, the cheaper way
+        else:
+            sent = self.lin(x)
         (out,) = aggregate(topology, (sent,), message=form, edge_attr=weight)
         return out if self.bias is None else out.add_(self.bias)  # into memory that is nobody else's
 

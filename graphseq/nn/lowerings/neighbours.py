@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...lowering import lower
 from ...messages import Copy, Mean, Scale, State, Sum
+from ...ops.library import HALF
 from ...ops.segment import segment_sum
 from ...ops.spmm import spmm
 from ...topology import Links, Members
@@ -35,8 +36,10 @@ def _sum(links: Links, weight: Tensor | None, x: Tensor) -> Tensor:
 @lower(None, Scale, Mean, "any")
 def neighbour_mean(links: Links, state: State, edge_attr: Tensor | None) -> State | None:
     """Return the same over the number of neighbours."""
-    summed = neighbour_sum(links, state, edge_attr)
+    wide = tuple(s.float() if s.dtype in HALF else s for s in state)  # a sum may exceed what 16 bits hold
+    summed = neighbour_sum(links, wide, edge_attr)
     if summed is None:
         return None
     degree = links.memo("degree", lambda: links.in_degree.clamp(min=1))
-    return tuple(m / degree.view(-1, *[1] * (m.dim() - 1)).to(m.dtype) for m in summed)
+    means = (m / degree.view(-1, *[1] * (m.dim() - 1)) for m in summed)
+    return tuple(m.to(s.dtype) if s.is_floating_point() else m for m, s in zip(means, state, strict=True))

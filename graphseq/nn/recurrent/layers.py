@@ -221,7 +221,7 @@ class Stack(nn.RNNBase):
 def _lengths(batch_sizes: Tensor) -> tuple[int, ...]:
     """Return the lengths of packed chains, the longest first."""
     sizes = batch_sizes.tolist()
-    steps = (batch_sizes[None, :] > torch.arange(sizes[0])[:, None]).sum(1)
+    steps = (batch_sizes[None, :] > torch.arange(sizes[0], device="cpu")[:, None]).sum(1)
     return tuple(steps.tolist())
 
 

@@ -13,7 +13,7 @@ from ...messages import Copy, Scale
 from ...schedule import Schedule, Sweep
 from ...topology import Topology
 from ...topology.inputs import check_range, check_same_kind, same_length
-from ..cells.base import weights_of_one_call
+from ..cells.base import ready
 
 
 class Recurrent(nn.Module):
@@ -72,8 +72,7 @@ class Recurrent(nn.Module):
             h `[N, H]`, or a tuple (h, c) where the cell has several.
         """
         check_inputs(self.cell, x, topology, edge_attr, nodes)
-        with weights_of_one_call(self.cell):
-            done = self.schedule.run(self.cell, x, topology, state, edge_attr=edge_attr, nodes=nodes)
+        done = self.schedule.run(ready(self.cell), x, topology, state, edge_attr=edge_attr, nodes=nodes)
         sizes = [[topology.num_nodes, size] for size in self.cell.state_sizes]
         if not isinstance(done, tuple) or [list(s.shape) for s in done if isinstance(s, Tensor)] != sizes:
             raise expected("schedule", f"to return a tuple of tensors of shapes {sizes}", done)
@@ -115,7 +114,7 @@ def check_inputs(
         elif edge_attr.device != x.device:
             raise expected("edge_attr", f"a tensor on {x.device}, as `x` is", edge_attr)
     if isinstance(cell, Cell):
-        if isinstance(cell.message, Copy) and cell.merger.score is None and edge_attr is not None:
+        if type(cell.message) is Copy and cell.merger.score is None and edge_attr is not None:
             raise expected("edge_attr", "None for a cell whose message copies the sender's state", edge_attr)
         if isinstance(cell.message, Scale) and (edge_attr is None or edge_attr.dim() not in (1, 2)):
             wanted = f"the weights of the {topology.num_edges} edges, shape [E] or [E, heads]"

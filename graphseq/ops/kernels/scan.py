@@ -93,11 +93,11 @@ def workspace(name: str, rows: int, width: int) -> Tensor:
     """
     size = rows * width
     if size > _MOST:
-        return torch.empty(rows, width)
+        return torch.empty(rows, width, dtype=torch.float32, device="cpu")
     kept: dict[str, Tensor] = _SPACE.__dict__
     if name not in kept or kept[name].numel() < size:
         with torch.inference_mode(False):
-            kept[name] = torch.empty(size)
+            kept[name] = torch.empty(size, dtype=torch.float32, device="cpu")
     return kept[name][:size].view(rows, width)
 
 
