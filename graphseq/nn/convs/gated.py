@@ -10,6 +10,7 @@ from ...errors import expected
 from ...messages import COPY, SCALE
 from ...topology import Topology
 from ..cells import GRUCell
+from ..cells.base import ready
 from ._common import check_features, check_flow, check_weight, structure_of
 
 _MERGES = {"add": "sum", "sum": "sum", "mean": "mean", "max": "max"}
