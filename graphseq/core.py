@@ -73,10 +73,7 @@ def aggregate(
     """
     _check(links, state, message)
     merger = _merger(links, merge)
-    if isinstance(message, Scale):
-        _check_weights(links, edge_attr)
-    elif type(message) is Copy and merger.score is None and edge_attr is not None:
-        raise expected("edge_attr", "None for a message that copies the sender's state", edge_attr)
+    _check_edges(links, message, merger, edge_attr)
     return _merged(links, state, message, merger, received, edge_attr)[0]
 
 
@@ -131,6 +128,7 @@ def rounds(
     _check(topology, state, said)
     default = "sum" if isinstance(cell.merger, Slots) else cell.merge
     merger = find_merge(default if merge is None else merge)
+    _check_edges(topology, said, merger, edge_attr)
     reads = reads_receivers(said, merger)
     if k:
         state = tuple(s.clone() for s in state)  # which the cell may write on
@@ -296,9 +294,18 @@ def _segments(links: Links, merge: Merge) -> Segments:
     return Segments(_receivers(links), links.num_receivers, links.matrix.ptr, slot)
 
 
-def _check_weights(links: Links, weights: Any) -> None:
-    if not isinstance(weights, Tensor) or weights.dim() not in (1, 2) or weights.size(0) != links.num_edges:
-        raise expected("edge_attr", f"the weights of the edges, [{links.num_edges}] or one for each head", weights)
+def _check_edges(links: Links, message: Message, merge: Merge, edge_attr: Any) -> None:
+    """Check features of the edges against what reads them.
+
+    Raises:
+        GraphError: nobody reads them, or they are no weights where a message scales by them.
+    """
+    if isinstance(message, Scale):
+        if not isinstance(edge_attr, Tensor) or edge_attr.dim() not in (1, 2) or edge_attr.size(0) != links.num_edges:
+            wanted = f"the weights of the edges, [{links.num_edges}] or one for each head"
+            raise expected("edge_attr", wanted, edge_attr)
+    elif type(message) is Copy and merge.score is None and edge_attr is not None:
+        raise expected("edge_attr", "None for a message that copies the sender's state", edge_attr)
 
 
 def _most_slots(links: Links) -> int:

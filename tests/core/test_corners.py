@@ -200,3 +200,13 @@ def test_inputs_without_features_on_chains_of_one_length():
 
     out = nn.Recurrent(Counter())(torch.zeros(6, 0), gs.Topology.chain([3, 3]))
     assert out.flatten().tolist() == [1, 2, 3, 1, 2, 3]
+
+
+def test_weights_that_nobody_reads_are_refused_in_rounds_too():
+    ring, weight = gs.Topology.from_edge_index(torch.tensor([[0, 1, 2], [1, 2, 0]])), torch.full((3,), 2.0)
+    cell, x = nn.GRUCell(H, H), torch.randn(3, H)
+    with pytest.raises(gs.GraphError, match="`edge_attr`: expected None"):
+        core.rounds(cell, 1, ring, (x,), edge_attr=weight)
+    cell.merge = gs.Softmax(lambda sent, received, edge: edge)
+    with pytest.raises(gs.GraphError, match="`edge_attr`: expected None"):
+        nn.Recurrent(cell, gs.Rounds(1, "sum"))(x, ring, edge_attr=weight)
