@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -19,11 +20,16 @@ os.environ.setdefault("NUMBA_NUM_THREADS", "2")  # two, so that races can show
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 
+# Without CUDA, seed only the CPU's generator: `torch.manual_seed` formats a traceback for every device type that is
+# missing, which takes milliseconds at the stack depth of a test, once per test and once per Hypothesis example.
+_seed_torch = torch.manual_seed if torch.cuda.is_available() else torch.default_generator.manual_seed
+
+
 class _TorchRandom:
     """PyTorch's CPU generator, as Hypothesis wants it, so that an example that fails fails again."""
 
     def seed(self, seed: int) -> None:
-        torch.manual_seed(seed)
+        _seed_torch(seed)
 
     def getstate(self) -> torch.Tensor:
         return torch.get_rng_state()
@@ -43,8 +49,15 @@ hypothesis.settings.register_profile("thorough", max_examples=1000, **_common)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "local"))
 
 
+def pytest_collection_finish() -> None:
+    """Exempt everything imported so far from garbage collection, of which each full pass costs most of a second."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is marked `cuda` where there is no such device."""
+    """Run slow tests first, so that no worker ends long after the others; skip `cuda` where there is no such device."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if torch.cuda.is_available():
         return
     for item in items:
@@ -54,7 +67,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _seed() -> None:
-    torch.manual_seed(0)
+    _seed_torch(0)
 
 
 @pytest.fixture(scope="session")

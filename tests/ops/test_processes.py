@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+import numba
+import numpy as np
 import torch
+from numba import prange
 
 from graphseq import Topology, batch
+from graphseq.ops.kernels.jit import parallel
 from graphseq.ops.spmm import spmm
 
 N, F = 3000, 200  # so many numbers that the kernels take several threads
@@ -52,20 +55,23 @@ for n in (10, 3000):
 """
 
 
-@pytest.fixture(scope="module")
-def small_and_large_work(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
-    """What a process printed that had its own folder of compiled kernels, and the folder."""
-    cache = tmp_path_factory.mktemp("kernels")
-    where = {"NUMBA_CACHE_DIR": str(cache), "NUMBA_NUM_THREADS": "3", "PYTHONPATH": str(ROOT)}
+def test_pytorchs_number_of_threads_stays_as_it_was():
+    where = {"NUMBA_NUM_THREADS": "3", "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", SCRIPT], env=os.environ | where, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return done.stdout.split(), cache
+    assert done.stdout.split() == ["2", "2"]
 
 
-def test_pytorchs_number_of_threads_stays_as_it_was(small_and_large_work):
-    assert small_and_large_work[0] == ["2", "2"]
+def _doubled(x):
+    for i in prange(x.shape[0]):
+        x[i] *= 2
 
 
-def test_kernels_for_one_thread_and_for_several_are_kept_apart_on_disk(small_and_large_work):
+def test_kernels_for_one_thread_and_for_several_are_kept_apart_on_disk(two_threads, tmp_path, monkeypatch):
     """Were they kept under one name, whichever came first would serve small and large work from then on."""
-    assert len(list(small_and_large_work[1].rglob("*_plain*.nbc"))) == 2
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    run, x = parallel(_doubled), np.ones(3)
+    for work in (1, 10**9):
+        run(work, x)
+    assert x.tolist() == [4, 4, 4]
+    assert len(list(tmp_path.rglob("*_doubled*.nbc"))) == 2

@@ -94,7 +94,10 @@ class Calls(TorchDispatchMode):
 
 @each
 def test_opcheck(case):
-    for t in structures_of(case):
+    """Tracing, by far the slowest of the checks, runs on the most general structure and on the empty one."""
+    *_, largest, empty = fits = structures_of(case)
+    assert largest.num_edges > 0 == empty.num_nodes
+    for t in fits:
         given = inputs(case, t)
         with Calls() as noted:
             out = run(case, t, given)
@@ -106,7 +109,8 @@ def test_opcheck(case):
                 a.detach().clone().requires_grad_(wants and a.is_floating_point()) if isinstance(a, torch.Tensor) else a
                 for a in arguments
             ]
-            torch.library.opcheck(operator, tuple(fresh))
+            checks = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_dynamic")
+            torch.library.opcheck(operator, tuple(fresh), test_utils=checks if t in (largest, empty) else checks[:3])
 
 
 @each
@@ -118,7 +122,7 @@ def test_derivatives(case):
             rest = iter(some)
             return run(case, t, [None if g is None else next(rest) for g in given])
 
-        assert torch.autograd.gradcheck(call, present(given))
+        assert torch.autograd.gradcheck(call, present(given), fast_mode=True)
         if t.num_nodes:
             assert torch.autograd.gradgradcheck(call, present(given), fast_mode=True)
 

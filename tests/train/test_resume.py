@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 SETTINGS = Training(epochs=4, batch_size=16)
 
 
+@pytest.mark.slow
 def test_twenty_kills_two_signals_and_four_full_disks(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.train.kill", str(tmp_path), "20"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
