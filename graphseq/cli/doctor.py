@@ -1,4 +1,4 @@
-"""``graphseq doctor``: whether the installation, the data and a network of one's own are sound."""
+"""``graphseq doctor``: check the installation and the data, or a network of your own."""
 
 from __future__ import annotations
 
@@ -24,36 +24,42 @@ def doctor(
     model: Annotated[
         str | None, typer.Argument(metavar="[MODULE:MODEL]", help="A network of your own to check.")
     ] = None,
+    call: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:FUNCTION", help="How to call it: a function of the model and drawn graphs."),
+    ] = None,
     as_json: AsJson = False,
     data_root: DataRoot = None,
 ) -> None:
     """Check the installation and the data, or a network of your own.
 
-    MODULE:MODEL is a class of yours, an object or a function that makes one, such as my_module:MyModel; it is made with
-    small sizes and called with small graphs. The exit code is 1 if something failed.
+    MODULE:MODEL is a class, an object or a function that makes one, such as my_module:MyModel; it is made with small
+    sizes and called on small random graphs, by the names of forward's arguments or as --call states. The exit code is 1
+    if a check failed.
     """
     from .. import doctor as checks
 
-    facts: dict[str, Any] = {}
+    machine: dict[str, Any] = {}
     sets: list[SetStatus] = []
     if model is None:
         sets = status(data_root)
         devices = {device.name: device.description for device in checks.devices()}
-        facts = {"versions": checks.versions(), "devices": devices}
+        machine = {"versions": checks.versions(), "devices": devices}
         findings: Sequence[Finding] = checks.self_test()
     else:
-        findings = checks.check(model)
+        findings = checks.check(model, call=call)
     altered = sum(each.state == "altered" for each in sets)
     failed = sum(finding.state == "failed" for finding in findings)
     if as_json:
-        about = {"data": [dataclasses.asdict(each) for each in sets]} if model is None else {"model": model}
-        say_json({**facts, **about, "findings": [dataclasses.asdict(f) for f in findings], "failed": failed + altered})
+        about: dict[str, Any] = {"model": model} if model else {"data": [dataclasses.asdict(each) for each in sets]}
+        about["findings"] = [dataclasses.asdict(finding) for finding in findings]
+        say_json({**machine, **about, "failed": failed + altered})
     else:
-        for title, content in facts.items():
+        for title, content in machine.items():
             say(f"{title}\n{_indented(content)}\n")
         if sets:
             say(f"data sets\n{_data(sets)}\n")
-        say(_told(findings))
+        say(_report(findings))
         say("\n" + _verdict(failed, altered))
     if failed or altered:
         raise typer.Exit(1)
@@ -71,12 +77,13 @@ def _data(sets: Sequence[SetStatus]) -> str:
     return table(rows)
 
 
-def _told(findings: Sequence[Finding]) -> str:
-    """Return all findings in a table, and below it what to do about those that are not as they should be."""
-    lines = ["checks", table([[f"  {f.check}", _MARKS[f.state], f.message] for f in findings])]
+def _report(findings: Sequence[Finding]) -> str:
+    """Return a table of all findings, and below it cause, evidence and advice of those that failed."""
+    lines = ["checks", table([[f"  {f.check}", _MARKS[f.state], f.cause or f.message] for f in findings])]
     for finding in findings:
-        if finding.state in ("failed", "warning") and finding.advice:
-            lines += ["", f"{finding.check}: {finding.message}.", f"  {finding.advice}"]
+        if finding.state in ("failed", "warning"):
+            cause = f"{finding.cause}.\n  Evidence: " if finding.cause else ""
+            lines += ["", f"{finding.check}: {cause}{finding.message}.", f"  {finding.advice}"]
     return "\n".join(lines)
 
 

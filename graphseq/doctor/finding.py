@@ -1,63 +1,80 @@
-"""What a check found."""
+"""What a check finds."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Finding", "State", "failed", "passed", "skipped", "told", "warning"]
+__all__ = ["Fault", "Finding", "Raised", "State", "skip", "summary", "user_code"]
 
 State = Literal["passed", "failed", "warning", "not checked"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """The outcome of one check.
 
     Attributes:
         check: the check's name.
-        state: "passed", "failed", "warning" (it may be meant) or "not checked".
-        message: what was found, with numbers.
-        advice: why it matters and what to do about it; empty where there is nothing to do.
+        state: "passed", "failed", "warning" (it may be intended) or "not checked".
+        message: the evidence: what was tried, and what came out.
+        advice: why it matters and what to look at; empty where there is nothing to do.
+        cause: the likely cause; empty where there is nothing to explain.
 
-    >>> print(Finding("edge order", "failed", "results differ by 0.3", "Sum over edges, don't read them in order."))
-    failed: edge order: results differ by 0.3. Sum over edges, don't read them in order.
+    >>> print(Finding("edge order", "failed", "they differ by 0.3", "Sum over edges.", "The order of edges is read"))
+    failed: edge order: The order of edges is read. Evidence: they differ by 0.3. Sum over edges.
     """
 
     check: str
     state: State
     message: str
     advice: str = ""
+    cause: str = ""
 
     def __str__(self) -> str:
-        """Return all of it on one line."""
-        return f"{self.state}: {self.check}: {self.message}" + (f". {self.advice}" if self.advice else "")
+        """Return all of it on one line, the cause first."""
+        text = f"{self.cause}. Evidence: {self.message}" if self.cause else self.message
+        return f"{self.state}: {self.check}: {text}" + (f". {self.advice}" if self.advice else "")
 
 
-def passed(check: str, message: str) -> Finding:
-    """Return that all is well."""
-    return Finding(check, "passed", message)
+class Fault(Exception):
+    """Raised by a check that finds something: the likely cause, the evidence, what to look at."""
+
+    def __init__(self, cause: str, message: str, advice: str, state: State = "failed") -> None:
+        super().__init__(cause)
+        self.cause, self.message, self.advice, self.state = cause, message, advice, state
 
 
-def failed(check: str, message: str, advice: str) -> Finding:
-    """Return that something is wrong."""
-    return Finding(check, "failed", message, advice)
+def skip(why: str) -> Fault:
+    """Return what a check raises that does not apply."""
+    return Fault("", why, "", "not checked")
 
 
-def warning(check: str, message: str, advice: str) -> Finding:
-    """Return that something may be wrong, or may be meant."""
-    return Finding(check, "warning", message, advice)
+class Raised(Exception):
+    """The user's code raised an error; the text is its summary, the cause the error itself."""
 
 
-def skipped(check: str, why: str) -> Finding:
-    """Return that the check could not be made."""
-    return Finding(check, "not checked", why)
+@contextmanager
+def user_code() -> Iterator[None]:
+    """Run code that isn't ours: whatever it raises becomes :class:`Raised`.
+
+    The only broad `except` of the checks. A model under test may raise anything, even exit, and that it does is what a
+    check reports, so no type of error may end the report.
+    """
+    try:
+        yield
+    except Raised:
+        raise
+    except (Exception, SystemExit) as error:
+        raise Raised(summary(error)) from error
 
 
-def told(error: BaseException) -> str:
-    """Return an error on one line: its type and the first line of what it says.
+def summary(error: BaseException) -> str:
+    """Return an error on one line: its type and the first line of its message.
 
-    >>> told(KeyError("x"))
+    >>> summary(KeyError("x"))
     "KeyError: 'x'"
     """
     lines = str(error).strip().splitlines()

@@ -1,132 +1,152 @@
-"""Whether a model can be trained and kept: gradients arrive everywhere, its state can be saved."""
+"""Whether a model can be trained and saved: gradients arrive everywhere, its state is complete."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
-from .calling import Probe, call
-from .compare import gap, tolerance
-from .finding import Finding, failed, passed, skipped, told, warning
+from .finding import Fault, Raised, skip, user_code
+from .subject import Subject, gap, tolerance
 
 __all__ = ["input_gradients", "parameter_gradients", "state_dict"]
 
 _DRAWS = 4
 
 
-def _objective(results: list[Tensor], seed: int) -> Tensor | None:
-    """Return a sum of all results with weights at random, so that none cancel, or None if nothing is differentiable."""
-    g = torch.Generator().manual_seed(seed)
-    parts = [(t * torch.randn(t.shape, generator=g).to(t)).sum() for t in results if t.requires_grad]
-    return torch.stack([p.double() for p in parts]).sum() if parts else None
-
-
-def parameter_gradients(probe: Probe) -> Finding:
-    """Look for parameters that no result depends on: whose gradient is None, or 0, on every one of several draws."""
-    check, missing = "gradients of parameters", dict[str, str]()
-    for mode in (False, True):  # some parts work in one mode alone
-        model = probe.copy().train(mode)
-        learnt = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        if not learnt:
-            return skipped(check, "the model has no parameters that want a gradient")
-        reached: dict[str, str] = dict.fromkeys(learnt, "none")
+def parameter_gradients(s: Subject) -> str:
+    """Look for parameters that get no gradient, or only zeros, on each of several draws, in eval and in training."""
+    some, zero, count = set[str](), set[str](), 0
+    for mode in (False, True):  # some parts are active in one mode only
+        model = s.copy().train(mode)
+        learned = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        if not learned:
+            raise skip("no parameter requires a gradient")
         for i in range(_DRAWS):
             try:
-                loss = _objective(call(model, probe.form, probe.sample(shift=80 + i)), i)
-            except Exception:
+                results = s.run(s.draw(shift=80 + i), model, grad=True)
+            except Raised:
                 if not mode:
                     raise
-                break
-            grads = [None] * len(learnt) if loss is None else torch.autograd.grad(
-                loss, list(learnt.values()), allow_unused=True
-            )  # fmt: skip
-            for name, grad in zip(learnt, grads, strict=True):
-                if grad is not None and reached[name] != "some":
-                    reached[name] = "some" if bool((grad != 0).any()) else "zero"
-        now = {name: state for name, state in reached.items() if state != "some"}
-        missing = {n: s for n, s in now.items() if n in missing} if mode else now
-        if not missing:
-            return passed(check, f"all {len(learnt)} get one that is not 0")
-    names = [f"{n} ({'none at all' if s == 'none' else 'all 0'})" for n, s in missing.items()]
-    rest = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return failed(
-        check, f"{len(names)} of {len(learnt)} get none on {_DRAWS} graphs: {', '.join(names[:5])}{rest}",
-        "They stay as they were drawn, whatever the training. Look for layers that are made and not called, detach(), "
-        ".data, torch.no_grad(), argmax or rounding on the way, and a part that is multiplied by 0 or never active.",
+                break  # "small batches in training" reports it
+            for name, grad in zip(learned, s.gradients(results, list(learned.values()), i), strict=True):
+                if grad is not None:
+                    (some if bool((grad != 0).any()) else zero).add(name)
+        count = len(learned)
+    missing = [name for name in learned if name not in some]
+    if not missing:
+        return f"all {count} get one that is not 0"
+    cut = [name for name in missing if _depends(s, lambda model, name=name: model.get_parameter(name).add_(0.1))]
+    if cut:
+        cause = f"The gradient is cut off on the way to {cut[0]}: results depend on it, yet none arrives"
+    elif missing[0] in zero:
+        cause = f"{missing[0]} has no effect: multiplied by 0, or behind a unit that is never active"
+    else:
+        cause = f"{missing[0]} is never used: a layer is made and not called"
+    names = [f"{name} ({'all 0' if name in zero else 'none at all'})" for name in missing[:5]]
+    rest = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+    raise Fault(
+        cause, f"{len(missing)} of {count} get none on {_DRAWS} batches of {s.draw()}: {', '.join(names)}{rest}",
+        "They keep their initial values. Look for layers that are made and not called, detach(), .data, "
+        "torch.no_grad(), argmax or rounding on the way, and a part that is multiplied by 0 or never active.",
     )  # fmt: skip
 
 
-def input_gradients(probe: Probe) -> Finding:
+def _depends(s: Subject, change: Callable[[nn.Module], object]) -> bool:
+    """Return whether results in eval mode change with the model."""
+    example, model = s.draw(shift=80), s.copy()
+    with torch.no_grad():
+        change(model)
+    return max(map(gap, s.run(example), s.run(example, model))) > 0
+
+
+def input_gradients(s: Subject) -> str:
     """Look for inputs that no result depends on: features and nodes whose gradient is 0 on each of several draws."""
-    check = "gradients of inputs"
-    if probe.form.symbols:
-        return skipped(check, "symbols have no gradient; those of their embedding are among the parameters'")
-    model, total = probe.copy(), torch.zeros(0)
+    if s.spec.symbols or not {"x", "data"} & {*s.read}:
+        raise skip("symbols have no gradient; those of their embedding are among the parameters'")
+    total = torch.zeros(())
     for i in range(_DRAWS):
-        sample = probe.sample(shift=90 + i)
-        x = sample.x.clone().requires_grad_()
-        loss = _objective(call(model, probe.form, replace(sample, x=x)), i)
-        [grad] = [None] if loss is None or not loss.requires_grad else torch.autograd.grad(loss, [x], allow_unused=True)
-        size = torch.zeros_like(x) if grad is None else grad.abs()
-        total = size if not i else total + size
-    columns, rows = (total == 0).all(0), (total == 0).all(1)
-    if bool(columns.any()):
-        which = "no feature" if bool(columns.all()) else f"{int(columns.sum())} of {columns.numel()} features never"
-        return failed(
-            check, f"{which} {'gets' if bool(columns.all()) else 'get'} a gradient on {_DRAWS} graphs",
-            "Results don't depend on them, or not in a way that can be learnt. Look for detach(), .data, a cast to "
-            "integers, argmax, or a slice of x that leaves columns out.",
+        example = s.draw(shift=90 + i)
+        x = example.x.clone().requires_grad_()
+        [grad] = s.gradients(s.run(replace(example, x=x), s.copy(), grad=True), [x], i)
+        total = total + (torch.zeros_like(x) if grad is None else grad.abs())
+    dead, rows = (total == 0).all(0), (total == 0).all(1)
+    if bool(dead.any()):
+        x = example.x.clone()
+        x[:, dead] += torch.randn(x[:, dead].shape, dtype=x.dtype)
+        read = max(map(gap, s.run(example), s.run(replace(example, x=x)))) > 0
+        which = "x" if bool(dead.all()) else f"x[:, {dead.nonzero().flatten().tolist()}]"
+        raise Fault(
+            f"{which} "
+            + ("is read, but its gradient is cut off: detach(), .data or rounding" if read else "is never read"),
+            f"{int(dead.sum())} of {dead.numel()} features get no gradient on {_DRAWS} batches of {example}",
+            "Look for detach(), .data, a cast to integers, argmax, or a slice of x that leaves columns out.",
         )  # fmt: skip
     if bool(rows.any()):
-        return warning(
-            check, f"{int(rows.sum())} of {rows.numel()} nodes never get a gradient on {_DRAWS} graphs",
-            "Results don't depend on these nodes: meant, perhaps, if nodes are chosen by a score; a fault if they are "
-            "chosen by their number.",
+        raise Fault(
+            "Some nodes never count", f"{int(rows.sum())} of {rows.numel()} nodes never get a gradient on {_DRAWS} "
+            f"batches of {example}",
+            "It may be intended, if nodes are chosen by a score; it is a fault if they are chosen by their index.",
+            "warning",
         )  # fmt: skip
-    return passed(check, f"all {columns.numel()} features of all {rows.numel()} nodes get one that is not 0")
+    return f"all {dead.numel()} features of all {rows.numel()} nodes get one that is not 0"
 
 
-def state_dict(probe: Probe) -> Finding:
-    """Save the state, load it into another model made alike, and compare what both give."""
-    check, sample = "state_dict", probe.sample(shift=100)
-    advice = (
-        "A checkpoint doesn't bring the model back. Keep sub-modules in nn.ModuleList or nn.ModuleDict, not in lists "
-        "and dicts; tensors as nn.Parameter or by register_buffer; and draw nothing at random outside of them."
-    )
-    content = io.BytesIO()
+def state_dict(s: Subject) -> str:
+    """Look for parameters outside the state; save it, load it into another model alike, and compare results."""
+    known, advice = {id(t) for t in [*s.model.parameters(), *s.model.buffers()]}, (
+        "Optimizers and checkpoints miss what is not registered. Keep sub-modules in nn.ModuleList or nn.ModuleDict, "
+        "tensors as nn.Parameter or by register_buffer, and draw nothing at random outside of them."
+    )  # fmt: skip
+    plain: dict[str, bool] = {}
+    for path, module in s.model.named_modules():
+        for key, value in vars(module).items():
+            parts = value.values() if isinstance(value, dict) else value
+            held = [
+                p
+                for part in (parts if isinstance(value, (dict, list, tuple)) else [value])
+                for p in (part.parameters() if isinstance(part, nn.Module) else [part])
+                if isinstance(p, Tensor)
+            ]
+            if any(id(p) not in known for p in held):
+                plain[f"{path}.{key}".lstrip(".")] = any(p.requires_grad for p in held)
+    learned = [name for name, wants in plain.items() if wants]
+    if learned:
+        raise Fault(
+            f"Parameters are not registered: {learned[0]} is a plain Python attribute",
+            f"{', '.join(learned)} hold tensors that require gradients but are missing from model.parameters()", advice,
+        )  # fmt: skip
+    content, example = io.BytesIO(), s.draw(shift=100)
+    cause = f"{next(iter(plain))} is a tensor outside the state" if plain else "The state is not complete"
     try:
-        torch.save(probe.model.state_dict(), content)
-        content.seek(0)
-        saved = torch.load(content, weights_only=True)
-        other, how = _another(probe)
-        other.load_state_dict(saved)
-    except Exception as error:
-        return failed(check, f"saving and loading raises {told(error)}", advice)
-    before = probe.run(sample)
-    with torch.no_grad():
-        after = call(other, probe.form, sample)
-    worst = max(gap(a, b) for a, b in zip(before, after, strict=True))
-    if worst > tolerance(*before):
-        return failed(check, f"{how} that loads the state differs by {worst:.1g} of the largest", advice)
-    return passed(check, f"{how} that loads the state gives the same")
+        other, how = _another(s)
+        with user_code():
+            torch.save(s.model.state_dict(), content)
+            content.seek(0)
+            other.load_state_dict(torch.load(content, weights_only=True))
+        worst = max(map(gap, s.run(example), s.run(example, other)))
+    except Raised as error:
+        raise Fault("The state can't be saved and loaded", f"that raises {error}", advice) from error
+    if worst > tolerance(*s.run(example)):
+        raise Fault(cause, f"{how} that loads the state differs by {worst:.1g} of the largest on {example}", advice)
+    return f"{how} that loads the state gives the same"
 
 
-def _another(probe: Probe) -> tuple[nn.Module, str]:
+def _another(s: Subject) -> tuple[nn.Module, str]:
     """Return a model alike with other weights: made again, or, of an instance, a copy whose state is overwritten."""
-    dtype = next((p.dtype for p in probe.model.parameters()), torch.float32)
-    if probe.made.again is not None:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(probe.seed + 1)
-            made = probe.made.again().to(dtype).eval()
-            if any(isinstance(p, UninitializedParameter) for p in made.parameters()):
-                call(made, probe.form, probe.sample())
-        return made, "another model of this class"
-    made = probe.copy()
-    with torch.no_grad():
-        for tensor in [*made.parameters(), *made.buffers()]:
-            tensor.copy_(torch.ones_like(tensor))
-    return made, "a copy"
+    if s.again is None:
+        made = s.copy()
+        with torch.no_grad():
+            for tensor in [*made.parameters(), *made.buffers()]:
+                tensor.fill_(1)
+        return made, "a copy"
+    with torch.random.fork_rng(devices=[]), user_code():
+        torch.manual_seed(s.seed + 1)
+        made = s.again().to(next((p.dtype for p in s.model.parameters()), torch.float32)).eval()
+    if any(isinstance(p, UninitializedParameter) for p in made.parameters()):
+        s.run(s.draw(), made)
+    return made, "another model of this class"

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from ..datasets import cache_folder
 from ..nn import GRU, ChildSumTreeLSTMCell, GCNConv, Recurrent
 from ..topology import Topology
-from .compare import finite, gap
-from .finding import Finding, failed, passed, skipped, told
+from .finding import Fault, Finding, Raised, skip, user_code
+from .subject import finite, gap
 
 __all__ = ["Device", "devices", "self_test", "versions"]
 
@@ -27,17 +27,13 @@ _PACKAGES = (
     "torchmetrics", "matplotlib", "nltk", "scikit-learn", "rdkit",
 )  # fmt: skip
 _CLOSE = 1e-4  # float32 beside another order of the same sums
+_CAUSE = "torch, numba or graphseq is damaged, or their versions don't fit together"
 _BROKEN = "Results on this machine can't be trusted. Reinstall torch and numba, then run the tests; report what fails."
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device to compute on.
-
-    Attributes:
-        name: as ``.to(…)`` takes it.
-        description: what it is.
-    """
+    """A device: its name, as ``.to(…)`` takes it, and what it is."""
 
     name: str
     description: str
@@ -85,112 +81,97 @@ def devices() -> list[Device]:
 
 
 def self_test() -> list[Finding]:
-    """Compute a few small things that are known, in some seconds; return one finding for each.
+    """Compute a few small things whose results are known, in some seconds; return one finding for each.
 
-    ``nn.GRU`` beside ``torch.nn.GRU``; a child-sum Tree-LSTM beside plain recursion; GCNConv beside the dense formula
-    ``D^-1/2 (A + I) D^-1/2 X W + b``; gradients beside finite differences; a safetensors file; the cache folder.
+    ``nn.GRU`` compared with ``torch.nn.GRU``; a child-sum Tree-LSTM with plain recursion; GCNConv with its dense
+    formula ``D^-1/2 (A + I) D^-1/2 X W``; gradients with finite differences; a safetensors file; the cache folder.
     """
-    tests: dict[str, Callable[[str], Finding]] = {
-        "GRU": _gru,
-        "Tree-LSTM": _tree_lstm,
-        "GCNConv": _gcn,
-        "gradients": _gradients,
-        "safetensors": _safetensors,
+    tests: dict[str, Callable[[], str]] = {
+        "GRU": _gru, "Tree-LSTM": _tree_lstm, "GCNConv": _gcn, "gradients": _gradients, "safetensors": _safetensors,
         "cache folder": _cache,
-    }
+    }  # fmt: skip
     found = []
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         for name, test in tests.items():
             torch.manual_seed(0)
             try:
-                found.append(test(name))
-            except Exception as error:
-                found.append(failed(name, f"raised {told(error)}", _BROKEN))
+                with user_code():
+                    found.append(Finding(name, "passed", test()))
+            except Raised as error:
+                fault = error.__cause__
+                if isinstance(fault, Fault):
+                    found.append(Finding(name, fault.state, fault.message, fault.advice, fault.cause))
+                else:
+                    found.append(Finding(name, "failed", f"raised {error}", _BROKEN, _CAUSE))
     return found
 
 
-def _agree(name: str, what: str, ours: Tensor, theirs: Tensor) -> Finding:
+def _agree(what: str, ours: Tensor, theirs: Tensor) -> str:
     off = gap(ours, theirs)
-    if not finite([ours]) or not off <= _CLOSE:
-        return failed(name, f"{what} differ by {off:.1g} of the largest", _BROKEN)
-    return passed(name, f"{what} agree to {off:.0e}")
+    if not finite(ours) or not off <= _CLOSE:
+        raise Fault(_CAUSE, f"{what} differ by {off:.1g} of the largest", _BROKEN)
+    return f"{what} agree to {off:.0e}"
 
 
-def _gru(name: str) -> Finding:
-    ours, theirs = GRU(5, 7), nn.GRU(5, 7)
+def _gru() -> str:
+    ours, theirs, x = GRU(5, 7), nn.GRU(5, 7), torch.randn(6, 3, 5)
     ours.load_state_dict(theirs.state_dict())
-    x = torch.randn(6, 3, 5)
-    return _agree(name, "graphseq's and torch.nn's", ours(x)[0], theirs(x)[0])
+    return _agree("graphseq's and torch.nn's", ours(x)[0], theirs(x)[0])
 
 
-def _tree_lstm(name: str) -> Finding:
-    cell, parent = ChildSumTreeLSTMCell(4, 5), [2, 2, 5, 5, 5, -1]
-    x = torch.randn(6, 4)
-    h, c = Recurrent(cell)(x, Topology.tree(parent))
-    w, u, b = cell.weight_ih, cell.weight_hh, cell.bias
+def _tree_lstm() -> str:
+    cell, x, parent = ChildSumTreeLSTMCell(4, 5, bias=False), torch.randn(6, 4), [2, 2, 5, 5, 5, -1]
 
     def state(v: int) -> tuple[Tensor, Tensor]:
         below = [state(k) for k, p in enumerate(parent) if p == v]
-        h_sum = sum((h_k for h_k, _ in below), torch.zeros(5))
-        p_i, p_f, p_g, p_o = (w @ x[v] + (0 if b is None else b)).chunk(4)
-        u_i, u_f, u_g, u_o = u.chunk(4)
-        new = torch.sigmoid(p_i + u_i @ h_sum) * torch.tanh(p_g + u_g @ h_sum)
-        new = new + sum((torch.sigmoid(p_f + u_f @ h_k) * c_k for h_k, c_k in below), torch.zeros(5))
-        return torch.sigmoid(p_o + u_o @ h_sum) * torch.tanh(new), new
+        h = sum((h_k for h_k, _ in below), torch.zeros(5))
+        i, f, g, o = (cell.weight_ih @ x[v]).chunk(4)
+        u_i, u_f, u_g, u_o = cell.weight_hh.chunk(4)
+        c = torch.sigmoid(i + u_i @ h) * torch.tanh(g + u_g @ h)
+        c = c + sum((torch.sigmoid(f + u_f @ h_k) * c_k for h_k, c_k in below), torch.zeros(5))
+        return torch.sigmoid(o + u_o @ h) * torch.tanh(c), c
 
-    plain = [torch.cat(state(v)) for v in range(6)]
-    return _agree(name, "the sweep and plain recursion", torch.cat([h, c], 1), torch.stack(plain))
+    plain = torch.stack([torch.cat(state(v)) for v in range(6)])
+    return _agree("the sweep and plain recursion", torch.cat(Recurrent(cell)(x, Topology.tree(parent)), 1), plain)
 
 
-def _gcn(name: str) -> Finding:
+def _gcn() -> str:
     edges = torch.tensor([[0, 1, 1, 2, 3, 0], [1, 0, 2, 1, 0, 3]])
-    conv, x = GCNConv(4, 3), torch.randn(5, 4)
-    adjacency = torch.eye(5)
+    conv, x, adjacency = GCNConv(4, 3, bias=False), torch.randn(5, 4), torch.eye(5)
     adjacency[edges[1], edges[0]] += 1
     scale = adjacency.sum(1).rsqrt()
-    dense = (scale[:, None] * adjacency * scale) @ x @ conv.lin.weight.t()
-    if conv.bias is not None:
-        dense = dense + conv.bias
-    return _agree(name, "the layer and the dense formula", conv(x, edges), dense)
+    dense = (scale[:, None] * adjacency * scale) @ conv.lin(x)
+    return _agree("the layer and the dense formula", conv(x, edges), dense)
 
 
-def _gradients(name: str) -> Finding:
-    """Compare the gradient in float32, by the fastest way there is, with central differences in float64."""
-    layer, x = GRU(2, 3), torch.randn(4, 2)
-    tree, weights = Topology.tree([2, 2, 3, -1]), torch.randn(4, 3)
+def _gradients() -> str:
+    """Compare the gradient in float32, by the fastest way there is, with a central difference in float64."""
+    layer, tree, x, v = GRU(2, 3), Topology.tree([2, 2, 3, -1]), torch.randn(4, 2), torch.randn(4, 2)
+
+    def value(x: Tensor) -> Tensor:
+        return layer(x, topology=tree)[0].square().sum()  # type: ignore[no-any-return]
+
     leaf = x.clone().requires_grad_()
-    (layer(leaf, topology=tree)[0] * weights).sum().backward()
-    if leaf.grad is None:
-        return failed(name, "none came back", _BROKEN)
-    layer, start, step = layer.double(), x.double(), 1e-6
-
-    def value(at: int, by: float) -> Tensor:
-        moved = start.flatten().clone()
-        moved[at] += by
-        with torch.no_grad():
-            total: Tensor = (layer(moved.view_as(start), topology=tree)[0] * weights).sum()
-        return total
-
-    slopes = [(value(i, step) - value(i, -step)) / (2 * step) for i in range(x.numel())]
-    return _agree(name, "gradients and finite differences", leaf.grad.flatten(), torch.stack(slopes))
+    value(leaf).backward()
+    slope = torch.zeros(()) if leaf.grad is None else (leaf.grad * v).sum()
+    layer, step = layer.double(), 1e-6
+    finite_difference = (value(x.double() + step * v) - value(x.double() - step * v)) / (2 * step)
+    return _agree("gradients and finite differences", slope, finite_difference)
 
 
-def _safetensors(name: str) -> Finding:
+def _safetensors() -> str:
     try:
         library = importlib.import_module("safetensors.torch")
     except ImportError:
-        return skipped(name, "safetensors is not installed")
+        raise skip("safetensors is not installed") from None
     state = {"a": torch.randn(3, 4), "b": torch.arange(5)}
-    with tempfile.TemporaryDirectory() as folder:
-        file = str(Path(folder, "state.safetensors"))
-        library.save_file(state, file)
-        back = library.load_file(file)
+    back = library.load(library.save(state))
     if set(back) != set(state) or not all(torch.equal(back[key], state[key]) for key in state):
-        return failed(name, "a file gives back other tensors than were written", _BROKEN)
-    return passed(name, "a file gives back what was written")
+        raise Fault(_CAUSE, "loading gives other tensors than were saved", _BROKEN)
+    return "loading gives what was saved"
 
 
-def _cache(name: str) -> Finding:
+def _cache() -> str:
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -198,5 +179,5 @@ def _cache(name: str) -> Finding:
             Path(scratch, "file").write_bytes(b"written")
     except OSError as error:
         advice = "Processed data sets can't be kept. Set GRAPHSEQ_CACHE to a folder that can be written to."
-        return failed(name, f"{folder} can't be written to: {error.strerror or error}", advice)
-    return passed(name, f"{folder} can be written to")
+        raise Fault("The cache folder is not writable", f"{folder}: {error.strerror or error}", advice) from error
+    return f"{folder} can be written to"

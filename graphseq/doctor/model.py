@@ -2,143 +2,194 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from ..errors import GraphError, Words, expected
-from .calling import Probe, shapes
-from .compare import finite
-from .extremes import empty_graph, isolated_nodes, no_edges, no_nodes, small_batches
-from .find import Made, find, make
-from .finding import Finding, failed, passed, skipped, told
-from .learning import input_gradients, parameter_gradients, state_dict
-from .numbers import device, dtype, exact, finite_numbers, inputs_unchanged, repeatable
-from .signature import probe
-from .symmetry import batches, edge_order, node_order
+from ..errors import Words, expected
+from . import extremes, learning, numbers, order
+from .attempt import MISMATCH, first_that_runs, hard_coded
+from .examples import STRUCTURES, Spec, Structure
+from .find import find
+from .finding import Fault, Finding, Raised, user_code
+from .guess import calls, make, specs
+from .subject import SIZES, Call, Subject, finite, shapes
 
 __all__ = ["check", "check_model"]
 
-_Check = Callable[[Probe], Finding]
-_COMPARED: dict[str, _Check] = {  # what tells nothing where results are random or NaN
-    "node order": node_order,
-    "edge order": edge_order,
-    "batched = separate": batches,
-    "empty graph in a batch": empty_graph,
-    "state_dict": state_dict,
+# In the order of what explains most: an earlier failure is often the cause of the later ones.
+_ALWAYS: dict[str, Callable[[Subject], str]] = {
+    "sizes": extremes.row_counts,
+    "repeatable": numbers.repeatable,
+    "inputs unchanged": numbers.inputs_unchanged,
+    "targets": numbers.targets_unread,
+    "finite numbers": numbers.finite_numbers,
 }
-_OTHERS: dict[str, _Check] = {
-    "no nodes": no_nodes,
-    "no edges": no_edges,
-    "isolated nodes": isolated_nodes,
-    "small batches in training": small_batches,
-    "gradients of parameters": parameter_gradients,
-    "gradients of inputs": input_gradients,
+_COMPARED: dict[str, Callable[[Subject], str]] = {  # what tells nothing where results are random or NaN
+    "node order": order.node_order,
+    "edge order": order.edge_order,
+    "batched = separate": order.batches,
+    "isolated nodes": extremes.isolated_nodes,
+    "no edges": extremes.no_edges,
+    "direction of edges": order.direction,
+    "empty graph in a batch": extremes.empty_graph,
+    "no nodes": extremes.no_nodes,
+    "state_dict": learning.state_dict,
+    "gradients of parameters": learning.parameter_gradients,
+    "gradients of inputs": learning.input_gradients,
+    "dtype": numbers.dtype,
+    "device": numbers.device,
+    "small batches in training": extremes.small_batches,
 }
-_AS_IT_CAME: dict[str, _Check] = {"dtype": dtype, "device": device}  # not in float64
+_SEVERITY = ("failed", "warning")
 
 
 def check(
-    target: str, *, seed: int = 0, features: int | None = None, edge_features: int | None = None
-) -> list[Finding]:
+    target: str, *, call: str | None = None, seed: int = 0, features: int | None = None,
+    edge_features: int | None = None,
+) -> list[Finding]:  # fmt: skip
     """Find a model by name, such as ``my_module:MyModel``, and check it: :func:`find`, then :func:`check_model`.
+
+    `call` is the name of a function of the model and drawn graphs; all else as for :func:`check_model`.
 
     >>> {finding.state for finding in check("graphseq.nn:NodeClassifier")} <= {"passed", "not checked"}
     True
     """
-    return check_model(find(target), seed=seed, features=features, edge_features=edge_features)
+    how = None if call is None else find(call, argument="call")
+    return check_model(find(target), call=how, seed=seed, features=features, edge_features=edge_features)
 
 
 def check_model(
-    model: Any, *, seed: int = 0, features: int | None = None, edge_features: int | None = None
-) -> list[Finding]:
+    model: Any, *, call: Call | None = None, seed: int = 0, features: int | None = None,
+    edge_features: int | None = None, symbols: int | None = None, structure: Structure | None = None,
+) -> list[Finding]:  # fmt: skip
     """Check what a network on graphs should do, whatever its task, on small random graphs.
 
-    With P a permutation of the nodes, results with one row a node must be equivariant, ``f(P x, P A Pᵀ) = P f(x, A)``,
-    and those with one row a graph invariant, ``f(P x, P A Pᵀ) = f(x, A)``; the order of edges must not matter; graphs
-    in a batch must give what they give by themselves. Beside that: no nodes, no edges, empty graphs in a batch,
-    isolated nodes, one node or graph in training mode; NaN and infinity; float32, float64 and CUDA; parameters and
-    inputs that no gradient reaches; arguments changed in place; results that differ from call to call in eval mode;
-    saving and loading.
-
-    How the model is called is told by the names of its forward's arguments: `(x, edge_index)`, with `batch`,
-    `edge_attr` or `edge_weight`, `(x, topology)`, `(symbols, topology)` or `(data)`. What refuses cycles is checked on
-    directed acyclic graphs, trees or chains.
+    With P a permutation of the nodes, results with one row per node must be equivariant, ``f(P x, P A Pᵀ) = P f(x,
+    A)``, and those with one row per graph invariant, ``f(P x, P A Pᵀ) = f(x, A)``; the order of edges must not matter;
+    graphs in a batch must give what they give by themselves. Also checked: hard-coded sizes, the direction of edges,
+    targets that leak; no nodes, no edges, empty graphs in a batch, isolated nodes, one node or graph in training mode;
+    NaN and infinity; float32, float64 and CUDA; parameters and inputs that get no gradient; arguments changed in
+    place; results that differ from call to call in eval mode; saving and loading.
 
     Args:
         model: a module, a class of modules (required sizes of its constructor are chosen by their usual names), or a
             function without arguments that makes a module. Checks work on copies of it.
+        call: ``call(model, graphs)`` returns the model's output. `graphs` has `x` `[N, features]`, `edge_index`,
+            `batch` `[N]`, `num_nodes`, `num_graphs`, `edge_attr` `[E, edge_features]`, `edge_weight` `[E]`, `edge_type`
+            `[E]`, `topology` (a :class:`Topology`), `data` (a PyG Batch of all these) and targets `y`. It must use the
+            model that it is given, which is a copy. By default the call is guessed from the names of forward's
+            arguments; the first finding states the guess.
         seed: of graphs and features.
-        features: the width of x; by default found by looking and trying.
-        edge_features: the width of `edge_attr`, 0 for one number an edge; likewise.
+        features: the width of x; by default found in the model's layers.
+        edge_features: the width of `edge_attr`, 0 for one number per edge; likewise.
+        symbols: x holds integers below this, `[N]`, and 0 stands for real features; by default from embeddings.
+        structure: "graphs", "DAGs", "trees" or "chains"; by default the first of these that the model runs on.
 
     Returns:
-        One finding a check.
+        One finding per check: what failed comes first, the likely cause of the rest at the top; then warnings.
 
     Raises:
-        GraphError: the model can't be made or copied, or nothing is known of how to call it.
+        GraphError: the model can't be made or copied, or there is no way to call it.
 
     >>> from torch_geometric.nn import GCNConv
-    >>> findings = check_model(GCNConv(4, 2))
+    >>> findings = check_model(GCNConv(4, 2), call=lambda model, graphs: model(graphs.x, graphs.edge_index))
     >>> print(findings[0].message)
-    model(x [N, 4], edge_index) gives one row a node, [13, 2]
+    call reads x [N, 4], edge_index; gives one row per node, [13, 2], on 3 graphs of 4, 6, 3 nodes
     >>> [finding.check for finding in findings if finding.state == "failed"]
     []
     """
-    for name, value, least in (("seed", seed, 0), ("features", features, 1), ("edge_features", edge_features, 0)):
+    sizes = {"seed": (seed, 0), "features": (features, 1), "edge_features": (edge_features, 0), "symbols": (symbols, 0)}
+    for name, (value, least) in sizes.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
             raise expected(name, f"an integer ≥ {least}", value)
+    if structure not in (None, *STRUCTURES):
+        raise expected("structure", f"one of {', '.join(STRUCTURES)}", structure)
+    if call is not None and not callable(call):
+        raise expected("call", "a function of a model and graphs", call)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
-        made = make(model)
+        made, chosen, again = make(model)
         try:
-            return _examine(made, seed, features, edge_features)
-        except SystemExit as error:
-            raise expected("model", "one that returns from a call", Words(f"one that raised {told(error)}")) from error
+            with user_code():
+                evaluated = copy.deepcopy(made).eval()
+        except Raised as error:
+            raise expected("model", "a model that copy.deepcopy can copy", Words(f"one that raised {error}")) from error
+        subjects = (
+            Subject(evaluated, way, spec, seed, again)
+            for way in ([call] if call is not None else calls(evaluated))
+            for spec in specs(evaluated, chosen, features, edge_features, symbols)
+        )
+        errors: list[tuple[Subject, str]] = []
+        found = first_that_runs(subjects, (structure,) if structure else STRUCTURES, errors)
+        if found is None:
+            return _not_callable(errors, structure)
+        findings = [_described(*found, guessed=call is None, chosen=chosen), *_examine(found[0])]
+    return sorted(findings, key=lambda f: _SEVERITY.index(f.state) if f.state in _SEVERITY else len(_SEVERITY))
 
 
-def _examine(made: Made, seed: int, features: int | None, edge_features: int | None) -> list[Finding]:
-    """Run all checks in turn, the quickest explanation of others first."""
-    found = probe(made, seed=seed, features=features, edge_features=edge_features)
-    precise = exact(found)
-    findings = [_called(found), _guarded("repeatable", repeatable, found)]
-    findings.append(_guarded("inputs unchanged", inputs_unchanged, found))
-    findings.append(_guarded("finite numbers", finite_numbers, precise))
-    why = ""
+def _examine(s: Subject) -> list[Finding]:
+    """Run all checks, comparisons in float64 where the model runs in it."""
+    exact, why = numbers.in_float64(s), ""
+    findings = [_finding(name, one, s) for name, one in _ALWAYS.items()]
     if findings[1].state != "passed":
         why = "results differ from call to call"
-    elif not finite(found.run(found.sample())):
+    elif not finite(*s.run(s.draw())):
         why = "results are NaN or infinite"
     for name, one in _COMPARED.items():
-        findings.append(skipped(name, why) if why else _guarded(name, one, precise))
-    findings += [_guarded(name, one, precise) for name, one in _OTHERS.items()]
-    for name, one in _AS_IT_CAME.items():
-        findings.append(skipped(name, why) if why else _guarded(name, one, found))
+        subject = s if one in (numbers.dtype, numbers.device) else exact
+        findings.append(Finding(name, "not checked", why) if why else _finding(name, one, subject))
     return findings
 
 
-def _called(found: Probe) -> Finding:
-    """Tell how the model is called and what it gives."""
-    rows = {"node": "one row a node", "graph": "one row a graph", "root": "one row a root",
-            "edge": "one row an edge", "whole": "the same shape for any graph",
-            "other": "no row a node or graph"}  # fmt: skip
-    kinds = ", ".join(dict.fromkeys(rows[kind] for kind in found.kinds))
-    message = f"{found.form} gives {kinds}, {shapes(found.run(found.sample()))}"
-    if found.made.chosen:
-        message += f"; made with {', '.join(f'{name}={value}' for name, value in found.made.chosen.items())}"
-    if found.refused:
-        message += f"; it runs on {found.form.family}, other graphs raise {found.refused}"
-    return passed("call", message)
-
-
-def _guarded(name: str, one: _Check, found: Probe) -> Finding:
-    """Run a check; what the model raises in it is a finding too."""
+def _finding(name: str, one: Callable[[Subject], str], s: Subject) -> Finding:
+    """Run one check: it returns what is well, or raises."""
     try:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(found.seed)
-            return one(found)
-    except GraphError as error:
-        return failed(name, str(error), "The model refused a graph that is like others which it took.")
-    except Exception as error:
-        return failed(name, f"raised {told(error)}", "The model failed on a graph that is like others which it took.")
+            torch.manual_seed(s.seed)
+            return Finding(name, "passed", one(s))
+    except Fault as fault:
+        return Finding(name, fault.state, fault.message, fault.advice, fault.cause)
+    except Raised as error:
+        cause = "The model raises on a graph like others that it takes"
+        return Finding(name, "failed", f"it raises {error}", "See at which sizes or values it does.", cause)
+
+
+def _described(s: Subject, refused: str, *, guessed: bool, chosen: dict[str, float]) -> Finding:
+    """Describe how the model is called and what it returns."""
+    given = ", ".join(_shown(name, s.spec) for name in s.read)
+    rows = {"fixed": "the same shape for any graph", "other": "no row per node or graph"}
+    kinds = ", ".join(dict.fromkeys(rows.get(kind, f"one row per {kind}") for kind in s.kinds))
+    message = f"model({given})" if guessed else f"call reads {given};"
+    message += f" gives {kinds}, {shapes(s.run(s.draw()))}, on {s.draw()}"
+    if guessed:
+        message += "; guessed from the names of forward's arguments: `call` states it"
+    if chosen:
+        message += f"; made with {', '.join(f'{name}={value}' for name, value in chosen.items())}"
+    if refused:
+        message += f"; it runs on {s.spec.structure}, other structures raise {refused}"
+    return Finding("call", "passed", message)
+
+
+def _shown(name: str, spec: Spec) -> str:
+    x = "x int64 [N]" if spec.symbols else f"x [N, {spec.features}]"
+    edges = f"edge_attr [E, {spec.edge_features}]" if spec.edge_features else "edge_attr [E]"
+    return {"x": x, "data": f"data with {x}", "edge_attr": edges, "edge_weight": "edge_weight [E]",
+            "edge_type": f"edge_type int64 [E] below {spec.types}"}.get(name, name)  # fmt: skip
+
+
+def _not_callable(errors: list[tuple[Subject, str]], structure: Structure | None) -> list[Finding]:
+    """Return which size is hard-coded in a model that never runs, or raise."""
+    found = hard_coded(errors)
+    if found:
+        names = [name for name in (*_ALWAYS, *_COMPARED) if name != found.check]
+        return [found, *(Finding(name, "not checked", "the model runs on too few sizes") for name in names)]
+    likely = next((text for _, text in errors if MISMATCH not in text), errors[0][1])
+    widths = ", ".join(dict.fromkeys(_shown("x", s.spec) for s, _ in errors))
+    wanted = (
+        f"one that runs on small graphs (tried {structure or 'graphs, DAGs, trees and chains'} of "
+        f"{', '.join(map(str, SIZES))} nodes with {widths}; pass `call`, and `features` for the width of x)"
+    )
+    raise expected("model", wanted, Words(f"one that raised {likely}"))

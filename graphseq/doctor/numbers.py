@@ -1,172 +1,183 @@
-"""What comes out: the same each time, finite, in the right dtype, on any device; and nothing changed that went in."""
+"""What comes out: the same each time, finite, in the right dtype, on any device; and no argument is changed."""
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .calling import Probe, arguments, call, dtype_of
-from .compare import finite, gap
-from .finding import Finding, failed, passed, skipped, told
+from .finding import Fault, Raised, skip
+from .subject import Copies, Subject, finite, gap
 
-__all__ = ["device", "dtype", "exact", "finite_numbers", "inputs_unchanged", "repeatable"]
+__all__ = ["device", "dtype", "finite_numbers", "in_float64", "inputs_unchanged", "repeatable", "targets_unread"]
 
-_SINGLE = 1e-3  # how far float32 may be from float64, and CUDA from the CPU, beside the largest number
+_SINGLE = 1e-3  # how far float32 may be from float64, and CUDA from the CPU, relative to the largest number
 
 
-def repeatable(probe: Probe) -> Finding:
+def repeatable(s: Subject) -> str:
     """Call twice in eval mode: without reseeding, the same comes out."""
-    sample = probe.sample(shift=30)
-    worst = max(gap(a, b) for a, b in zip(probe.run(sample), probe.run(sample), strict=True))
-    if worst > 0:
-        return failed(
-            "repeatable", f"two calls in eval mode differ by {worst:.1g} of the largest",
-            "Validation and test results become noise. Give F.dropout training=self.training, draw noise only when "
-            "training, and keep no state from call to call.",
-        )  # fmt: skip
-    return passed("repeatable", "two calls in eval mode give the same")
+    example = s.draw(shift=30)
+    state = torch.get_rng_state()
+    first = s.run(example)
+    worst = max(map(gap, first, s.run(example)))
+    if not worst:
+        return "two calls in eval mode give the same"
+    torch.set_rng_state(state)
+    chance = not any(map(gap, first, s.run(example)))
+    cause = "Dropout or other randomness is active in eval mode" if chance else "State is kept from call to call"
+    raise Fault(
+        cause,
+        f"two calls in eval mode on {example} differ by {worst:.1g} of the largest, with the same seed "
+        + ("not at all" if chance else "as well"),
+        "Validation and test results become noise. Give F.dropout training=self.training, draw noise only when "
+        "training, and keep no state from call to call.",
+    )
 
 
-def inputs_unchanged(probe: Probe) -> Finding:
-    """Compare what went in before and after a call, in eval mode and in training mode."""
+def inputs_unchanged(s: Subject) -> str:
+    """Compare the arguments before and after a call, in eval mode and in training mode."""
     for mode in (False, True):
-        sample = probe.sample(shift=40)
-        model = probe.copy().train(mode)
-        ordered, named = arguments(probe.form, sample)
-        before = copy.deepcopy((ordered, named))
+        example = s.draw(shift=40)
+        copies = Copies(example)
         try:
-            with torch.no_grad():
-                model(*ordered, **named)
-        except Exception:
+            s.run(example, s.copy().train(mode), copies=copies)
+        except Raised:
             if not mode:
                 raise
-            continue  # what training raises, another check tells
-        roles = [role for _, role in probe.form.roles]
-        pairs = zip([*before[0], *before[1].values()], [*ordered, *named.values()], strict=True)
-        changed = [c for role, (old, new) in zip(roles, pairs, strict=True) for c in _changed(role, old, new)]
+            continue  # "small batches in training" reports it
+        given = {name: value for name, value in vars(copies).items() if not name.startswith("_")}
+        changed = [c for name, value in given.items() for c in _changed(name, getattr(example, name), value)]
         if changed:
-            return failed(
-                "inputs unchanged", f"the call changed {', '.join(changed)} of the caller",
+            raise Fault(
+                f"forward changes {', '.join(changed)} of the caller in place",
+                f"after a call in {'training' if mode else 'eval'} mode on {example} they differ from before",
                 "The next epoch or layer then reads other data. Don't use operations that end in _, x[…] = … or x += … "
                 "on arguments, and don't assign to attributes of a Data: work on new tensors.",
             )  # fmt: skip
-    return passed("inputs unchanged", "features, edges and batch are as they were before the call")
+    return f"{', '.join(s.read)} are as they were before the call"
 
 
-def _changed(role: str, old: Any, new: Any) -> list[str]:
+def _changed(name: str, old: Any, new: Any) -> list[str]:
     """Return the names of what is not as it was."""
-    if isinstance(old, Tensor):
+    if isinstance(old, Tensor) and isinstance(new, Tensor):
         same = old.shape == new.shape and old.dtype == new.dtype and torch.equal(old, new)
-        return [] if same else [role]
-    if role != "data":
-        return []
+        return [] if same else [name]
+    if name != "data":
+        return [] if type(old) is type(new) else [name]
     had, has = old.to_dict(), new.to_dict()
-    names = [f"data.{name}" for name in {**had, **has} if (name in had) != (name in has)]
-    return names + [name for key in had if key in has for name in _changed(f"data.{key}", had[key], has[key])]
+    return [c for key in {**had, **has} for c in _changed(f"data.{key}", had.get(key), has.get(key))]
 
 
-def finite_numbers(probe: Probe) -> Finding:
+def targets_unread(s: Subject) -> str:
+    """Change the labels that a batch carries: predictions must not follow."""
+    if not {"y", "data"} & {*s.read}:
+        raise skip("the model isn't given targets")
+    example = s.draw(shift=45)
+    worst = max(map(gap, s.run(example), s.run(replace(example, y=1 - example.y))))
+    if worst:
+        raise Fault(
+            "The targets leak into the predictions: forward reads y",
+            f"with other labels y on {example}, results in eval mode differ by {worst:.1g} of the largest",
+            "What it scores is worth nothing, for new data come without y. Look for data.y in forward.",
+        )  # fmt: skip
+    return "results don't depend on y"
+
+
+def finite_numbers(s: Subject) -> str:
     """Look for NaN and infinity, in results and in gradients, with features drawn at random, all 0, and all 1."""
-    drawn = probe.sample(shift=50)
-    cases = [("random features", drawn)]
-    if not probe.form.symbols:
-        for value in (0, 1):
-            cases.append((f"features that are all {value}", replace(drawn, x=torch.full_like(drawn.x, value))))
-    for name, sample in cases:
-        model, x = probe.copy(), sample.x.clone()
-        if x.is_floating_point():
-            x.requires_grad_()
-        results = call(model, probe.form, replace(sample, x=x))
-        if not finite(results):
-            return _not_finite(f"results are NaN or infinite for {name}")
-        given = {n: p for n, p in model.named_parameters() if p.requires_grad} | ({"x": x} if x.requires_grad else {})
-        differentiable = [t for t in results if t.requires_grad]
-        if not differentiable or not given:
-            continue
-        found = torch.autograd.grad(sum((t.square().sum() + t.sum() for t in differentiable), torch.zeros(())),
-                                    list(given.values()), allow_unused=True)  # fmt: skip
-        bad = [n for n, g in zip(given, found, strict=True) if g is not None and not finite([g])]
-        if bad:
-            return _not_finite(f"gradients by {_listed(bad)} are NaN or infinite for {name}")
-    return passed("finite numbers", f"no NaN or infinity in results or gradients for {len(cases)} kinds of features")
+    drawn = s.draw(shift=50)
+    cases = {"random": drawn, "all 0": drawn, "all 1": drawn}
+    if s.spec.symbols:
+        cases = {"random": drawn}
+    for name, example in cases.items():
+        model, x = s.copy(), example.x if name == "random" else torch.full_like(example.x, float(name[-1]))
+        example = replace(example, x=x.clone().requires_grad_(x.is_floating_point()))
+        results = s.run(example, model, grad=True)
+        if not finite(*results):
+            bad = next((place for place, t in s.trace(example) if not finite(t)), "")
+            place = f"first in the output of {bad}" if bad else "after the last layer, in forward itself"
+            raise _not_finite(name, "results", f"NaN or infinity in results, {place}, on {example}")
+        given = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        given |= {"x": example.x} if example.x.requires_grad else {}
+        grads = s.gradients(results, list(given.values()))
+        names = [n for n, g in zip(given, grads, strict=True) if g is not None and not finite(g)]
+        if names:
+            raise _not_finite(name, "gradients", f"NaN or infinity in the gradients of {_listed(names)} on {example}")
+    return f"no NaN or infinity in results or gradients with features that are {', '.join(cases)}"
+
+
+def _not_finite(features: str, what: str, evidence: str) -> Fault:
+    if what == "gradients":
+        likely = "a square root or norm at 0 has an infinite gradient"
+    else:
+        likely = {"random": "a logarithm, root, division or exp leaves its domain", "all 0": "a norm or sum is 0 and "
+                  "divided by", "all 1": "a deviation is 0 and divided by"}[features]  # fmt: skip
+    return Fault(
+        f"Not finite with features that are {features}: likely {likely}", evidence,
+        "One NaN spreads to every weight in one step. Look for a division by a norm, a deviation or a count "
+        "(x / x.norm()), log(0), sqrt and norm at 0, and exp of large numbers: add an epsilon inside, or clamp before.",
+    )  # fmt: skip
 
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _not_finite(message: str) -> Finding:
-    return failed(
-        "finite numbers", message,
-        "One NaN spreads to every weight in one step. Look for a division by a norm, a deviation or a count that can "
-        "be 0 (x / x.norm()), log(0), sqrt and norm at 0, whose gradients are infinite, and exp of large numbers: add "
-        "an epsilon inside, or clamp before.",
-    )  # fmt: skip
-
-
-def dtype(probe: Probe) -> Finding:
+def dtype(s: Subject) -> str:
     """Run in float32 and float64: results have that dtype, and agree."""
-    sample, results = probe.sample(shift=60), {}
+    example, results = s.draw(shift=60), {}
+    advice = (
+        "model.double() is how gradients are checked, and half precision how large models run. Make new tensors like "
+        "others (x.new_zeros(…), torch.zeros(…, dtype=x.dtype)), and keep constants as buffers."
+    )
     for kind in (torch.float32, torch.float64):
         name = str(kind).removeprefix("torch.")
         try:
-            with torch.no_grad():
-                results[kind] = call(probe.copy().to(kind), probe.form, sample.to(kind))
-        except Exception as error:
-            return _wrong_dtype(f"a model and features of {name} raise {told(error)}")
+            results[kind] = s.run(example.to(kind), s.copy().to(kind))
+        except Raised as error:
+            cause = "A tensor made in forward, or a layer that isn't registered, has a dtype of its own"
+            raise Fault(cause, f"a model and features of {name} raise {error}", advice) from error
         wrong = [str(t.dtype).removeprefix("torch.") for t in results[kind] if t.dtype != kind]
         if wrong:
-            return _wrong_dtype(f"a model and features of {name} give {wrong[0]}")
-    worst = max(gap(a, b) for a, b in zip(*results.values(), strict=True))
+            cause = f"Results are converted to {wrong[0]}"
+            raise Fault(cause, f"a model and features of {name} give {wrong[0]}", advice)
+    worst = max(map(gap, *results.values()))
     if worst > _SINGLE:
-        return failed(
-            "dtype", f"float32 and float64 differ by {worst:.1g} of the largest",
-            "In float32 results are partly noise. Look for differences of large numbers, variances computed as "
-            "E[x²] - E[x]², long products, and exp without subtracting the maximum.",
+        raise Fault(
+            "Digits cancel: in float32 results are partly noise",
+            f"on {example} float32 and float64 differ by {worst:.1g} of the largest",
+            "Look for differences of large numbers, variances computed as E[x²] - E[x]², long products, and exp "
+            "without subtracting the maximum.",
         )  # fmt: skip
-    return passed("dtype", f"float32 and float64 both run, keep their dtype and agree to {worst:.0e}")
+    return f"float32 and float64 both run, keep their dtype and agree to {worst:.0e}"
 
 
-def _wrong_dtype(message: str) -> Finding:
-    return failed(
-        "dtype", message,
-        "model.double() is how gradients are checked, and half precision how large models run. Make new tensors like "
-        "others (x.new_zeros(…), torch.zeros(…, dtype=x.dtype)), and keep constants as buffers.",
-    )  # fmt: skip
-
-
-def device(probe: Probe) -> Finding:
+def device(s: Subject) -> str:
     """Compare CUDA with the CPU."""
     if not torch.cuda.is_available():
-        return skipped("device", "there is no CUDA device here")
-    there, sample = torch.device("cuda"), probe.sample(shift=70)
-    advice = (
-        "Make new tensors where others are (x.new_zeros(…), device=x.device), keep constants as buffers, and don't go "
-        "through NumPy."
-    )
+        raise skip("there is no CUDA device here")
+    there, example = torch.device("cuda"), s.draw(shift=70)
+    cause = "A tensor made in forward, or a layer that isn't registered, stays on the CPU"
+    advice = "Make new tensors where others are (x.new_zeros(…), device=x.device), and keep constants as buffers."
     try:
-        with torch.no_grad():
-            results = call(probe.copy().to(there), probe.form, sample.to(there))
-    except Exception as error:
-        return failed("device", f"on CUDA it raises {told(error)}", advice)
+        results = s.run(example.to(there), s.copy().to(there))
+    except Raised as error:
+        raise Fault(cause, f"on CUDA it raises {error}", advice) from error
     away = [str(t.device) for t in results if t.device.type != "cuda"]
     if away:
-        return failed("device", f"a model and features on CUDA give a result on {away[0]}", advice)
-    worst = max(gap(a, b) for a, b in zip(probe.run(sample), results, strict=True))
+        raise Fault(cause, f"a model and features on CUDA give a result on {away[0]}", advice)
+    worst = max(map(gap, s.run(example), results))
     if worst > _SINGLE:
-        return failed("device", f"CUDA and the CPU differ by {worst:.1g} of the largest", advice)
-    return passed("device", f"CUDA and the CPU agree to {worst:.0e} ({torch.cuda.get_device_name()})")
+        raise Fault("CUDA and the CPU compute different things", f"they differ by {worst:.1g} of the largest", advice)
+    return f"CUDA and the CPU agree to {worst:.0e} ({torch.cuda.get_device_name()})"
 
 
-def exact(probe: Probe) -> Probe:
-    """Return the probe in float64, where symmetries hold to many digits, if the model runs in it."""
-    made = replace(probe, model=probe.copy().double())
+def in_float64(s: Subject) -> Subject:
+    """Return the subject in float64, where symmetries hold to many digits, if the model runs in it."""
     try:
-        good = dtype_of(made.model) == torch.float64 and all(t.dtype == torch.float64 for t in made.run(made.sample()))
-    except Exception:
-        good = False
-    return made if good else probe
+        exact = replace(s, model=s.copy().double())
+        return exact if all(t.dtype == torch.float64 for t in exact.run(exact.draw())) else s
+    except Raised:
+        return s

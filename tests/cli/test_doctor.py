@@ -38,19 +38,20 @@ def test_the_installation(graphseq, monkeypatch):
     assert done.out.endswith("Nothing failed.\n")
     content = graphseq("doctor", "--json").last
     assert content.keys() == {"versions", "devices", "data", "findings", "failed"} and content["failed"] == 0
-    assert content["findings"] == [{"check": "gradients", "state": "passed", "message": "they agree", "advice": ""}]
+    [content] = content["findings"]
+    assert content == {"check": "gradients", "state": "passed", "message": "they agree", "advice": "", "cause": ""}
 
 
 def test_something_failed(graphseq, monkeypatch):
     findings = [
-        Finding("GRU", "failed", "they differ by 0.3", "Install anew."),
+        Finding("GRU", "failed", "they differ by 0.3", "Reinstall.", "torch is damaged"),
         Finding("disk", "warning", "it is slow", "Buy another."),
     ]
     monkeypatch.setattr("graphseq.doctor.self_test", lambda: findings)
     altered = SetStatus("sst", None, "altered", "train.txt")
     monkeypatch.setattr("graphseq.cli.doctor.status", lambda root: [altered])
     done = graphseq("doctor", code=1)
-    assert "FAILED" in done.out and "GRU: they differ by 0.3.\n  Install anew." in done.out
+    assert "FAILED" in done.out and "GRU: torch is damaged.\n  Evidence: they differ by 0.3.\n  Reinstall." in done.out
     assert "disk: it is slow.\n  Buy another." in done.out and "ALTERED" in done.out
     assert done.out.endswith("Failed: 1 check and 1 data set.\n")
     assert graphseq("doctor", "--json", code=1).last["failed"] == 2
@@ -60,6 +61,15 @@ def test_a_sound_model(graphseq, module):
     target = module("sound_model")
     assert graphseq("doctor", target).out.endswith("Nothing failed.\n")
     assert graphseq("doctor", target, "--json").last["model"] == target
+
+
+def test_a_call_is_given_by_name(graphseq, module, tmp_path):
+    target = module("called_model")
+    with (tmp_path / "called_model.py").open("a") as file:
+        file.write("def call(model, graphs):\n    return model(graphs.x, None).cumsum(0)\n")
+    out = graphseq("doctor", target, "--call", "called_model:call", code=1).out
+    assert "call reads x [N, 6]; gives one row per node" in out and "\nnode order: " in out
+    assert "did you mean call" in graphseq("doctor", target, "--call", "called_model:cal", code=2).err
 
 
 def test_a_model_that_leaks_between_graphs(graphseq, module):

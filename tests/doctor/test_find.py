@@ -67,8 +67,8 @@ def test_installed_modules_are_found():
         (3, "module:name"),
         ("model_of_doctor:MyModel", r"did you mean .*models_of_doctor"),
         ("models_of_doctor:MyModle", r"a name in models_of_doctor \(did you mean MyModel"),
-        ("models_of_doctor:Zoo.made", r"a name in models_of_doctor.Zoo \(did you mean make"),
-        ("models_of_doctor.inner:X", "a module that is installed or stands in"),
+        ("models_of_doctor:Zoo.made", r"a name in Zoo \(did you mean make"),
+        ("models_of_doctor.inner:X", "a module that is installed or in"),
     ],
 )
 def test_errors(folder, target, message):

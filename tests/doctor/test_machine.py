@@ -68,7 +68,7 @@ def test_wrong_gradients_are_found(monkeypatch):
 
 
 def test_what_raises_is_a_finding(monkeypatch):
-    def broken(*args):
+    def broken(*args, **options):
         raise RuntimeError("illegal instruction")
 
     monkeypatch.setattr(machine, "GCNConv", broken)

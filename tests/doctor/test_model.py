@@ -31,7 +31,7 @@ BROKEN = [
     (models.SpoiltByEmpty, {"batched = separate", "empty graph in a batch"}),
     (models.NormOfNothing, {"finite numbers"}),
     (models.RootOfNothing, {"finite numbers"}),
-    (models.AlwaysNaN, {"finite numbers", "no edges", "isolated nodes"}),
+    (models.AlwaysNaN, {"finite numbers"}),
     (models.SinglePrecision, {"dtype"}),
     (models.FallsBack, {"dtype"}),
     (models.Cancels, {"dtype"}),
@@ -60,13 +60,17 @@ def test_a_broken_model_is_caught_by_the_right_check(model, checks):
         assert bool(finding.advice) == (finding.state in ("failed", "warning"))
 
 
+def TOP_DOWN():
+    return gs.nn.Recurrent(gs.nn.GRUCell(5, 5), gs.Sweep(reverse=True))
+
+
 SOUND = [
     gs.nn.NodeClassifier, gs.nn.GraphClassifier, gs.nn.TreeClassifier,
     lambda: gs.nn.TreeClassifier(9, 4, 5, 3, kind="child-sum"),
     *(lambda kind=kind: gs.nn.Recurrent(kind(4, 5)) for kind in (
         gs.nn.ElmanCell, gs.nn.GRUCell, gs.nn.LSTMCell, gs.nn.ChildSumTreeLSTMCell, gs.nn.NaryTreeLSTMCell)),
     lambda: gs.nn.Recurrent(gs.nn.GRUCell(5, 5), gs.Rounds(3)),
-    lambda: gs.nn.Recurrent(gs.nn.GRUCell(5, 5), gs.Sweep(reverse=True)),
+    TOP_DOWN,
     lambda: gs.nn.GRU(4, 5, 2, bidirectional=True),
     lambda: gs.nn.GatedGraphConv(6, 2),
     *(lambda kind=kind: kind(5, 8, 2, 3) for kind in (pyg.GCN, pyg.GIN, pyg.GAT)),
@@ -81,6 +85,8 @@ def test_sound_models_pass(model):
     findings = doctor.check_model(model)
     assert states(findings, "failed") == set()
     warned = {"small batches in training"} if model is gs.nn.GraphClassifier else set()  # it has BatchNorm
+    if model is TOP_DOWN:
+        warned = {"direction of edges"}
     assert states(findings, "warning") == warned
     compared = {"repeatable", "inputs unchanged", "finite numbers", "node order", "edge order", "batched = separate",
                 "no nodes", "no edges", "isolated nodes", "gradients of parameters", "state_dict", "dtype"}  # fmt: skip
@@ -90,24 +96,24 @@ def test_sound_models_pass(model):
 @pytest.mark.parametrize(
     ("model", "call", "rows"),
     [
-        (models.Base, "(x [N, 6], edge_index)", "one row a node"),
-        (models.PooledBase, "(x [N, 6], edge_index, batch)", "one row a graph"),
-        (models.OfData, "(data with x [N, 6])", "one row a graph"),
-        (models.OfDataWithEdges, "(data with x [N, 6])", "one row a node"),
-        (models.Weighted, "(x [N, 6], edge_index, edge_weight [E])", "one row a node"),
-        (models.WithEdges, "(x [N, 6], edge_index, edge_attr [E, 4])", "one row a node"),
-        (models.ScoresEdges, "(x [N, 6], edge_index)", "one row an edge"),
-        (models.Symbols, "(x int64 [N], edge_index)", "one row a node"),
-        (models.OnTrees, "(x [N, 6], topology)", "one row a graph"),
-        (models.OfRoots, "(x [N, 8], topology)", "one row a root"),
-        (models.OfRootsOrdered, "(x [N, 8], topology)", "one row a root"),
-        (models.Several, "(x [N, 6], edge_index, batch)", "one row a node, one row a graph"),
-        (models.OfSets, "(x [N, 6], batch)", "one row a graph"),
-        (models.OneHot, "(x int64 [N], topology)", "one row a node"),
+        (models.Base, "(x [N, 6], edge_index)", "one row per node"),
+        (models.PooledBase, "(x [N, 6], edge_index, batch)", "one row per graph"),
+        (models.OfData, "(data with x [N, 6])", "one row per graph"),
+        (models.OfDataWithEdges, "(data with x [N, 6])", "one row per node"),
+        (models.Weighted, "(x [N, 6], edge_index, edge_weight [E])", "one row per node"),
+        (models.WithEdges, "(x [N, 6], edge_index, edge_attr [E, 4])", "one row per node"),
+        (models.ScoresEdges, "(x [N, 6], edge_index)", "one row per edge"),
+        (models.Symbols, "(x int64 [N], edge_index)", "one row per node"),
+        (models.OnTrees, "(x [N, 6], topology)", "one row per graph"),
+        (models.OfRoots, "(x [N, 8], topology)", "one row per root"),
+        (models.OfRootsOrdered, "(x [N, 8], topology)", "one row per root"),
+        (models.Several, "(x [N, 6], edge_index, batch)", "one row per node, one row per graph"),
+        (models.OfSets, "(x [N, 6], batch)", "one row per graph"),
+        (models.OneHot, "(x int64 [N], topology)", "one row per node"),
         (models.Whole, "(x [N, 6], edge_index)", "the same shape for any graph"),
-        (lambda: pyg.RGCNConv(4, 3, 5), "(x [N, 4], edge_index, edge_type int64 [E] below 5)", "one row a node"),
-        (lambda: pyg.NNConv(4, 3, nn.Linear(5, 12)), "(x [N, 4], edge_index, edge_attr [E, 5])", "one row a node"),
-        (lambda: pyg.Sequential("x, edge_index", [(pyg.GCNConv(4, 3), "x, edge_index -> x")]), "(x [N, 4]", "a node"),
+        (lambda: pyg.RGCNConv(4, 3, 5), "(x [N, 4], edge_index, edge_type int64 [E] below 5)", "one row per node"),
+        (lambda: pyg.NNConv(4, 3, nn.Linear(5, 12)), "(x [N, 4], edge_index, edge_attr [E, 5])", "one row per node"),
+        (lambda: pyg.Sequential("x, edge_index", [(pyg.GCNConv(4, 3), "x, edge_index -> x")]), "(x [N, 4]", "per node"),
     ],
 )  # fmt: skip
 def test_how_a_model_is_called_is_found_out(model, call, rows):
@@ -121,7 +127,9 @@ def test_how_a_model_is_called_is_found_out(model, call, rows):
 def test_what_refuses_cycles_is_checked_on_what_it_takes():
     messages = [doctor.check_model(gs.nn.Recurrent(cell))[0].message
                 for cell in (gs.nn.GRUCell(4, 5), gs.nn.NaryTreeLSTMCell(4, 5))]  # fmt: skip
-    assert "it runs on DAGs, other graphs raise GraphError: `topology`: expected a graph without cycles" in messages[0]
+    assert (
+        "it runs on DAGs, other structures raise GraphError: `topology`: expected a graph without cycles" in messages[0]
+    )
     assert "it runs on trees" in messages[1]
     assert "it runs on" not in doctor.check_model(gs.nn.Recurrent(gs.nn.GRUCell(5, 5), gs.Rounds(2)))[0].message
 
@@ -159,7 +167,8 @@ def test_nodes_that_get_no_gradient_are_a_warning():
 
     findings = doctor.check_model(FirstAlone)
     [finding] = [f for f in findings if f.check == "gradients of inputs"]
-    assert (finding.state, finding.message) == ("warning", "10 of 13 nodes never get a gradient on 4 graphs")
+    assert finding.state == "warning"
+    assert finding.message.startswith("10 of 13 nodes never get a gradient on 4 batches")
     assert "node order" in states(findings, "failed")
 
 
@@ -178,7 +187,7 @@ def test_the_width_of_features_can_be_said():
         def forward(self, x, edge_index):
             return x.sum(1, keepdim=True) if x.size(1) == 9 else x[:, 99]
 
-    with pytest.raises(GraphError, match="`features` says how wide x is"):
+    with pytest.raises(GraphError, match="`features` for the width of x"):
         doctor.check_model(Any())
     assert doctor.check_model(Any(), features=9)[0].message.startswith("model(x [N, 9], edge_index)")
 
@@ -227,17 +236,17 @@ class Silent(nn.Module):
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        (Demanding, {}, "a function without arguments that makes the model, got Demanding, whose argument plan"),
+        (Demanding, {}, "a function without arguments that makes it, got Demanding, whose argument plan"),
         (Raising, {}, r"Raising\(hidden_size=8\), which raised RuntimeError: no luck"),
         (Leaving, {}, r"Leaving\(\), which raised SystemExit"),
-        (LeavingLater, {}, "one that returns from a call, got one that raised SystemExit"),
+        (LeavingLater, {}, "one that runs on small graphs .* got one that raised SystemExit"),
         (Strange(), {}, "the parameter moon"),
         (TwoInputs(), {}, "the parameter x_0"),
-        (Silent(), {}, "to return a tensor of real numbers"),
+        (Silent(), {}, "no tensor of real numbers, but str, was returned"),
         (3, {}, "a torch.nn.Module, a class of them or a function"),
-        (dict, {}, "a class of torch.nn.Module"),
+        (dict, {}, "a class of them"),
         (lambda: 3, {}, "a function that returns a torch.nn.Module"),
-        (lambda n: 3, {}, "a function without required arguments"),
+        (lambda n: 3, {}, "a function without arguments that makes it, got <lambda>, whose argument n"),
         (models.Base, {"seed": -1}, "`seed`"),
         (models.Base, {"features": 0}, "`features`"),
         (models.Base, {"features": 7}, "one that raised RuntimeError"),
