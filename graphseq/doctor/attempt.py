@@ -10,6 +10,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
+from .advice import ADVICE
 from .examples import Example, Kind, Structure, graphs_of
 from .finding import Finding, Raised, user_code
 from .subject import SIZES, Copies, Subject
@@ -124,10 +125,5 @@ def _runs(s: Subject, sizes: tuple[int, ...]) -> bool:
 
 
 def _sizes(cause: str, sizes: tuple[int, ...], error: str) -> Finding:
-    return Finding(
-        "sizes", "failed",
-        f"it runs on {graphs_of(sizes)}; on {graphs_of(SIZES)}, with cycles or without, it raises {error}",
-        "The last batch of an epoch and new data have other sizes. Look for numbers in view, reshape, zeros, expand "
-        "and Linear(nodes * features, …); take sizes from x.size(0) and the number of graphs from the batch.",
-        cause,
-    )  # fmt: skip
+    evidence = f"it runs on {graphs_of(sizes)}; on {graphs_of(SIZES)} (general, DAGs, trees, chains) it raises {error}"
+    return Finding("sizes", "failed", evidence, ADVICE["sizes"], cause)

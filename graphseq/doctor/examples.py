@@ -95,7 +95,7 @@ class Example:
 
     def to(self, place: torch.device | torch.dtype) -> Example:
         """Return it on another device, or its real numbers in another dtype."""
-        moved = {
+        moved: dict[str, Any] = {
             name: value.to(place)
             for name, value in vars(self).items()
             if isinstance(value, Tensor) and (isinstance(place, torch.device) or value.is_floating_point())

@@ -62,7 +62,7 @@ def _imported(module: str, argument: str) -> Any:
             close = _nearest(module, files + [path.parent.name for path in Path(here).glob("*/__init__.py")])
             raise expected(argument, f"a module that is installed or in {here}{close}", module) from None
         package = Path(__file__).parents[1]
-        frames = [f for f in traceback.extract_tb(error and error.__traceback__)
+        frames = [f for f in traceback.extract_tb(error.__traceback__ if error else None)
                   if "importlib" not in f.filename and not Path(f.filename).is_relative_to(package)]  # fmt: skip
         place = f" (line {frames[-1].lineno} of {frames[-1].filename})" if frames else ""
         raise GraphError(f"`{argument}`: importing {module} failed with {raised}{place}") from error

@@ -40,16 +40,20 @@ class Finding:
 
 
 class Fault(Exception):
-    """Raised by a check that finds something: the likely cause, the evidence, what to look at."""
+    """Raised by a check that finds something: the likely cause, and the evidence."""
 
-    def __init__(self, cause: str, message: str, advice: str, state: State = "failed") -> None:
+    def __init__(self, cause: str, message: str, state: State = "failed") -> None:
         super().__init__(cause)
-        self.cause, self.message, self.advice, self.state = cause, message, advice, state
+        self.cause, self.message, self.state = cause, message, state
+
+    def finding(self, check: str, advice: str) -> Finding:
+        """Return it as the outcome of a check."""
+        return Finding(check, self.state, self.message, advice if self.cause else "", self.cause)
 
 
 def skip(why: str) -> Fault:
     """Return what a check raises that does not apply."""
-    return Fault("", why, "", "not checked")
+    return Fault("", why, "not checked")
 
 
 class Raised(Exception):

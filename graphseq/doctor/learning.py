@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -40,28 +39,24 @@ def parameter_gradients(s: Subject) -> str:
     missing = [name for name in learned if name not in some]
     if not missing:
         return f"all {count} get one that is not 0"
-    cut = [name for name in missing if _depends(s, lambda model, name=name: model.get_parameter(name).add_(0.1))]
+    cut = [name for name in missing if _matters(s, name)]
     if cut:
         cause = f"The gradient is cut off on the way to {cut[0]}: results depend on it, yet none arrives"
     elif missing[0] in zero:
         cause = f"{missing[0]} has no effect: multiplied by 0, or behind a unit that is never active"
     else:
         cause = f"{missing[0]} is never used: a layer is made and not called"
-    names = [f"{name} ({'all 0' if name in zero else 'none at all'})" for name in missing[:5]]
+    names = ", ".join(f"{name} ({'all 0' if name in zero else 'none at all'})" for name in missing[:5])
     rest = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-    raise Fault(
-        cause, f"{len(missing)} of {count} get none on {_DRAWS} batches of {s.draw()}: {', '.join(names)}{rest}",
-        "They keep their initial values. Look for layers that are made and not called, detach(), .data, "
-        "torch.no_grad(), argmax or rounding on the way, and a part that is multiplied by 0 or never active.",
-    )  # fmt: skip
+    raise Fault(cause, f"{len(missing)} of {count} get none on {_DRAWS} batches of {s.draw()}: {names}{rest}")
 
 
-def _depends(s: Subject, change: Callable[[nn.Module], object]) -> bool:
-    """Return whether results in eval mode change with the model."""
+def _matters(s: Subject, name: str) -> bool:
+    """Return whether results in eval mode change with a parameter."""
     example, model = s.draw(shift=80), s.copy()
     with torch.no_grad():
-        change(model)
-    return max(map(gap, s.run(example), s.run(example, model))) > 0
+        model.get_parameter(name).add_(0.1)
+    return any(map(gap, s.run(example), s.run(example, model)))
 
 
 def input_gradients(s: Subject) -> str:
@@ -80,28 +75,18 @@ def input_gradients(s: Subject) -> str:
         x[:, dead] += torch.randn(x[:, dead].shape, dtype=x.dtype)
         read = max(map(gap, s.run(example), s.run(replace(example, x=x)))) > 0
         which = "x" if bool(dead.all()) else f"x[:, {dead.nonzero().flatten().tolist()}]"
-        raise Fault(
-            f"{which} "
-            + ("is read, but its gradient is cut off: detach(), .data or rounding" if read else "is never read"),
-            f"{int(dead.sum())} of {dead.numel()} features get no gradient on {_DRAWS} batches of {example}",
-            "Look for detach(), .data, a cast to integers, argmax, or a slice of x that leaves columns out.",
-        )  # fmt: skip
+        cause = "is read, but its gradient is cut off: detach(), .data or rounding" if read else "is never read"
+        evidence = f"{int(dead.sum())} of {dead.numel()} features get no gradient on {_DRAWS} batches of {example}"
+        raise Fault(f"{which} {cause}", evidence)
     if bool(rows.any()):
-        raise Fault(
-            "Some nodes never count", f"{int(rows.sum())} of {rows.numel()} nodes never get a gradient on {_DRAWS} "
-            f"batches of {example}",
-            "It may be intended, if nodes are chosen by a score; it is a fault if they are chosen by their index.",
-            "warning",
-        )  # fmt: skip
+        evidence = f"{int(rows.sum())} of {rows.numel()} nodes never get a gradient on {_DRAWS} batches of {example}"
+        raise Fault("Results don't depend on some nodes", evidence, "warning")
     return f"all {dead.numel()} features of all {rows.numel()} nodes get one that is not 0"
 
 
 def state_dict(s: Subject) -> str:
     """Look for parameters outside the state; save it, load it into another model alike, and compare results."""
-    known, advice = {id(t) for t in [*s.model.parameters(), *s.model.buffers()]}, (
-        "Optimizers and checkpoints miss what is not registered. Keep sub-modules in nn.ModuleList or nn.ModuleDict, "
-        "tensors as nn.Parameter or by register_buffer, and draw nothing at random outside of them."
-    )  # fmt: skip
+    known = {id(t) for t in [*s.model.parameters(), *s.model.buffers()]}
     plain: dict[str, bool] = {}
     for path, module in s.model.named_modules():
         for key, value in vars(module).items():
@@ -116,10 +101,8 @@ def state_dict(s: Subject) -> str:
                 plain[f"{path}.{key}".lstrip(".")] = any(p.requires_grad for p in held)
     learned = [name for name, wants in plain.items() if wants]
     if learned:
-        raise Fault(
-            f"Parameters are not registered: {learned[0]} is a plain Python attribute",
-            f"{', '.join(learned)} hold tensors that require gradients but are missing from model.parameters()", advice,
-        )  # fmt: skip
+        evidence = f"{', '.join(learned)} hold tensors that require gradients but are missing from model.parameters()"
+        raise Fault(f"Parameters are not registered: {learned[0]} is a plain Python attribute", evidence)
     content, example = io.BytesIO(), s.draw(shift=100)
     cause = f"{next(iter(plain))} is a tensor outside the state" if plain else "The state is not complete"
     try:
@@ -130,9 +113,9 @@ def state_dict(s: Subject) -> str:
             other.load_state_dict(torch.load(content, weights_only=True))
         worst = max(map(gap, s.run(example), s.run(example, other)))
     except Raised as error:
-        raise Fault("The state can't be saved and loaded", f"that raises {error}", advice) from error
+        raise Fault("The state can't be saved and loaded", f"that raises {error}") from error
     if worst > tolerance(*s.run(example)):
-        raise Fault(cause, f"{how} that loads the state differs by {worst:.1g} of the largest on {example}", advice)
+        raise Fault(cause, f"{how} that loads the state differs by {worst:.1g} of the largest on {example}")
     return f"{how} that loads the state gives the same"
 
 

@@ -10,6 +10,7 @@ import torch
 
 from ..errors import Words, expected
 from . import extremes, learning, numbers, order
+from .advice import ADVICE
 from .attempt import MISMATCH, first_that_runs, hard_coded
 from .examples import STRUCTURES, Spec, Structure
 from .find import find
@@ -151,10 +152,10 @@ def _finding(name: str, one: Callable[[Subject], str], s: Subject) -> Finding:
             torch.manual_seed(s.seed)
             return Finding(name, "passed", one(s))
     except Fault as fault:
-        return Finding(name, fault.state, fault.message, fault.advice, fault.cause)
+        return fault.finding(name, ADVICE[name])
     except Raised as error:
         cause = "The model raises on a graph like others that it takes"
-        return Finding(name, "failed", f"it raises {error}", "See at which sizes or values it does.", cause)
+        return Finding(name, "failed", f"it raises {error}", ADVICE[name], cause)
 
 
 def _described(s: Subject, refused: str, *, guessed: bool, chosen: dict[str, float]) -> Finding:

@@ -27,12 +27,9 @@ def repeatable(s: Subject) -> str:
     torch.set_rng_state(state)
     chance = not any(map(gap, first, s.run(example)))
     cause = "Dropout or other randomness is active in eval mode" if chance else "State is kept from call to call"
+    seeded = "not at all" if chance else "as well"
     raise Fault(
-        cause,
-        f"two calls in eval mode on {example} differ by {worst:.1g} of the largest, with the same seed "
-        + ("not at all" if chance else "as well"),
-        "Validation and test results become noise. Give F.dropout training=self.training, draw noise only when "
-        "training, and keep no state from call to call.",
+        cause, f"two calls in eval mode on {example} differ by {worst:.1g} of the largest, with the same seed {seeded}"
     )
 
 
@@ -50,12 +47,8 @@ def inputs_unchanged(s: Subject) -> str:
         given = {name: value for name, value in vars(copies).items() if not name.startswith("_")}
         changed = [c for name, value in given.items() for c in _changed(name, getattr(example, name), value)]
         if changed:
-            raise Fault(
-                f"forward changes {', '.join(changed)} of the caller in place",
-                f"after a call in {'training' if mode else 'eval'} mode on {example} they differ from before",
-                "The next epoch or layer then reads other data. Don't use operations that end in _, x[…] = … or x += … "
-                "on arguments, and don't assign to attributes of a Data: work on new tensors.",
-            )  # fmt: skip
+            after = f"after a call in {'training' if mode else 'eval'} mode on {example} they differ from before"
+            raise Fault(f"forward changes {', '.join(changed)} of the caller in place", after)
     return f"{', '.join(s.read)} are as they were before the call"
 
 
@@ -77,11 +70,8 @@ def targets_unread(s: Subject) -> str:
     example = s.draw(shift=45)
     worst = max(map(gap, s.run(example), s.run(replace(example, y=1 - example.y))))
     if worst:
-        raise Fault(
-            "The targets leak into the predictions: forward reads y",
-            f"with other labels y on {example}, results in eval mode differ by {worst:.1g} of the largest",
-            "What it scores is worth nothing, for new data come without y. Look for data.y in forward.",
-        )  # fmt: skip
+        evidence = f"with other labels y on {example}, results in eval mode differ by {worst:.1g} of the largest"
+        raise Fault("The targets leak into the predictions: forward reads y", evidence)
     return "results don't depend on y"
 
 
@@ -99,7 +89,7 @@ def finite_numbers(s: Subject) -> str:
             bad = next((place for place, t in s.trace(example) if not finite(t)), "")
             place = f"first in the output of {bad}" if bad else "after the last layer, in forward itself"
             raise _not_finite(name, "results", f"NaN or infinity in results, {place}, on {example}")
-        given = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        given: dict[str, Tensor] = {n: p for n, p in model.named_parameters() if p.requires_grad}
         given |= {"x": example.x} if example.x.requires_grad else {}
         grads = s.gradients(results, list(given.values()))
         names = [n for n, g in zip(given, grads, strict=True) if g is not None and not finite(g)]
@@ -109,16 +99,14 @@ def finite_numbers(s: Subject) -> str:
 
 
 def _not_finite(features: str, what: str, evidence: str) -> Fault:
+    likely = {
+        "random": "a logarithm, root, division or exp leaves its domain",
+        "all 0": "a norm or sum is 0 and divided by",
+        "all 1": "a deviation is 0 and divided by",
+    }[features]
     if what == "gradients":
         likely = "a square root or norm at 0 has an infinite gradient"
-    else:
-        likely = {"random": "a logarithm, root, division or exp leaves its domain", "all 0": "a norm or sum is 0 and "
-                  "divided by", "all 1": "a deviation is 0 and divided by"}[features]  # fmt: skip
-    return Fault(
-        f"Not finite with features that are {features}: likely {likely}", evidence,
-        "One NaN spreads to every weight in one step. Look for a division by a norm, a deviation or a count "
-        "(x / x.norm()), log(0), sqrt and norm at 0, and exp of large numbers: add an epsilon inside, or clamp before.",
-    )  # fmt: skip
+    return Fault(f"Not finite with features that are {features}: likely {likely}", evidence)
 
 
 def _listed(names: list[str]) -> str:
@@ -128,29 +116,21 @@ def _listed(names: list[str]) -> str:
 def dtype(s: Subject) -> str:
     """Run in float32 and float64: results have that dtype, and agree."""
     example, results = s.draw(shift=60), {}
-    advice = (
-        "model.double() is how gradients are checked, and half precision how large models run. Make new tensors like "
-        "others (x.new_zeros(…), torch.zeros(…, dtype=x.dtype)), and keep constants as buffers."
-    )
     for kind in (torch.float32, torch.float64):
         name = str(kind).removeprefix("torch.")
         try:
             results[kind] = s.run(example.to(kind), s.copy().to(kind))
         except Raised as error:
             cause = "A tensor made in forward, or a layer that isn't registered, has a dtype of its own"
-            raise Fault(cause, f"a model and features of {name} raise {error}", advice) from error
+            raise Fault(cause, f"a model and features of {name} raise {error}") from error
         wrong = [str(t.dtype).removeprefix("torch.") for t in results[kind] if t.dtype != kind]
         if wrong:
             cause = f"Results are converted to {wrong[0]}"
-            raise Fault(cause, f"a model and features of {name} give {wrong[0]}", advice)
+            raise Fault(cause, f"a model and features of {name} give {wrong[0]}")
     worst = max(map(gap, *results.values()))
     if worst > _SINGLE:
-        raise Fault(
-            "Digits cancel: in float32 results are partly noise",
-            f"on {example} float32 and float64 differ by {worst:.1g} of the largest",
-            "Look for differences of large numbers, variances computed as E[x²] - E[x]², long products, and exp "
-            "without subtracting the maximum.",
-        )  # fmt: skip
+        evidence = f"on {example} float32 and float64 differ by {worst:.1g} of the largest"
+        raise Fault("Digits cancel: in float32 results are partly noise", evidence)
     return f"float32 and float64 both run, keep their dtype and agree to {worst:.0e}"
 
 
@@ -160,17 +140,16 @@ def device(s: Subject) -> str:
         raise skip("there is no CUDA device here")
     there, example = torch.device("cuda"), s.draw(shift=70)
     cause = "A tensor made in forward, or a layer that isn't registered, stays on the CPU"
-    advice = "Make new tensors where others are (x.new_zeros(…), device=x.device), and keep constants as buffers."
     try:
         results = s.run(example.to(there), s.copy().to(there))
     except Raised as error:
-        raise Fault(cause, f"on CUDA it raises {error}", advice) from error
+        raise Fault(cause, f"on CUDA it raises {error}") from error
     away = [str(t.device) for t in results if t.device.type != "cuda"]
     if away:
-        raise Fault(cause, f"a model and features on CUDA give a result on {away[0]}", advice)
+        raise Fault(cause, f"a model and features on CUDA give a result on {away[0]}")
     worst = max(map(gap, s.run(example), results))
     if worst > _SINGLE:
-        raise Fault("CUDA and the CPU compute different things", f"they differ by {worst:.1g} of the largest", advice)
+        raise Fault("CUDA and the CPU compute different things", f"they differ by {worst:.1g} of the largest")
     return f"CUDA and the CPU agree to {worst:.0e} ({torch.cuda.get_device_name()})"
 
 

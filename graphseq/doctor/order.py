@@ -16,26 +16,13 @@ from .subject import Subject, finite, gap, tolerance
 __all__ = ["batches", "direction", "edge_order", "node_order"]
 
 _TRIES = 3
-_NODES = (
-    "Nodes have no order of their own, so what is learned with one numbering fails with another. Look for indexing by "
-    "position (x[0], x[-1]), reshaping or flattening over nodes, a recurrent layer, a cumulative sum or a positional "
-    "encoding over them, or sorting by index."
-)
-_EDGES = (
-    "The columns of edge_index are a set: loaders and transforms reorder them. Merge messages by a sum, a mean, a "
-    "maximum or attention; out[receivers] = … keeps only the last edge: use index_add."
-)
-_BATCH = (
-    "Otherwise a prediction depends on its neighbours in the loader. Compute means, norms, softmax and sorts of each "
-    "graph, by `batch`."
-)
 
 
 def node_order(s: Subject) -> str:
     """Permute nodes: ``f(P x, P A Pᵀ) = P f(x, A)`` for rows of nodes, ``= f(x, A)`` for graphs and edges."""
     found = _permuted(s, "node", Example.shuffle)
     if not isinstance(found, str):
-        raise Fault("Results depend on how the nodes are numbered", f"nodes renumbered: {found[0]}", _NODES)
+        raise Fault("Results depend on how the nodes are numbered", f"nodes renumbered: {found[0]}")
     return found
 
 
@@ -49,7 +36,7 @@ def edge_order(s: Subject) -> str:
     alone = s.run(example.with_edges(torch.tensor(sorted(last.values()))))
     if max(map(gap, s.run(example), alone)) <= tolerance(*alone):
         cause = "Only the last edge into each node counts: each message overwrites the ones before"
-    raise Fault(cause, f"edges in another order: {found[0]}", _EDGES)
+    raise Fault(cause, f"edges in another order: {found[0]}")
 
 
 def _permuted(s: Subject, what: Kind, permute: Callable[[Example, int], tuple[Example, Tensor]]) -> str | list[str]:
@@ -92,13 +79,13 @@ def batches(s: Subject) -> str:
         if len(owner) == len(changed) and bool((changed & (owner[:, None] != rows["node"])).any()):
             place = f"in the output of {name}" if name else "after the last layer, in forward itself"
             evidence += f"; changing a node of one graph changes other graphs' results, first {place}"
-            raise Fault(_mixing(s, together), evidence, _BATCH)
+            raise Fault(_mixing(s, together), evidence)
     first = rows[s.kinds[kept[0]]] == 0
     if gap(together[kept[0]][first], alone[0][kept[0]]) > tolerance(*together):
         cause = "Results depend on how many graphs or nodes the batch has"
     else:
         cause = "Results depend on a graph's position in the batch"
-    raise Fault(cause, f"{evidence}, though not with other graphs' features", _BATCH)
+    raise Fault(cause, f"{evidence}, though not with other graphs' features")
 
 
 def _mixing(s: Subject, results: list[Tensor]) -> str:
@@ -122,10 +109,8 @@ def direction(s: Subject) -> str:
     bare = example.with_edges(torch.arange(0))
     with suppress(Raised):  # "no edges" reports it
         if all(gap(a, b) <= tolerance(a) for a, b in zip(s.run(example), s.run(bare), strict=True)):
-            raise Fault(
-                "The edges make no difference", f"{example} give the same results with and without their edges",
-                "The model sees sets of nodes. Look for a convolution that is made and not called.", "warning",
-            )  # fmt: skip
+            evidence = f"{example} give the same results with and without their edges"
+            raise Fault("The edges make no difference", evidence, "warning")
     if s.spec.structure == "graphs":  # on a cycle, every node lies both before and after the others
         example = replace(s, spec=replace(s.spec, structure="DAGs")).draw(shift=26)
     eye, step = torch.eye(example.num_nodes), torch.eye(example.num_nodes)
@@ -137,12 +122,6 @@ def direction(s: Subject) -> str:
     if not against or along:
         return "information flows along the edges" + " and against them" * against if along else "the edges are read"
     unread = int((~torch.stack([changed.any(0) for name, _, changed in found if not name]).any(0)).sum())
-    advice = (
-        "An edge leads from source to target, in a tree from child to parent, and a node reads the sources of its "
-        "edges. Look for edge_index[0] and [1] swapped, Sweep(reverse=True), topology.reverse(), "
-        'flow="target_to_source"'
-    )
     lost = f", and {unread} of {len(step)} nodes never reach a result" if unread else ""
     evidence = f"on {example}, changing a node changes the nodes before it, never those after it{lost}"
-    ending = "." if unread else "; it may be intended, as in a top-down pass."
-    raise Fault("Edges are read backwards", evidence, advice + ending, "failed" if unread else "warning")
+    raise Fault("Edges are read backwards", evidence, "failed" if unread else "warning")

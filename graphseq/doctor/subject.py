@@ -60,6 +60,11 @@ class Subject:
     kinds: tuple[Kind, ...] = ()
     read: tuple[str, ...] = ()
 
+    @property
+    def knows_graphs(self) -> bool:
+        """Whether the model is told which graph a node belongs to."""
+        return bool({"batch", "topology", "data", "num_graphs"} & {*self.read})
+
     def draw(
         self, sizes: tuple[int, ...] = SIZES, *, shift: int = 0, linked: bool = True, isolated: int = 0
     ) -> Example:
@@ -127,7 +132,8 @@ class Subject:
                 if a.shape == b.shape and a.numel():
                     off = (a - b).abs().reshape(len(changed), -1).amax(1)
                     changed[:, node] = (off > tolerance(a) * max(float(a.abs().max()), 1e-30)).cpu()
-        kinds: list[Kind] = ["node"] * (len(before) - len(self.kinds)) + [*self.kinds]
+        layers: list[Kind] = ["node" for _ in before[len(self.kinds) :]]
+        kinds = [*layers, *self.kinds]
         found = zip(before, kinds, rows, strict=True)
         return [(name, kind, changed) for (name, _), kind, changed in found if not name or len(changed) == n]
 

@@ -184,7 +184,7 @@ class DictOfLayers(Base):
 
 MISTAKES = [
     (BatchOf32, "sizes", "The batch size is hard-coded as 32", "it runs on 32 graphs of 3, 3"),
-    (SweepOfBatch8, "sizes", "The batch size is hard-coded as 8", "with cycles or without"),
+    (SweepOfBatch8, "sizes", "The batch size is hard-coded as 8", "(general, DAGs, trees, chains)"),
     (RowsOf16, "sizes", "The batch size is hard-coded as 16", "3 graphs of 4, 6, 3 nodes give shape [16, 3]"),
     (TableOf34, "sizes", "The number of nodes is hard-coded as 34", "it runs on 2 graphs of 32, 2"),
     (FlattensNodes, "sizes", "The number of nodes of each graph is hard-coded as 10", "10, 10, 10"),
