@@ -16,7 +16,7 @@ from .examples import STRUCTURES, Spec, Structure
 from .find import find
 from .finding import Fault, Finding, Raised, user_code
 from .guess import calls, make, specs
-from .subject import SIZES, Call, Subject, finite, shapes
+from .subject import SIZES, Call, Subject, finite, gap, shapes
 
 __all__ = ["check", "check_model"]
 
@@ -93,7 +93,7 @@ def check_model(
         One finding per check: what failed comes first, the likely cause of the rest at the top; then warnings.
 
     Raises:
-        GraphError: the model can't be made or copied, or there is no way to call it.
+        GraphError: the model can't be made or copied, there is no way to call it, or `call` calls another one.
 
     >>> from torch_geometric.nn import GCNConv
     >>> findings = check_model(GCNConv(4, 2), call=lambda model, graphs: model(graphs.x, graphs.edge_index))
@@ -127,8 +127,21 @@ def check_model(
         found = first_that_runs(subjects, (structure,) if structure else STRUCTURES, errors)
         if found is None:
             return _not_callable(errors, structure)
+        if call is not None and not _uses_model(found[0]):
+            got = Words("one whose results don't depend on that model's parameters")
+            raise expected("call", "a function that calls the model it is given", got)
         findings = [_described(*found, guessed=call is None, chosen=chosen), *_examine(found[0])]
     return sorted(findings, key=lambda f: _SEVERITY.index(f.state) if f.state in _SEVERITY else len(_SEVERITY))
+
+
+def _uses_model(s: Subject) -> bool:
+    """Return whether other parameters give other results: a call of the original would make all checks void."""
+    model = s.copy()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.rand_like(parameter))
+    results = zip(s.run(s.draw()), s.run(s.draw(), model), strict=True)
+    return not any(True for _ in model.parameters()) or any(gap(a, b) > 0 for a, b in results)
 
 
 def _examine(s: Subject) -> list[Finding]:

@@ -279,6 +279,12 @@ def test_a_call_is_used_as_it_is_given():
     assert broken[0].cause == "Dropout or other randomness is active in eval mode"
 
 
+def test_a_call_that_uses_another_model_is_refused():
+    model = Base()
+    with pytest.raises(gs.GraphError, match="`call`: expected a function that calls the model it is given"):
+        doctor.check_model(model, call=lambda _, graphs: model(graphs.x, graphs.edge_index))
+
+
 def test_a_call_can_ask_for_symbols_labels_and_a_structure():
     class Tree(nn.Module):
         def __init__(self):
