@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .examples import Example
 from .finding import Fault, Raised, skip
 from .subject import Copies, Subject, finite, gap
 
@@ -115,19 +116,9 @@ def _listed(names: list[str]) -> str:
 
 def dtype(s: Subject) -> str:
     """Run in float32 and float64: results have that dtype, and agree."""
-    example, results = s.draw(shift=60), {}
-    for kind in (torch.float32, torch.float64):
-        name = str(kind).removeprefix("torch.")
-        try:
-            results[kind] = s.run(example.to(kind), s.copy().to(kind))
-        except Raised as error:
-            cause = "A tensor made in forward, or a layer that isn't registered, has a dtype of its own"
-            raise Fault(cause, f"a model and features of {name} raise {error}") from error
-        wrong = [str(t.dtype).removeprefix("torch.") for t in results[kind] if t.dtype != kind]
-        if wrong:
-            cause = f"Results are converted to {wrong[0]}"
-            raise Fault(cause, f"a model and features of {name} give {wrong[0]}")
-    worst = max(map(gap, *results.values()))
+    example = s.draw(shift=60)
+    single, double = (_moved(s, example, kind) for kind in (torch.float32, torch.float64))
+    worst = max(map(gap, single, double))
     if worst > _SINGLE:
         evidence = f"on {example} float32 and float64 differ by {worst:.1g} of the largest"
         raise Fault("Digits cancel: in float32 results are partly noise", evidence)
@@ -138,19 +129,27 @@ def device(s: Subject) -> str:
     """Compare CUDA with the CPU."""
     if not torch.cuda.is_available():
         raise skip("there is no CUDA device here")
-    there, example = torch.device("cuda"), s.draw(shift=70)
-    cause = "A tensor made in forward, or a layer that isn't registered, stays on the CPU"
-    try:
-        results = s.run(example.to(there), s.copy().to(there))
-    except Raised as error:
-        raise Fault(cause, f"on CUDA it raises {error}") from error
-    away = [str(t.device) for t in results if t.device.type != "cuda"]
-    if away:
-        raise Fault(cause, f"a model and features on CUDA give a result on {away[0]}")
-    worst = max(map(gap, s.run(example), results))
+    example = s.draw(shift=70)
+    worst = max(map(gap, s.run(example), _moved(s, example, torch.device("cuda"))))
     if worst > _SINGLE:
         raise Fault("CUDA and the CPU compute different things", f"they differ by {worst:.1g} of the largest")
     return f"CUDA and the CPU agree to {worst:.0e} ({torch.cuda.get_device_name()})"
+
+
+def _moved(s: Subject, example: Example, place: torch.dtype | torch.device) -> list[Tensor]:
+    """Run model and features in another dtype or on another device; results must be there as well."""
+    name, model = str(place).removeprefix("torch."), s.copy()
+    try:
+        results = s.run(example.to(place), model.to(place))
+    except Raised as error:
+        cause = f"A tensor made in forward, or a layer that isn't registered, isn't moved to {name}"
+        raise Fault(cause, f"a model and features in {name} raise {error}") from error
+    for t in results:
+        found = t.dtype if isinstance(place, torch.dtype) else torch.device(t.device.type)
+        if found != place:
+            there = str(found).removeprefix("torch.")
+            raise Fault(f"Results are converted to {there}", f"a model and features in {name} give {there}")
+    return results
 
 
 def in_float64(s: Subject) -> Subject:
