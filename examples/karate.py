@@ -34,8 +34,13 @@ def main(epochs: int = 200, seed: int = 0, picture: str | None = None) -> float:
 
     print(f"The sides of two leaders known, {outcome.test['accuracy']:.1%} of the others' are found.")
     if picture is not None:
-        predicted = model.eval()(x, graph).argmax(1).tolist()
-        plot.graph(graph, picture, colours=predicted, names=["Mr. Hi's club", "the officer's club"])
+        predicted = model.eval()(x, graph).argmax(1)
+        known = torch.isin(torch.arange(graph.num_nodes), leaders)
+        plot.graph(
+            graph, picture, colours=predicted, labels=range(graph.num_nodes),
+            names=["Mr. Hi's club", "the officer's club"],
+            marks={"known in training": known, "wrong": predicted != side},
+        )  # fmt: skip
     return outcome.test["accuracy"]
 
 
@@ -43,5 +48,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0, help="of the weights and of dropout")
-    parser.add_argument("--picture", metavar="FILE", help="draw the graph, coloured by prediction, as .png or .svg")
+    parser.add_argument("--picture", metavar="FILE", help="draw the predictions: a .png, .svg or .pdf file")
     main(**vars(parser.parse_args()))

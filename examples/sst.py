@@ -28,7 +28,8 @@ def main(out: str = "runs/examples/sst", epochs: int = 3, hidden: int = 150, pic
         tree = read_trees(SENTENCE)[0]
         assert len(leaf_spans(tree)) == len(phrases)
         colours = [SENTIMENTS.index(phrase["class"]) for phrase in phrases]
-        plot.tree(tree, picture, colours=colours, names=SENTIMENTS, tokens=tree.tokens)
+        unlabelled = [""] * len(phrases)  # not the _ of the text above
+        plot.tree(tree, picture, colours=colours, names=SENTIMENTS, labels=unlabelled)
     return [phrase["class"] for phrase in phrases]
 
 
@@ -37,5 +38,5 @@ if __name__ == "__main__":
     parser.add_argument("--out", default="runs/examples/sst", help="the folder of the run")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--hidden", type=int, default=150, help="hidden units")
-    parser.add_argument("--picture", metavar="FILE", help="draw the tree, coloured by sentiment, as .png or .svg")
+    parser.add_argument("--picture", metavar="FILE", help="draw the predictions: a .png, .svg or .pdf file")
     main(**vars(parser.parse_args()))

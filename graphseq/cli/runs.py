@@ -11,9 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import GraphError, Words, expected
+from ..plot import check_path
 from ..recipes import Run, Source, open_run
 from ..train import METRICS, Machine, read_json
 from .options import AsJson, DataRoot, Device, Offline, OwnRecipe
+from .pictures import draw_prediction
 from .show import cut, number, program, say, say_json, table
 
 __all__ = ["evaluate", "predict"]
@@ -32,6 +34,10 @@ def predict(
         typer.Argument(metavar="INPUT", help="A text, or the name of a file with it; - reads standard input."),
     ],
     recipe: OwnRecipe = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="Draw the predictions on the tree or graph: .png, .svg or .pdf."),
+    ] = None,
     as_json: AsJson = False,
     data_root: DataRoot = None,
     offline: Offline = False,
@@ -40,9 +46,13 @@ def predict(
 
     What an input may be depends on the recipe: `graphseq recipes NAME` says it and gives an example.
     """
-    opened = _opened(run, recipe)
+    check_path(picture, argument="--plot")
+    opened, source = _opened(run, recipe), Source(data_root, offline)
+    text = _input(input, opened)
     with contextlib.redirect_stdout(sys.stderr):
-        found = opened.predict(_input(input, opened), Source(data_root, offline))
+        found = opened.predict(text, source)
+        if picture is not None:
+            draw_prediction(opened, text, source, picture)
     if as_json:
         say_json({"recipe": opened.name, "run": str(opened.path), "predictions": found})
     else:

@@ -1,12 +1,11 @@
-"""Which colour stands for which class or value, and how a picture says so."""
+"""Which colour stands for which class or value, and how a legend says so."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ..errors import Words, expected
 from ._figure import INK, PALETTE
@@ -17,23 +16,22 @@ Scale = Literal["classes", "values", "diverging"]
 Limits = tuple[float, float] | None
 
 _MAPS = {"values": "cividis", "diverging": "RdBu"}  # both are safe for the colour-blind
-_PLAIN, _MISSING = "#9CC3DE", "#FFFFFF"
+_PLAIN, _MISSING = "#DCE9F3", "#FFFFFF"
+_MOST = 20  # classes
 
 
-@dataclass(frozen=True)
-class Colouring:
-    """A fill for each node, and a key to them: names of a few colours, or a bar from low to high."""
+class Colouring(NamedTuple):
+    """A fill for each node, and the legend: colours and names."""
 
     fills: list[str]
-    entries: list[tuple[str, str]] = field(default_factory=list)  # colour, name
-    bar: tuple[list[str], float, float] | None = None  # colours from low to high, low, high
+    entries: list[tuple[str, str]]
 
 
 def per_node(argument: str, values: Any, count: int) -> list[Any]:
-    """Return a tensor, an array or a sequence with one entry a node as a list.
+    """Return a tensor, an array or a sequence with one entry per node as a list.
 
     Raises:
-        GraphError: it is none, or has another length.
+        GraphError: something else, or another length.
     """
     listed = values.tolist() if hasattr(values, "tolist") else values
     if isinstance(listed, str) or not isinstance(listed, Sequence) or len(listed) != count:
@@ -47,55 +45,61 @@ def colouring(
     """Return the colours of nodes.
 
     Args:
-        colours: one class (an integer or a name) or value a node; None for all alike; NaN and None stay white.
+        colours: one class (an integer or a name) or value per node; None for all alike; NaN and None stay white.
         count: N.
-        scale: what they are; by default classes if there are at most 8 integers or names, else values.
+        scale: what they are; by default classes if they are strings, have `names`, or are at most 8 different integers.
         names: of the classes 0, 1, …
-        limits: the values that the ends of the colour map stand for.
+        limits: the values at the ends of the colour map.
 
     Raises:
-        GraphError: another length, scale or kind of value, more than 8 classes, a class without a name.
+        GraphError: another length, scale or kind of value, more than 20 classes, a class without a name.
     """
     if scale not in (None, "classes", "values", "diverging"):
         raise expected("scale", '"classes", "values" or "diverging"', scale)
     if colours is None:
-        return Colouring([_PLAIN] * count)
-    listed = per_node("colours", colours, count)
-    listed = [None if isinstance(v, float) and math.isnan(v) else v for v in listed]
+        return Colouring([_PLAIN] * count, [])
+    listed = [None if v is None or v != v else v for v in per_node("colours", colours, count)]
     there = [v for v in listed if v is not None]
-    whole = all(isinstance(v, Integral) for v in there)
-    if not whole and not all(isinstance(v, str) for v in there) and not all(isinstance(v, Real) for v in there):
-        raise expected("colours", "integers, numbers or strings", Words(f"{_kinds(there)}"))
-    kinds = sorted(set(there)) if whole else list(dict.fromkeys(there))
-    text = bool(there) and isinstance(there[0], str)
-    if scale is None:
-        scale = "classes" if (whole or text) and len(kinds) <= len(PALETTE) else "values"
-    if scale != "classes" and text:
-        raise expected("colours", f"numbers, and no more than {len(PALETTE)} names", Words(f"{len(kinds)} names"))
-    if names is not None and whole and kinds and not 0 <= kinds[0] <= kinds[-1] < len(names):
-        raise expected("names", f"a name for each class up to {kinds[-1]}", Words(f"{len(names)} names"))
-    if scale == "classes":
-        return _classes(listed, kinds, names if whole else None)
-    return _values(listed, there, kinds if whole else [], scale, names, limits)
-
-
-def _classes(listed: list[Any], kinds: list[Any], names: Sequence[str] | None) -> Colouring:
-    if len(kinds) > len(PALETTE):
-        raise expected("colours", f"at most {len(PALETTE)} classes to tell apart", Words(f"{len(kinds)}"))
-    # A class keeps its colour from picture to picture, whichever others are in it.
-    own = all(isinstance(k, Integral) and 0 <= int(k) < len(PALETTE) for k in kinds)
-    code = {kind: PALETTE[int(kind) if own else i] for i, kind in enumerate(kinds)}
-    entries = [(code[k], str(k) if names is None else str(names[k])) for k in kinds]
+    kind = next((k for k in (Integral, str, Real) if all(isinstance(v, k) for v in there)), None)
+    if kind is None:
+        kinds = ", ".join(sorted({type(v).__name__ for v in there}))
+        raise expected("colours", "integers, numbers or strings", Words(kinds))
+    classes = sorted(set(there)) if kind is Integral else list(dict.fromkeys(there))
+    names = names if kind is Integral else None
+    if names is not None and classes and not 0 <= classes[0] <= classes[-1] < len(names):
+        raise expected("names", f"a name for each class up to {classes[-1]}", Words(f"{len(names)} names"))
+    few = kind is Integral and len(classes) <= len(PALETTE)
+    if scale == "classes" or (scale is None and (few or names is not None or kind is str)):
+        code = _class_colours(classes, len(names or ()))
+        entries = [(code[c], str(c) if names is None else str(names[c])) for c in classes]
+    elif kind is str:
+        raise expected("colours", f"numbers, as the scale is {scale!r}", Words("strings"))
+    else:
+        code, entries = _value_colours(classes, classes if few else None, scale or "values", names, limits)
     return Colouring([_MISSING if v is None else code[v] for v in listed], entries)
 
 
-def _values(
-    listed: list[Any], there: list[Any], whole: list[Any], scale: Scale, names: Sequence[str] | None, limits: Limits
-) -> Colouring:
+def _class_colours(classes: list[Any], named: int) -> dict[Any, str]:
+    """Return a colour for each class; it keeps it from picture to picture, whichever others are in it."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    finite = [float(v) for v in there if math.isfinite(v)] or [0.0]
+    if len(classes) > _MOST:
+        raise expected("colours", f"at most {_MOST} classes to tell apart", Words(f"{len(classes)}"))
+    own = all(isinstance(c, Integral) and 0 <= int(c) < _MOST for c in classes)
+    place = {c: int(c) if own else i for i, c in enumerate(classes)}
+    many = max([named - 1, *place.values()]) >= len(PALETTE)
+    return {c: to_hex(colormaps["tab20"](i)) if many else PALETTE[i] for c, i in place.items()}
+
+
+def _value_colours(
+    values: list[Any], few: list[Any] | None, scale: str, names: Sequence[str] | None, limits: Limits
+) -> tuple[dict[Any, str], list[tuple[str, str]]]:
+    """Return a colour for each value, and the legend: the names', of a few values all, of many five amid the limits."""
+    from matplotlib import colormaps
+    from matplotlib.colors import Normalize, to_hex
+
+    finite = [float(v) for v in values if math.isfinite(v)] or [0.0]
     low, high = (min(finite), max(finite)) if limits is None else limits
     if limits is None and names is not None:
         low, high = 0.0, float(len(names) - 1)
@@ -103,27 +107,19 @@ def _values(
         low, high = -max(-low, high), max(-low, high)
     if not (math.isfinite(low) and math.isfinite(high) and low <= high):
         raise expected("limits", "two numbers, the lower first", limits)
-    scheme, width = colormaps[_MAPS[scale]], high - low
+    norm, margin = Normalize(low, high, clip=True), 0.08 if scale == "diverging" else 0.0  # whose ends are near black
 
     def colour(value: Any) -> str:
-        part = (min(max(float(value), low), high) - low) / width if width > 0 else 0.5
-        return str(to_hex(scheme(0.08 + 0.84 * part if scale == "diverging" else part)))  # its ends are near black
+        part = float(norm(float(value))) if low < high else 0.5
+        return to_hex(colormaps[_MAPS[scale]](margin + (1 - 2 * margin) * part))
 
-    fills = [_MISSING if v is None or math.isnan(v) else colour(v) for v in listed]
-    if names is not None:
-        return Colouring(fills, [(colour(i), str(name)) for i, name in enumerate(names)])
-    if whole and len(whole) <= len(PALETTE):
-        return Colouring(fills, [(colour(v), str(v)) for v in whole])
-    shades = [colour(low + width * i / 32) for i in range(33)]
-    return Colouring(fills, bar=(shades, low, high) if width > 0 else None)
-
-
-def _kinds(values: list[Any]) -> str:
-    return ", ".join(sorted({type(v).__name__ for v in values}))
+    shown = few if few is not None else [low + (high - low) * i / 4 for i in range(5)] if low < high else [low]
+    entries = enumerate(map(str, names)) if names is not None else [(v, f"{v:.3g}") for v in shown]
+    return {v: colour(v) for v in values}, [(colour(v), name) for v, name in entries]
 
 
 def ink_on(fill: str) -> str:
-    """Return the colour of text that is read on this fill: the one of higher contrast.
+    """Return the colour of text on this fill: the one of higher contrast.
 
     >>> ink_on("#0072B2"), ink_on("#F0E442")
     ('#FFFFFF', '#222222')

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from ..errors import Words, expected
-from ._figure import PALETTE, Path_, check_path, figure, plain_axes, save
+from ._figure import GREY, INK, PALETTE, PathLike, check_path, check_title, figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,207 +21,170 @@ if TYPE_CHECKING:
 
 __all__ = ["curves"]
 
-Record = Mapping[str, Any]
-Run = Sequence[Record]
-Points = dict[float, float]  # x → y of one series in one run; NaN is a gap
-
-_CLOCKS = ("epoch", "step", "seconds")  # say when, and are no series
-_SPLITS = {"train": 0, "val": 1, "valid": 1, "dev": 1, "test": 2}  # prefix → colour
+_CLOCKS = ("epoch", "step", "seconds")  # what may count along x; these are no series
+_SPLITS = {"train": "training", "val": "validation", "valid": "validation", "dev": "validation", "test": "test"}
+_COLOURS = dict(zip(("training", "validation", "test"), PALETTE, strict=False))
 _FEW = 12  # points that get a marker each
-_WIDE = 100.0  # largest over smallest loss, above which the axis is logarithmic
 
 
-def curves(records: Run | Sequence[Run], path: Path_ = None, *, title: str = "") -> Figure:
-    """Draw training curves from the records of a metrics file.
+class _Run(NamedTuple):
+    records: Sequence[Mapping[str, Any]]
+    best: int | None  # epoch
 
-    Losses share one panel, each other metric has its own, and so has the learning rate, `lr`, if it changes. A series'
-    prefix (`train_`, `val_` or `dev_`, `test_`) says its colour; without one it is a training series. With several
-    runs each is a thin line, and their mean, where all of them have a value, is a thick one.
+
+def curves(run: Any, path: PathLike = None, *, title: str = "") -> Figure:
+    """Draw training curves: one panel per loss, metric and, if it changes, learning rate; the best epoch is marked.
+
+    Training and validation losses have a panel each: the one is measured on the way, with dropout, and often over other
+    examples than the other, such as phrases and sentences. With several runs each is a thin line, and their mean, where
+    all of them have a value, is a thick one. A loss whose middle 80 % spans over two orders of magnitude has a
+    logarithmic axis.
 
     Args:
-        records: one dict a line, such as ``{"epoch": 3, "step": 40, "loss": 0.5, "val_accuracy": 0.7, "lr": 0.01}``, or
-            a list of such lists, one a run. What is neither `epoch`, `step` nor `seconds` and has a number is a series;
-            text is passed over. A record may lack a key; NaN, infinity and None leave a gap.
-        path: where to write the picture, a .png or .svg file.
+        run: the folder of a run, or of the runs of several seeds; what ``fit`` returned; or records, one dict per epoch
+            such as ``{"epoch": 3, "step": 40, "loss": 0.5, "val_accuracy": 0.7, "lr": 0.01}``; or a list of these, one
+            per run. Every number but `epoch`, `step` and `seconds` is a series, of the split that its prefix says
+            (`train_`, `val_`, `dev_`, `test_`; training without one). NaN, infinity and None leave a gap.
+        path: where to write the picture, a .png, .svg or .pdf file.
         title: above the picture.
 
     Returns:
         The ``matplotlib.figure.Figure``.
 
     Raises:
-        GraphError: nothing to draw, a series that mixes numbers and text, a path that can't be written.
+        GraphError: nothing to draw, a folder without metrics, a series that mixes numbers and text, a path that can't
+            be written.
 
     >>> records = [{"epoch": e, "loss": 1 / e, "val_loss": 1.2 / e, "val_accuracy": 1 - 1 / e} for e in range(1, 6)]
     >>> [panel.get_ylabel() for panel in curves(records).axes]
-    ['loss', 'accuracy']
+    ['training loss', 'validation loss', 'validation accuracy']
     """
-    runs = _as_runs(records)
-    if not isinstance(title, str):
-        raise expected("title", "a string", title)
     check_path(path)
-    clock = _clock(runs)
-    series = {name: [_points(run, name, clock) for run in runs] for name in _names(runs)}
-    series = {name: found for name, found in series.items() if any(map(_drawable, found)) and _worth(name, found)}
+    check_title(title)
+    runs = _runs(run, "run")
+    names = dict.fromkeys(k for r in runs for record in r.records for k in record if k not in _CLOCKS)
+    clock = next((c for c in _CLOCKS if all(_rises([record.get(c) for record in r.records]) for r in runs)), "record")
+    series = {name: [_points(r, name, clock) for r in runs] for name in names}
+    series = {name: found for name, found in series.items() if any(np.isfinite(ys).any() for _, ys, _ in found)}
+    if len({y for _, ys, _ in series.get("lr", ()) for y in ys if not math.isnan(y)}) == 1:
+        del series["lr"]
     if not series:
-        raise expected("records", "at least one number beside epoch, step and seconds", Words("none"))
+        raise expected("run", "records with at least one number beside epoch, step and seconds", Words("none"))
     panels: dict[str, list[str]] = {}
-    for name in sorted(series, key=_order):
-        panels.setdefault(_panel(name), []).append(name)
+    for name in sorted(series, key=lambda name: (not name.endswith("loss"), name == "lr")):
+        what = _parts(name)[1]
+        panels.setdefault(name if what.endswith("loss") else what, []).append(name)
 
     columns = 2 if len(panels) == 4 else min(len(panels), 3)
     rows = math.ceil(len(panels) / columns)
-    made = figure(max(4.2 * columns, 5.0), 3.0 * rows + (0.35 if title else 0.0))
-    for i, (label, members) in enumerate(panels.items(), start=1):
-        _draw(made.add_subplot(rows, columns, i), label, {name: series[name] for name in members}, clock)
+    made = figure(max(3.1 * columns, 4.2), 2.5 * rows + 0.3 + (0.3 if title else 0.0), "constrained")
+    for i, members in enumerate(panels.values(), start=1):
+        _draw(made.add_subplot(rows, columns, i), {name: series[name] for name in members}, clock)
+    entries = {line.get_label(): line for axes in made.axes for line in axes.get_lines()}
+    entries = {label: line for label, line in entries.items() if not label.startswith("_")}
+    if entries:
+        made.legend(handles=entries.values(), loc="outside lower center", ncols=columns + 1, fontsize=8, frameon=False)
     if title:
-        made.suptitle(title, fontsize=11, parse_math=False)
+        made.suptitle(title, fontsize=11, color=INK, parse_math=False)
     return save(made, path)
 
 
-def _as_runs(records: Run | Sequence[Run]) -> list[Run]:
-    """Return a list of runs, of one or of several."""
-    wanted = "a list of dicts, or a list of such lists"
-    if isinstance(records, (str, bytes, Mapping)) or not isinstance(records, Sequence):
-        raise expected("records", wanted, records)
-    runs: list[Any] = [records] if all(isinstance(r, Mapping) for r in records) else list(records)
-    for i, run in enumerate(runs):
-        if isinstance(run, (str, bytes, Mapping)) or not isinstance(run, Sequence):
-            raise expected(f"records[{i}]", "a dict as the others are, or a list of dicts as the others are", run)
-        for j, record in enumerate(run):
-            if not isinstance(record, Mapping):
-                raise expected(f"records[{i}][{j}]" if run is not records else f"records[{j}]", "a dict", record)
-    return runs
+def _runs(given: Any, argument: str) -> list[_Run]:
+    """Return the runs, checked."""
+    if isinstance(given, (str, os.PathLike)):
+        folder = Path(given).expanduser()
+        inner = sorted(folder.glob("seed-*/metrics.jsonl"), key=lambda file: (len(file.parent.name), file.parent.name))
+        return [_read(file.parent) for file in inner] or [_read(folder)]
+    if hasattr(given, "records"):
+        return [_Run(given.records, getattr(given, "best_epoch", None))]
+    if not isinstance(given, Sequence) or isinstance(given, bytes):
+        raise expected(argument, "a run's folder, what fit returned, a list of dicts, or a list of these", given)
+    if given and not any(isinstance(record, Mapping) for record in given):
+        return [run for i, each in enumerate(given) for run in _runs(each, f"{argument}[{i}]")]
+    for i, record in enumerate(given):
+        if not isinstance(record, Mapping) or not all(isinstance(key, str) for key in record):
+            raise expected(f"{argument}[{i}]", "a dict with strings for keys, as each record is", record)
+    return [_Run(given, None)]
+
+
+def _read(folder: Path) -> _Run:
+    """Read the metrics of a run, which may be under way."""
+    try:
+        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+        result = folder / "result.json"
+        best = json.loads(result.read_text(encoding="utf-8"))["best_epoch"] if result.is_file() else None
+        return _Run([json.loads(line) for line in lines if line.endswith("\n")], best)
+    except FileNotFoundError:
+        raise expected("run", "the folder of a run", Words(f"{folder}, which has no metrics.jsonl")) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise expected("run", "the folder of a run", Words(f"{folder}, whose files can't be read: {error}")) from None
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _clock(runs: list[Run]) -> str:
-    """Return what counts along x: the first of epoch, step and seconds that rises in every run, else the record."""
-    for name in _CLOCKS:
-        times: list[list[Any]] = [[record.get(name) for record in run] for run in runs]
-        if all(all(map(_is_number, run)) and sorted(set(run)) == run for run in times):
-            return name
-    return "record"
+def _rises(times: list[Any]) -> bool:
+    return all(map(_is_number, times)) and sorted(set(times)) == times
 
 
-def _names(runs: list[Run]) -> list[str]:
-    """Return the names of the series, in the order in which they first come."""
-    seen: dict[str, None] = {}
-    for i, run in enumerate(runs):
-        for j, record in enumerate(run):
-            seen |= {key: None for key, value in record.items() if key not in _CLOCKS and _is_number(value)}
-            if not all(isinstance(key, str) for key in record):
-                raise expected(f"records[{i}][{j}]", "strings for keys", Words(repr(list(record))))
-    return list(seen)
+def _points(run: _Run, name: str, clock: str) -> tuple[Any, Any, int | None]:
+    """Return x and y of a series, NaN where there is a gap, and which of the points is of the best epoch."""
+    chosen = [(i, record) for i, record in enumerate(run.records, start=1) if name in record]
+    ys = [record[name] for _, record in chosen]
+    texts = [i for i, y in enumerate(ys) if y is not None and not _is_number(y)]
+    if texts and len(texts) < len(ys) - ys.count(None):
+        raise expected(f"{name!r} in record {chosen[texts[0]][0]}", "a number, as in other records", ys[texts[0]])
+    xs = [record[clock] if clock != "record" else i for i, record in chosen]
+    numbers = np.array([math.nan if y is None or texts else float(y) for y in ys])
+    best = [i for i, (_, record) in enumerate(chosen) if run.best is not None and record.get("epoch") == run.best]
+    return np.array(xs, float), np.where(np.isfinite(numbers), numbers, math.nan), best[0] if best else None
 
 
-def _points(run: Run, name: str, clock: str) -> Points:
-    points = {}
-    for i, record in enumerate(run):
-        if name not in record:
-            continue
-        value = record[name]
-        if value is not None and not _is_number(value):
-            raise expected(f"records[{i}][{name!r}]", "a number, as others of this name are", value)
-        y = math.nan if value is None else float(value)
-        points[float(record[clock] if clock != "record" else i + 1)] = y if math.isfinite(y) else math.nan
-    return points
-
-
-def _drawable(points: Points) -> bool:
-    return any(not math.isnan(y) for y in points.values())
-
-
-def _worth(name: str, found: list[Points]) -> bool:
-    """Say whether a series is drawn: a learning rate that never changes is not."""
-    return name != "lr" or any(len({y for y in points.values() if not math.isnan(y)}) > 1 for points in found)
-
-
-def _split(name: str) -> tuple[str, str]:
-    """Return the part of the data that a series is of, and what it measures."""
+def _parts(name: str) -> tuple[str, str]:
+    """Return the split that a series is of, and what it measures."""
     prefix, _, rest = name.partition("_")
-    return (prefix, rest) if prefix in _SPLITS and rest else ("train", name)
+    return (_SPLITS[prefix], rest) if prefix in _SPLITS and rest else ("training", name)
 
 
-def _panel(name: str) -> str:
-    what = _split(name)[1]
-    return "loss" if what.endswith("loss") else "learning rate" if what == "lr" else what
+def _draw(axes: Axes, series: dict[str, list[tuple[Any, Any, int | None]]], clock: str) -> None:
+    """Draw a panel; the legend that all panels share takes what is labelled here."""
+    from matplotlib.ticker import MaxNLocator
 
-
-def _order(name: str) -> tuple[bool, bool, str, bool, int, str]:
-    """Losses first, the learning rate last; in a panel its own name first, for training, validation, test."""
-    panel, (split, what) = _panel(name), _split(name)
-    return panel != "loss", panel == "learning rate", panel, what != panel, _SPLITS[split], name
-
-
-def _colours(names: list[str]) -> dict[str, str]:
-    """Return a colour for each series of a panel: its split's, or the next that is free."""
-    chosen: dict[str, str] = {}
-    for name in names:
-        free = [c for c in PALETTE if c not in chosen.values()] or list(PALETTE)
-        own = PALETTE[_SPLITS[_split(name)[0]]]
-        chosen[name] = own if own in free else next((c for c in free if c not in PALETTE[:3]), free[0])
-    return chosen
-
-
-def _draw(axes: Axes, label: str, series: dict[str, list[Points]], clock: str) -> None:
-    """Draw one panel."""
-    from matplotlib.ticker import MaxNLocator, NullFormatter
-
-    colours = _colours(list(series))
     for name, runs in series.items():
-        runs = [points for points in runs if points]
-        called = _legend(name, label)
-        if len(runs) == 1:
-            _line(axes, runs[0], colours[name], called, 1.6)
-            continue
-        for points in runs:
-            _line(axes, points, colours[name], "_", 0.7, alpha=0.4)
-        _line(axes, _mean(runs), colours[name], f"{called}, mean of {len(runs)}", 2.0)
-    plain_axes(axes)
+        split, what = _parts(name)
+        colour = _COLOURS[split] if what != "lr" else GREY
+        several = len(runs) > 1
+        for xs, ys, best in runs:
+            gap = np.isnan(np.concatenate([[math.nan], ys, [math.nan]]))
+            marked = np.flatnonzero(~gap[1:-1] & ((gap[:-2] & gap[2:]) | (len(ys) <= _FEW))).tolist()
+            look: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.4} if several else {"linewidth": 1.5}
+            label = split if len(series) > 1 and not several else None
+            mark = "o" if marked else None
+            axes.plot(xs, ys, color=colour, marker=mark, markersize=3, markevery=marked, label=label, **look)
+            if best is not None and what != "lr":
+                if not several:
+                    label = f"best epoch: {xs[best]:g}"
+                    axes.axvline(xs[best], color=INK, linewidth=0.9, linestyle=(0, (4, 3)), label=label, zorder=1)
+                if split != "training":
+                    label = "best epoch of each run" if several else None
+                    axes.plot(xs[best], ys[best], "*", color=INK, markersize=8, linestyle="", label=label, zorder=4)
+        if several:
+            shared = sorted(set.intersection(*(set(xs.tolist()) for xs, _, _ in runs)))
+            mean = np.mean([ys[np.isin(xs, shared)] for xs, ys, _ in runs], 0)
+            label = f"{split}, mean of {len(runs)}" if what != "lr" else None
+            axes.plot(shared, mean, color=colour, linewidth=2, label=label)
+    called = f"{split} {what}" if what.endswith("loss") or (len(series) == 1 and what != name) else what
     axes.set_xlabel(clock, fontsize=9)
-    axes.set_ylabel(label, fontsize=9, parse_math=False)
-    values = [y for runs in series.values() for points in runs for y in points.values() if not math.isnan(y)]
-    if label in ("loss", "learning rate") and min(values) > 0 and max(values) > _WIDE * min(values):
+    axes.set_ylabel("learning rate" if what == "lr" else called, fontsize=9, parse_math=False)
+    low, high = np.nanpercentile(np.concatenate([ys for runs in series.values() for _, ys, _ in runs]), [10, 90])
+    if what.endswith("loss") and low > 0 and high > 100 * low:
         axes.set_yscale("log")
-        axes.yaxis.set_minor_formatter(NullFormatter())
+    if len(set(np.concatenate([xs for runs in series.values() for xs, _, _ in runs]))) == 1:
+        axes.set_xlim(xs[0] - 1, xs[0] + 1)
     if clock != "seconds":
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    if len(series) > 1 or len(next(iter(series.values()))) > 1 or next(iter(series)) not in (label, "lr"):
-        legend = axes.legend(fontsize=8, frameon=True, framealpha=0.85, edgecolor="none")
-        for text in legend.get_texts():
-            text.set_parse_math(False)
-        for handle in legend.get_lines():
-            handle.set_marker("")
-
-
-def _legend(name: str, panel: str) -> str:
-    """Return a series' name beside its panel's: the part of the data where the panel says the rest."""
-    split, what = _split(name)
-    if what != panel:
-        return name
-    return {"val": "validation", "valid": "validation", "train": "training"}.get(split, split)
-
-
-def _line(axes: Axes, points: Points, colour: str, label: str, width: float, alpha: float = 1.0) -> None:
-    """Draw one line; where there are few points, or one between two gaps, they are marked so that they are seen."""
-    xs = sorted(points)
-    ys = [points[x] for x in xs]
-    axes.plot(
-        xs, ys, color=colour, label=label, linewidth=width, alpha=alpha, solid_capstyle="round", marker="o",
-        markersize=1.5 + width, markevery=_marked(ys),
-    )  # fmt: skip
-
-
-def _marked(ys: list[float]) -> list[int]:
-    gap = [True, *map(math.isnan, ys), True]
-    few = len(ys) <= _FEW
-    return [i for i in range(len(ys)) if not gap[i + 1] and (few or (gap[i] and gap[i + 2]))]
-
-
-def _mean(runs: list[Points]) -> Points:
-    """Return the mean of the runs where every one of them has a record."""
-    shared = set.intersection(*map(set, runs))
-    return {x: sum(points[x] for points in runs) / len(runs) for x in shared}
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.grid(True, color="#E4E4E4", linewidth=0.7)
+    axes.tick_params(colors=INK, labelsize=8, color=GREY)

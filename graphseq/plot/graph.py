@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from ..errors import expected
 from ..topology import Topology
-from ._canvas import check_size, cut, sheet, structure_of, text_width
 from ._colour import Limits, Scale, colouring, ink_on, per_node
-from ._figure import GREY, INK, Path_, check_path, save
+from ._figure import GREY, INK, PathLike, check_path, save
+from ._sheet import cut, legend_handle, sheet, structure_of, text_width
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
@@ -25,203 +22,170 @@ if TYPE_CHECKING:
 __all__ = ["graph"]
 
 MOST_NODES = 1000
-_SPRINGS = 150  # nodes of a component, above which the quadratic layout is too slow
+_SPRINGS = 300  # nodes of a component, above which the better layout is too slow
 _LABEL = 8.0  # points
-_DOT, _LINE, _APART = 0.24, 0.16, 0.08  # inches: a node, a line of text, between two nodes
-_LINK, _LONGEST_LINK = 0.6, 1.3  # inches: a usual link, and how long one may grow to keep labels apart
+_LINE, _APART = 0.16, 0.08  # inches: a line of text, between two nodes
+_PLAIN = {"marker": "o", "markeredgecolor": GREY, "markeredgewidth": 0.6}
+_MARKS: tuple[dict[str, Any], ...] = ({"marker": "s"}, {"markeredgecolor": INK, "markeredgewidth": 2.4})
 
 
 def graph(
     topology_or_data: Any,
-    path: Path_ = None,
+    path: PathLike = None,
     *,
     colours: Any = None,
     labels: Any = None,
+    marks: Mapping[str, Any] | None = None,
     scale: Scale | None = None,
     names: Sequence[str] | None = None,
     limits: Limits = None,
     title: str = "",
-    seed: int = 0,
 ) -> Figure:
-    """Draw a small graph, or several, as nodes and links.
+    """Draw a small graph, or several, as nodes and links, laid out and drawn by networkx.
 
-    Linked nodes stand close together; parts that no link joins stand side by side. Links have arrow heads, unless each
-    has its opposite. The same graph gives the same picture.
+    Linked nodes are close together; components lie side by side. Links have arrow heads, unless each has its opposite.
+    The same graph gives the same picture.
 
     Args:
-        topology_or_data: a Topology or a PyG Data; a Data that has one `y` a node is coloured by it, if `colours` is
-            None.
-        path: where to write the picture, a .png or .svg file.
-        colours: one class or value a node; NaN and None stay white.
+        topology_or_data: a Topology or a PyG Data.
+        path: where to write the picture, a .png, .svg or .pdf file.
+        colours: one class or value per node; NaN and None stay white; by default the data's `y`, if it is such.
         labels: what is written in each node, or, if it is long, below it.
+        marks: name in the legend → a boolean per node, at most two: nodes of the first are squares, those of the second
+            have a thick outline.
         scale: "classes" in colours without an order, "values" from dark to light, "diverging" from red, low, over white
-            to blue, high; by default classes for at most 8 integers or names, else values.
-        names: of the integer classes 0, 1, … of `colours`.
+            to blue, high; by default classes for strings, named integers, or at most 8 different integers.
+        names: of the integer classes 0, 1, … of `colours`, at most 20.
         limits: the values at the ends of the colours; by default the least and the largest.
         title: above the picture.
-        seed: of the layout's random start.
 
     Returns:
         The ``matplotlib.figure.Figure``.
 
     Raises:
-        GraphError: no graph, more than 1000 nodes, an argument with another number of entries than nodes, a path that
-            can't be written.
+        GraphError: not a graph, more than 1000 nodes, an argument with another number of entries than nodes, a path
+            that can't be written.
 
-    >>> from graphseq import Topology
-    >>> square = Topology.from_edge_index(torch.tensor([[0, 1, 2, 3], [1, 2, 3, 0]]))
+    >>> import torch, graphseq
+    >>> square = graphseq.Topology.from_edge_index(torch.tensor([[0, 1, 2, 3], [1, 2, 3, 0]]))
     >>> figure = graph(square, colours=[0, 1, 0, 1], labels=["a", "b", "c", "d"])
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['a', 'b', 'c', 'd']
     """
     check_path(path)
-    topology, data = structure_of(topology_or_data)
-    check_size(topology, MOST_NODES)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise expected("seed", "an integer ≥ 0", seed)
+    topology, _, colours = structure_of(topology_or_data, MOST_NODES, colours)
     n = topology.num_nodes
-    y = getattr(data, "y", None)
-    if colours is None and isinstance(y, torch.Tensor) and y.shape in {(n,), (n, 1)}:
-        colours = y.reshape(-1)
     chosen = colouring(colours, n, scale=scale, names=names, limits=limits)
     written = [""] * n if labels is None else [cut(label) for label in per_node("labels", labels, n)]
+    if not isinstance(marks, Mapping | None) or len(marks or ()) > len(_MARKS):
+        raise expected("marks", f"a dict of at most {len(_MARKS)} names", marks)
+    looks, handles = [dict(_PLAIN) for _ in range(n)], []
+    for (name, given), look in zip((marks or {}).items(), _MARKS, strict=False):
+        handles.append(legend_handle(name, color="white", **{**_PLAIN, "markeredgewidth": 1.0, **look}))
+        for v, marked in enumerate(per_node(f"marks[{name!r}]", given, n)):
+            looks[v].update(look if marked else {})
 
-    boxes = np.array([_box(text) for text in written]).reshape(-1, 2)
-    points = _spread(_layout(topology, seed), boxes)
-    low = (points - boxes / 2).min(0, initial=0.0)
-    points = points - low
-    width, height = (points + boxes / 2).max(0, initial=_DOT).tolist()
-    made, axes = sheet(width, height, chosen, title)
-    _draw_links(axes, points, topology.edge_index.numpy())
-    _draw_nodes(axes, points, chosen.fills, written)
+    dot = 0.24 if (all(written) or n <= 60) else 0.16 if n <= 250 else 0.1  # inches
+    inside = [text_width(text, _LABEL) <= 0.85 * dot for text in written]
+    wide = [dot if within else max(dot, text_width(text, _LABEL)) for within, text in zip(inside, written, strict=True)]
+    boxes = np.array([(w, dot + (0 if within else 2 * _LINE)) for w, within in zip(wide, inside, strict=True)])
+    boxes = boxes.reshape(-1, 2) + _APART
+    points = _spread(_layout(topology), boxes, 2.5 * dot)
+    points = points - (points - boxes / 2).min(0, initial=0.0)
+    width, height = (points + boxes / 2).max(0, initial=dot).tolist()
+    made, axes = sheet(width, height, chosen, title, handles)
+    _draw(axes, topology, points, dot, chosen.fills, looks)
+    for (x, y), fill, text, within in zip(points.tolist(), chosen.fills, written, inside, strict=True):
+        axes.text(
+            x, y if within else y - dot / 2 - 0.03, text, fontsize=_LABEL, color=ink_on(fill) if within else INK,
+            ha="center", va="center_baseline" if within else "top", zorder=3, parse_math=False,
+            bbox=None if within else {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.3},
+        )  # fmt: skip
     return save(made, path)
 
 
-def _is_short(text: str) -> bool:
-    return text_width(text, _LABEL) <= 0.85 * _DOT
-
-
-def _box(text: str) -> tuple[float, float]:
-    """Return the width and height that a node takes, its label included."""
-    if _is_short(text):
-        return _DOT + _APART, _DOT + _APART
-    return max(_DOT, text_width(text, _LABEL)) + _APART, _DOT + 2 * _LINE + _APART  # below, and as much above
-
-
-def _layout(topology: Topology, seed: int) -> Points:
+def _layout(topology: Topology) -> Points:
     """Return places of nodes at which a usual link is 1 long, the graph's components in rows."""
     import networkx
 
+    edges = topology.edge_index.numpy()
     whole = networkx.Graph()
     whole.add_nodes_from(range(topology.num_nodes))
-    edges = topology.edge_index.numpy()
     whole.add_edges_from((u, v) for u, v in edges.T.tolist() if u != v)
-    parts = sorted((sorted(c) for c in networkx.connected_components(whole)), key=lambda c: (-len(c), c[0]))
-    placed = [_component(whole.subgraph(part), part, seed) for part in parts]
+    parts = sorted(map(sorted, networkx.connected_components(whole)), key=lambda part: (-len(part), part[0]))
     points = np.zeros((topology.num_nodes, 2))
-    along = np.zeros(topology.num_nodes)  # where links lead: to the right, if they lead anywhere
-    for part, p in zip(parts, placed, strict=True):
-        along[part] = p[:, 0]
-        inside = np.isin(edges[0], part)
-        p[:, 0] *= -1 if (along[edges[1]] - along[edges[0]])[inside].sum() < -1e-6 else 1
-    area = sum(float(np.prod(np.ptp(p, axis=0) + 1)) for p in placed)
-    limit = max([float(np.ptp(p[:, 0])) + 1 for p in placed[:1]] + [1.3 * math.sqrt(area)])
+    for part in parts:
+        if len(part) > 1:
+            points[part] = _component(whole.subgraph(part), part)
+            begin, end = points[edges[:, np.isin(edges[0], part)], 0]
+            points[part, 0] *= -1 if (end - begin).sum() < -1e-6 else 1  # links lead to the right, if anywhere
+    sizes = [np.ptp(points[part], axis=0) + 1 for part in parts]
+    limit = max([1.3 * sum(map(np.prod, sizes)) ** 0.5, *(w for w, _ in sizes[:1])])
     x = y = deepest = 0.0
-    for part, p in zip(parts, placed, strict=True):
-        size = np.ptp(p, axis=0) + 1
-        if x > 0 and x + size[0] > limit:
+    for part, (w, h) in zip(parts, sizes, strict=True):
+        if x > 0 and x + w > limit:
             x, y, deepest = 0.0, y - deepest, 0.0
-        points[part] = p - [p[:, 0].min(), p[:, 1].max()] + [x, y]
-        x, deepest = x + float(size[0]), max(deepest, float(size[1]))
+        points[part] += [x - points[part, 0].min(), y - points[part, 1].max()]
+        x, deepest = x + w, max(deepest, h)
     return points
 
 
-def _component(part: Any, nodes: list[int], seed: int) -> Points:
+def _component(part: Any, nodes: list[int]) -> Points:
     """Return the places of one component, its longer side lying."""
     import networkx
 
-    if len(nodes) == 1:
-        return np.zeros((1, 2))
-    start = networkx.random_layout(part, seed=seed) if len(nodes) > _SPRINGS else networkx.circular_layout(part)
     if len(nodes) <= _SPRINGS:
-        found = networkx.kamada_kawai_layout(part, pos=start)
+        found = networkx.kamada_kawai_layout(part)
     else:
-        found = networkx.spring_layout(part, pos=start, seed=seed, iterations=150)
+        found = networkx.spring_layout(part, seed=0, iterations=150)
     points = np.array([found[v] for v in nodes])
     points -= points.mean(0)
     points = points @ np.linalg.svd(points, full_matrices=False)[2].T
     points *= np.where(points[np.abs(points).argmax(0), [0, 1]] < 0, -1, 1)  # the sign of an axis is free: settle it
-    at = {v: i for i, v in enumerate(nodes)}
-    links = np.array([(at[u], at[v]) for u, v in part.edges])
-    usual = float(np.median(np.linalg.norm(points[links[:, 0]] - points[links[:, 1]], axis=1)))
-    scaled: Points = points / max(usual, 1e-9)
+    ends = points[np.searchsorted(nodes, list(part.edges))]
+    scaled: Points = points / max(float(np.median(np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1))), 1e-9)
     return scaled
 
 
-def _spread(points: Points, boxes: Points) -> Points:
-    """Return the places in inches: links as long as labels need, within reason; then push what still overlaps."""
-    if len(points) < 2:
-        return points * _LINK
+def _spread(points: Points, boxes: Points, link: float) -> Points:
+    """Return the places in inches: links as long as labels need, within reason; then push apart what still overlaps."""
     room = (boxes[:, None] + boxes) / 2  # [N, N, 2]
-    gap = np.abs(points[:, None] - points)
-    need = (room / np.maximum(gap, 1e-9)).min(2)  # inches a unit, for two boxes not to touch
-    np.fill_diagonal(need, 0)
-    points = points * min(max(_LINK, float(need.max())), _LONGEST_LINK)
+    norm = 2 if (boxes == boxes[:1, :1]).all() else np.inf  # circles, or boxes
+    jitter = 1e-6 * np.sign(np.subtract.outer(range(len(points)), range(len(points))))  # parts what is in one place
+
+    def apart() -> tuple[Points, Points]:
+        gap = points[:, None] - points + jitter[..., None]
+        near = np.linalg.norm(gap / room, norm, axis=2)  # below 1 where two overlap
+        np.fill_diagonal(near, 1)
+        return gap, 1 / near
+
+    points = points * np.clip(apart()[1].max(initial=0), link, 2.2 * link)
     for _ in range(100):
-        gap = points[:, None] - points
-        over = room - np.abs(gap)
-        hit = (over > 1e-6).all(2) & ~np.eye(len(points), dtype=bool)
-        if not hit.any():
+        gap, need = apart()
+        if need.max(initial=0) < 1.02:
             break
-        sideways = over[..., 0] < over[..., 1]
-        first = np.sign(np.arange(len(points))[:, None] - np.arange(len(points)))  # parts what stands in one place
-        sign = np.where(gap == 0, first[..., None], np.sign(gap))
-        push = np.where(np.stack([sideways, ~sideways], 2) & hit[..., None], sign * over, 0)
-        points = points + 0.3 * push.sum(1)
+        points = points + 0.3 * (np.maximum(need - 1, 0)[..., None] * gap).sum(1)
     return points
 
 
-def _draw_links(axes: Axes, points: Points, edges: NDArray[np.int64]) -> None:
-    """Draw lines from rim to rim, heads where they are one-way, and loops."""
-    from matplotlib.collections import EllipseCollection, LineCollection, PolyCollection
+def _draw(axes: Any, topology: Topology, points: Points, dot: float, fills: list[str], looks: Any) -> None:
+    """Draw links, with heads where they are one-way, loops and nodes."""
+    import networkx
 
-    loops = sorted({int(u) for u, v in edges.T if u == v})
-    pairs = sorted({(int(u), int(v)) for u, v in edges.T if u != v})
-    there = set(pairs)
-    directed = any((v, u) not in there for u, v in pairs)
-    lines, heads = [], []
-    for u, v in pairs:
-        if u < v or (v, u) not in there:
-            lines.append([points[u], points[v]])
-        if directed:
-            ahead = (points[v] - points[u]) / max(float(np.linalg.norm(points[v] - points[u])), 1e-9)
-            tip, side = points[v] - ahead * (_DOT / 2 + 0.01), np.array([-ahead[1], ahead[0]])
-            heads.append([tip, tip - 0.11 * ahead + 0.042 * side, tip - 0.11 * ahead - 0.042 * side])
-    width = 0.9 if len(lines) < 300 else 0.6
-    axes.add_collection(LineCollection(lines, colors=GREY, linewidths=width, zorder=1), autolim=False)
-    axes.add_collection(PolyCollection(heads, facecolors="#5A5A5A", edgecolors="none", zorder=1.5), autolim=False)
-    if loops:
-        rings = EllipseCollection(
-            [0.17], [0.17], [0], units="xy", offsets=points[loops] + [0.09, 0.12], offset_transform=axes.transData,
-            facecolors="none", edgecolors=GREY, linewidths=width, zorder=1,
+    pairs = set(map(tuple, topology.edge_index.t().tolist()))
+    directed = any((v, u) not in pairs for u, v in pairs)
+    drawn = networkx.DiGraph() if directed else networkx.Graph()
+    drawn.add_nodes_from(range(topology.num_nodes))
+    drawn.add_edges_from(sorted((u, v) for u, v in pairs if u != v))
+    places, size, width = dict(enumerate(points)), (72 * dot) ** 2, 0.9 if dot > 0.2 else 0.5
+    heads = {"node_size": size, "arrowsize": 8} if directed else {}
+    networkx.draw_networkx_edges(drawn, places, ax=axes, edge_color=GREY, width=width, **heads)
+    loops = points[sorted(u for u, v in pairs if u == v)] + [0.35 * dot, 0.5 * dot]
+    axes.scatter(*loops.T, s=size / 2, facecolors="none", edgecolors=GREY, linewidths=width, zorder=1)
+    for marker in ("o", "s"):
+        nodes = [v for v, look in enumerate(looks) if look["marker"] == marker]
+        edges, widths = ([looks[v][f"markeredge{what}"] for v in nodes] for what in ("color", "width"))
+        networkx.draw_networkx_nodes(
+            drawn, places, nodes, ax=axes, node_size=size, node_shape=marker, node_color=[fills[v] for v in nodes],
+            edgecolors=edges, linewidths=widths,
         )  # fmt: skip
-        axes.add_collection(rings, autolim=False)
-
-
-def _draw_nodes(axes: Axes, points: Points, fills: list[str], written: list[str]) -> None:
-    from matplotlib.collections import EllipseCollection
-    from matplotlib.patheffects import withStroke
-
-    if len(points):
-        dots = EllipseCollection(
-            [_DOT], [_DOT], [0], units="xy", offsets=points, offset_transform=axes.transData, facecolors=fills,
-            edgecolors=GREY, linewidths=0.6, zorder=2,
-        )  # fmt: skip
-        axes.add_collection(dots, autolim=False)
-    for (x, y), fill, text in zip(points.tolist(), fills, written, strict=True):
-        if text and _is_short(text):
-            axes.text(x, y, text, fontsize=_LABEL, color=ink_on(fill), ha="center", va="center_baseline", zorder=3,
-                      parse_math=False)  # fmt: skip
-        elif text:
-            axes.text(x, y - _DOT / 2 - 0.02, text, fontsize=_LABEL, color=INK, ha="center", va="top", zorder=3,
-                      parse_math=False, path_effects=[withStroke(linewidth=2.0, foreground="white")])  # fmt: skip

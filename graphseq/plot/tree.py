@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import permutations
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 from ..errors import Words, expected
 from ..topology import Topology
-from ._canvas import POINT, check_size, cut, sheet, structure_of, text_width
 from ._colour import Limits, Scale, colouring, ink_on, per_node
-from ._figure import GREY, INK, Path_, check_path, save
+from ._figure import GREY, INK, PathLike, check_path, save
+from ._sheet import cut, sheet, structure_of, text_width
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["tree"]
 
 MOST_NODES = 3000
-_LABEL, _WORD = 8.0, 9.0  # points
-_DOT, _LEVEL, _GAP = 0.15, 0.48, 0.12  # inches: a node without a label, from level to level, between columns
-_PAD, _BOX = 0.09, 0.13  # inches: around a label; half the height of its box, with some air
-_FAN = 40  # children, above which lines are bent without a look
+_SIZE = 9.0  # points
+_DOT, _PAD = 0.15, 0.07  # inches: a node without a label, around a label
+_LEVEL, _ROW, _GAP, _STEP = 0.46, 0.24, 0.1, 0.16  # inches: level to level, leaf to leaf and between both, if sideways
+_PAGE = 9.0  # inches, above which a tree is laid out sideways
 
-Point = tuple[float, float]
+Children = list[list[int]]
 
 
 def tree(
     topology_or_data: Any,
-    path: Path_ = None,
+    path: PathLike = None,
     *,
     colours: Any = None,
     labels: Any = None,
@@ -40,25 +36,27 @@ def tree(
     names: Sequence[str] | None = None,
     limits: Limits = None,
     title: str = "",
+    sideways: bool | None = None,
 ) -> Figure:
-    """Draw a tree, or several side by side, root above: each level on a line, a parent amid its children.
+    """Draw a tree, or several side by side: the root above or on the left, a parent amid its children.
 
-    Leaves stand from left to right in the order of their slots, in columns as wide as their words, so that the words
-    can be read as a sentence.
+    Leaves are in the order of their slots, so that their words can be read as a sentence. Text never overlaps.
 
     Args:
-        topology_or_data: a topology of trees, edges child → parent, or a PyG Data; a Data that has `tokens`, `labels`
-            or, one a node, `y` gives what is not given as an argument.
-        path: where to write the picture, a .png or .svg file.
-        colours: one class or value a node, such as a sentiment from 0 to 4; NaN and None stay white.
+        topology_or_data: a topology of trees, edges child → parent, or a PyG Data, whose `tokens`, `labels` and `y`, if
+            they are such, stand for `tokens`, `labels` and `colours` that are None.
+        path: where to write the picture, a .png, .svg or .pdf file.
+        colours: one class or value per node, such as a sentiment from 0 to 4; NaN and None stay white.
         labels: what is written in each node.
-        tokens: the words under the leaves from left to right, or one a node.
+        tokens: the words of the leaves from left to right, or one per node: in nodes without a label, beside others.
         scale: "diverging" colours from red, low, over white to blue, high; "values" from dark to light; "classes" in
             colours without an order.
-        names: of the integer classes 0, 1, … of `colours`; by default of none.
+        names: of the integer classes 0, 1, … of `colours`.
         limits: the values at the ends of the colours; by default the classes' that have names, else the least and the
             largest there are.
         title: above the picture.
+        sideways: whether the root is on the left and each leaf has a line; by default where the tree would be wider
+            than 9 inches.
 
     Returns:
         The ``matplotlib.figure.Figure``.
@@ -73,41 +71,45 @@ def tree(
     ['It', 'works']
     """
     check_path(path)
-    topology, data = structure_of(topology_or_data)
-    check_size(topology, MOST_NODES)
+    topology, data, colours = structure_of(topology_or_data, MOST_NODES, colours)
     children, order = _children(topology)
     n = topology.num_nodes
-    leaves = [v for v in order if not children[v]]
-    if colours is None and data is not None and _is_per_node(getattr(data, "y", None), n):
-        colours = data.y.reshape(-1)
     chosen = colouring(colours, n, scale=scale, names=names, limits=limits)
-    written = _texts("labels", labels, data, range(n), n)
-    words = _texts("tokens", tokens, data, leaves, n)
+    inside = _texts("labels", labels, data, list(range(n)), n)
+    beside = _texts("tokens", tokens, data, [v for v in order if not children[v]], n)
+    for v, text in enumerate(inside):
+        if not text:
+            inside[v], beside[v] = beside[v], ""
 
-    widths = [max(text_width(t, _LABEL) + 2 * _PAD if t else _DOT, text_width(w, _WORD)) + _GAP
-              for t, w in zip(written, words, strict=True)]  # fmt: skip
-    xs, depth, width = _layout(children, order, widths)
-    height = _LEVEL * max(depth, default=0) + _DOT + (0.3 if any(words) else 0.0)
-    ys = [height - _DOT / 2 - _LEVEL * d for d in depth]
+    boxes = [text_width(text, _SIZE) + 2 * _PAD if text else _DOT for text in inside]
+    words = [text_width(text, _SIZE) for text in beside]
+    places, depths, length = _layout(children, order, [max(b, w) + _GAP for b, w in zip(boxes, words, strict=True)])
+    if sideways is None:
+        sideways = length > _PAGE
+    if sideways:
+        places, depths, length = _layout(children, order, [_ROW] * n)
+        columns = _columns(children, depths, boxes)
+        ends = [columns[d] + b + (w + _GAP if w else 0) for d, b, w in zip(depths, boxes, words, strict=True)]
+        width, height = max(ends, default=_DOT), length
+        points = [(columns[d], length - place) for d, place in zip(depths, places, strict=True)]
+    else:
+        width, height = length, _LEVEL * max(depths, default=0) + _ROW + (0.2 if any(beside) else 0.0)
+        points = [(place, height - _ROW / 2 - _LEVEL * d) for d, place in zip(depths, places, strict=True)]
     made, axes = sheet(width, height, chosen, title)
-    _draw(axes, xs, ys, children, chosen.fills, written, words)
+    _draw(axes, points, children, boxes, chosen.fills, inside, beside, sideways)
     return save(made, path)
 
 
-def _is_per_node(values: Any, count: int) -> bool:
-    return isinstance(values, torch.Tensor) and values.shape in {(count,), (count, 1)}
-
-
-def _children(topology: Topology) -> tuple[list[list[int]], list[int]]:
+def _children(topology: Topology) -> tuple[Children, list[int]]:
     """Return the children of each node in the order of their slots, and all nodes, each before its descendants."""
     if topology.num_nodes and (not topology.is_acyclic or int(topology.out_degree.max()) > 1):
         forward = topology.is_acyclic and int(topology.in_degree.max()) <= 1
         got = "edges parent → child: give its reverse()" if forward else "a node with two parents, or a cycle"
         raise expected("topology_or_data", "trees, with edges child → parent", Words(got))
-    placed: list[list[tuple[int, int]]] = [[] for _ in range(topology.num_nodes)]
-    for (child, parent), slot in zip(topology.edge_index.t().tolist(), topology.slot.tolist(), strict=True):
-        placed[parent].append((slot, child))
-    children = [[child for _, child in sorted(pairs)] for pairs in placed]
+    children: Children = [[] for _ in range(topology.num_nodes)]
+    edges = topology.edge_index.t().tolist()
+    for _, (child, parent) in sorted(zip(topology.slot.tolist(), edges, strict=True)):
+        children[parent].append(child)
     order: list[int] = []
     waiting = topology.roots.flip(0).tolist()
     while waiting:  # not by recursion: a tree may be as deep as it has nodes
@@ -118,29 +120,26 @@ def _children(topology: Topology) -> tuple[list[list[int]], list[int]]:
 
 
 def _texts(argument: str, given: Any, data: Any, places: Sequence[int], count: int) -> list[str]:
-    """Return a text for each node, from one entry a node, or one for each of `places`."""
+    """Return a text for each node, from one entry per node, or one for each of `places`."""
     values = getattr(data, argument, None) if given is None else given
-    texts = [""] * count
     if values is None:
-        return texts
-    listed = values.tolist() if hasattr(values, "tolist") else values
-    if not isinstance(listed, str) and isinstance(listed, Sequence) and len(listed) == len(places):
-        for v, value in zip(places, listed, strict=True):
-            texts[v] = cut(value)
-        return texts
-    if len(places) != count and (isinstance(listed, str) or not isinstance(listed, Sequence) or len(listed) != count):
+        return [""] * count
+    length = len(values) if hasattr(values, "__len__") else -1
+    if len(places) < count and length not in (len(places), count):
         raise expected(argument, f"one entry for each of {len(places)} leaves or {count} nodes", values)
-    return [cut(value) for value in per_node(argument, values, count)]
+    at = places if length == len(places) else range(count)
+    texts = dict(zip(at, map(cut, per_node(argument, values, len(at))), strict=True))
+    return [texts.get(v, "") for v in range(count)]
 
 
-def _layout(children: list[list[int]], order: list[int], widths: list[float]) -> tuple[list[float], list[int], float]:
-    """Return where each node stands, how deep, and how wide all is.
+def _layout(children: Children, order: list[int], room: list[float]) -> tuple[list[float], list[int], float]:
+    """Return each node's place across the levels, its level, and the length that all take across.
 
-    A subtree is a box; the boxes of siblings stand side by side, their parent in the middle between the first child
-    and the last. So nothing overlaps, and leaves keep their order.
+    A subtree is a box; the boxes of siblings are side by side, their parent in the middle between the first child and
+    the last. So nothing overlaps, and leaves keep their order.
     """
     shift = [0.0] * len(children)  # a node's place, as seen from its parent
-    left, right = [w / 2 for w in widths], [w / 2 for w in widths]  # how far a node's box reaches from it
+    left, right = [r / 2 for r in room], [r / 2 for r in room]  # how far a node's box reaches from it
     for v in reversed(order):
         if children[v]:
             places, at = [], 0.0
@@ -151,56 +150,55 @@ def _layout(children: list[list[int]], order: list[int], widths: list[float]) ->
             left[v], right[v] = max(left[v], middle), max(right[v], at - middle)
             for u, place in zip(children[v], places, strict=True):
                 shift[u] = place - middle
-    xs, depth, width = [0.0] * len(children), [-1] * len(children), 0.0
+    xs, depth, length = [0.0] * len(children), [-1] * len(children), 0.0
     for v in order:
         if depth[v] < 0:  # a root
-            xs[v], depth[v] = width + left[v], 0
-            width += left[v] + right[v]
+            xs[v], depth[v] = length + left[v], 0
+            length += left[v] + right[v]
         for u in children[v]:
             xs[u], depth[u] = xs[v] + shift[u], depth[v] + 1
-    return xs, depth, width
+    return xs, depth, length
 
 
-def _edges(points: list[Point], children: list[list[int]], widths: list[float]) -> list[list[Point]]:
-    """Return the lines from parents to children: straight, or bent where a straight one would run behind a sibling."""
-    straight = True
-    for v, below in enumerate(children):
-        for u, w in permutations(below, 2) if 2 < len(below) <= _FAN else []:
-            near, far = points[u][0] - points[v][0], points[w][0] - points[v][0]
-            beside = near * far > 0 and abs(near) < abs(far)
-            straight = straight and not (beside and abs(near) + widths[u] / 2 > abs(far) * (1 - _BOX / _LEVEL))
-        straight = straight and len(below) <= _FAN
+def _columns(children: Children, depths: list[int], boxes: list[float]) -> list[float]:
+    """Return where each level begins in a tree that lies: behind the widest parent of the level before."""
+    widest = [_DOT] * (max(depths, default=0) + 1)
+    for v, d in enumerate(depths):
+        if children[v]:
+            widest[d] = max(widest[d], boxes[v])
+    columns = [0.0]
+    for width in widest:
+        columns.append(columns[-1] + width + _STEP)
+    return columns
+
+
+def _draw(
+    axes: Any, points: list[tuple[float, float]], children: Children, boxes: list[float], fills: list[str],
+    inside: list[str], beside: list[str], sideways: bool,
+) -> None:  # fmt: skip
+    from matplotlib.collections import LineCollection
+
+    straight = not sideways and max(map(len, children), default=0) <= 2  # else a line may run behind a sibling
     lines = []
     for v, below in enumerate(children):
         for u in below:
             (x, y), (a, b) = points[v], points[u]
-            middle = (y + b) / 2
-            lines.append([(x, y), (a, b)] if straight else [(x, y), (x, middle), (a, middle), (a, b)])
-    return lines
-
-
-def _draw(
-    axes: Axes, xs: list[float], ys: list[float], children: list[list[int]], fills: list[str], written: list[str],
-    words: list[str],
-) -> None:  # fmt: skip
-    from matplotlib.collections import EllipseCollection, LineCollection
-
-    points = list(zip(xs, ys, strict=True))
-    edges = _edges(points, children, [text_width(text, _LABEL) + 2 * _PAD if text else _DOT for text in written])
-    axes.add_collection(LineCollection(edges, colors=GREY, linewidths=0.9, zorder=1), autolim=False)
-    bare = [v for v, text in enumerate(written) if not text]
-    if bare:
-        dots = EllipseCollection(
-            [_DOT], [_DOT], [0], units="xy", offsets=[points[v] for v in bare], offset_transform=axes.transData,
-            facecolors=[fills[v] for v in bare], edgecolors=GREY, linewidths=0.6, zorder=2,
-        )  # fmt: skip
-        axes.add_collection(dots, autolim=False)
-    for v, (x, y) in enumerate(points):
-        if written[v]:
-            box = {"boxstyle": f"round,pad={_PAD / POINT / _LABEL * 0.6},rounding_size=0.4", "facecolor": fills[v],
-                   "edgecolor": GREY, "linewidth": 0.6}  # fmt: skip
-            axes.text(x, y, written[v], fontsize=_LABEL, color=ink_on(fills[v]), ha="center", va="center_baseline",
-                      bbox=box, zorder=3, parse_math=False)  # fmt: skip
-        if words[v]:
-            axes.text(x, y - _DOT / 2 - 0.09, words[v], fontsize=_WORD, color=INK, ha="center", va="top", zorder=3,
-                      parse_math=False)  # fmt: skip
+            bend = [(a - _STEP / 2, y), (a - _STEP / 2, b)] if sideways else [(x, (y + b) / 2), (a, (y + b) / 2)]
+            lines.append([(x + 0.05 * sideways, y), *([] if straight else bend), (a, b)])
+    axes.add_collection(LineCollection(lines, colors=GREY, linewidths=0.9, zorder=1), autolim=False)
+    bare = [v for v, text in enumerate(inside) if not text]
+    at = [(points[v][0] + _DOT / 2 * sideways, points[v][1]) for v in bare]
+    axes.scatter(
+        [x for x, _ in at], [y for _, y in at], (72 * _DOT) ** 2, [fills[v] for v in bare], edgecolors=GREY,
+        linewidths=0.6, zorder=2,
+    )  # fmt: skip
+    box: dict[str, Any] = {"boxstyle": f"round,pad={0.72 * _PAD * 72 / _SIZE},rounding_size=0.4", "edgecolor": GREY}
+    for (x, y), width, fill, text, word in zip(points, boxes, fills, inside, beside, strict=True):
+        centre = x + width / 2 * sideways
+        if text:
+            axes.text(centre, y, text, fontsize=_SIZE, color=ink_on(fill), ha="center", va="center_baseline", zorder=3,
+                      bbox={**box, "facecolor": fill, "linewidth": 0.6}, parse_math=False)  # fmt: skip
+        if word and sideways:
+            axes.text(x + width + _PAD, y, word, fontsize=_SIZE, color=INK, va="center_baseline", parse_math=False)
+        elif word:
+            axes.text(x, y - _ROW / 2 - 0.03, word, fontsize=_SIZE, color=INK, ha="center", va="top", parse_math=False)

@@ -40,10 +40,18 @@ class Splits(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What somebody wants predicted: a batch whose targets count for nothing, and a name for each row."""
+    """An input to predict for.
+
+    Args:
+        batch: of it; its targets are ignored.
+        names: one per row of the predictions.
+        structures: PyG ``Data`` that a picture can show: one with a prediction for each node, or one per prediction;
+            trees have `tokens`.
+    """
 
     batch: Batch
     names: Sequence[str]
+    structures: Sequence[Any] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

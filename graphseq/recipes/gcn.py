@@ -64,7 +64,7 @@ class NodeGCN(Recipe):
             graph = self.data(source, 0)
             nodes = _numbers(text, int(graph.num_nodes))
         batch = Batch((graph.x, Topology.from_data(graph)), torch.zeros(len(nodes), dtype=torch.int64), nodes)
-        return Prediction(batch, [f"node {node}" for node in nodes.tolist()])
+        return Prediction(batch, [f"node {node}" for node in nodes.tolist()], [graph])
 
 
 @dataclass(frozen=True, kw_only=True)

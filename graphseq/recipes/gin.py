@@ -109,7 +109,7 @@ class GraphGIN(Recipe):
         if not graph.num_nodes:
             raise expected("input", "a graph with nodes", Words("none"))
         batch = Batch((graph.x, Topology.from_data(graph)), torch.zeros(1, dtype=torch.int64))
-        return Prediction(batch, ["graph"])
+        return Prediction(batch, ["graph"], [graph])
 
     def _degrees(self, edge_index: Tensor, nodes: int) -> Tensor:
         degree = torch.bincount(edge_index[1], minlength=nodes).clamp(max=self.max_degree)

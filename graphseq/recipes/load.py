@@ -53,7 +53,7 @@ class Run:
         """
         if not isinstance(source, str):
             raise expected("source", "a text or the name of a file", source)
-        batch, names = self.recipe.read(text_of(source), self.facts, Source() if data is None else data)
+        batch, names, *_ = self.recipe.read(text_of(source), self.facts, Source() if data is None else data)
         output = self.model(*batch.inputs)
         scores = batch.rows(output[0] if isinstance(output, tuple) else output)
         classes = self.facts.get("classes")

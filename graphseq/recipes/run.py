@@ -174,6 +174,6 @@ def _train(fabric: Fabric, name: str, recipe: Recipe, path: Path, seed: int, job
         "seconds": time.perf_counter() - start,
     }
     if first:
-        curves(outcome.records, folder / "curves.png", title=f"{name}, seed {seed}")
+        curves(outcome, folder / "curves.png", title=f"{name}, seed {seed}")
         write_json(folder / "result.json", result)
     return result

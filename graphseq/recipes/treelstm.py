@@ -67,7 +67,7 @@ class SentimentTreeLSTM(SentimentRecipe):
             raise expected("input", "a tree whose nodes have at most two children", Words("one with more"))
         spans = _phrases(tree)
         batch = Batch((encode_words(tree, vocabulary), topology), torch.zeros(len(spans), dtype=torch.int64))
-        return Prediction(batch, spans)
+        return Prediction(batch, spans, [tree])
 
 
 class _Sentiment(TreeClassifier):
@@ -175,7 +175,7 @@ class VerbTreeLSTM(Recipe):
         for tree in trees:
             tree.token, tree.y = encode_tokens(tree.tokens, vocabulary), torch.tensor([0])
         made = _function_split(trees).collate(torch.arange(len(trees)))
-        return Prediction(made, [f"{node.name}, line {node.lineno}" for node in functions])
+        return Prediction(made, [f"{node.name}, line {node.lineno}" for node in functions], trees)
 
 
 class _Functions(nn.Module):

@@ -168,3 +168,44 @@ def test_a_damaged_run(graphseq, karate_run, tmp_path):
 def test_load(karate_run):
     model = gs.load(karate_run)
     assert isinstance(model, torch.nn.Module) and not model.training
+
+
+@pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_predictions_are_drawn(graphseq, karate_run, tmp_path, ending, start):
+    file = tmp_path / f"club.{ending}"
+    file.write_bytes(b"old")
+    plain = graphseq("predict", karate_run, "0 33").out
+    assert graphseq("predict", karate_run, "0 33", "--plot", file).out == plain
+    assert file.read_bytes().startswith(start) and [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+def test_what_is_drawn(graphseq, karate_run, monkeypatch):
+    drawn = []
+
+    def keep(*given, **options):
+        drawn.append(options)
+
+    monkeypatch.setattr("graphseq.plot.graph", keep)
+    graphseq("predict", karate_run, "0 33", "--plot", "a.png")
+    graphseq("predict", karate_run, " ".join(map(str, range(34))), "--plot", "a.png")
+    club = karate(seed=0)
+    for options in drawn:
+        assert torch.equal(options["colours"], gs.load(karate_run)(club.x, club.edge_index).argmax(1))
+    assert drawn[0]["marks"]["asked for"].nonzero().flatten().tolist() == [0, 33] and drawn[1]["marks"] is None
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("club.gif", "`--plot`: expected a file name that ends in .png, .svg or .pdf, got 'club.gif'"),
+        ("nowhere/club.png", "`--plot`: expected a file in a folder that exists"),
+    ],
+)
+def test_slips_in_the_picture_come_before_any_work(graphseq, file, message):
+    assert message in graphseq("predict", "no-run", "0", "--plot", file, code=2).err
+
+
+def test_a_prediction_without_a_structure(graphseq, digits_run, tmp_path):
+    done = graphseq("predict", digits_run, find_recipe("digits-gru").example, "--plot", "a.png", code=2)
+    assert done.err == "Error: `--plot`: expected a run of a recipe on trees or graphs, got one of digits-gru\n"
+    assert not list(tmp_path.iterdir())

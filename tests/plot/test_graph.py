@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given
-from matplotlib.collections import EllipseCollection, LineCollection, PolyCollection
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.colors import to_rgba
+from matplotlib.patches import FancyArrowPatch
 from torch_geometric.data import Data
 
 from graphseq import GraphError, Topology, plot
+from tests.plot.looks import outside, overlaps
 from tests.strategies import any_graph, examples
 
 
@@ -17,15 +20,20 @@ def parts(figure, kind):
 
 
 def places(figure):
-    """The nodes' centres: the last circles that are drawn."""
-    return np.asarray(parts(figure, EllipseCollection)[-1].get_offsets())
+    """The nodes' centres, if all are circles, in the order of their numbers."""
+    return np.asarray(nodes(figure)[0].get_offsets())
 
 
-def overlaps(figure):
-    """Pairs of texts, or of a text and another node, that cover each other."""
-    figure.canvas.draw()
-    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
-    return [(a, b) for i, a in enumerate(boxes) for b in boxes[i + 1 :] if a.overlaps(b)]
+def nodes(figure):
+    """The collections that hold nodes: circles, then squares; before them come rings of loops."""
+    return parts(figure, PathCollection)[1:]
+
+
+def links(figure):
+    """The ends of each line or arrow."""
+    arrows = [patch for patch in figure.axes[0].patches if isinstance(patch, FancyArrowPatch)]
+    lines = [segment for lines in parts(figure, LineCollection) for segment in lines.get_segments()]
+    return lines, [arrow._posA_posB for arrow in arrows]
 
 
 @given(any_graph())
@@ -44,16 +52,17 @@ def test_links_join_the_nodes_and_heads_show_one_way_links():
     topology = Topology.from_edge_index(torch.tensor([[0, 1, 1, 2], [1, 0, 2, 2]]), 4)
     figure = plot.graph(topology)
     at = places(figure)
-    [lines], [heads] = parts(figure, LineCollection), parts(figure, PolyCollection)
-    joined = [{int(np.linalg.norm(at - end, axis=1).argmin()) for end in segment} for segment in lines.get_segments()]
-    assert sorted(map(sorted, joined)) == [[0, 1], [1, 2]]
-    assert len(heads.get_paths()) == 3  # 0 → 1, 1 → 0, 1 → 2
-    assert len(parts(figure, EllipseCollection)) == 2  # the loop's ring, and the nodes
+    lines, arrows = links(figure)
+    joined = [tuple(int(np.linalg.norm(at - end, axis=1).argmin()) for end in arrow) for arrow in arrows]
+    assert not lines and sorted(joined) == [(0, 1), (1, 0), (1, 2)]
+    [ring] = parts(figure, PathCollection)[0].get_offsets()
+    assert int(np.linalg.norm(at - ring, axis=1).argmin()) == 2  # the loop
 
 
-def test_an_undirected_graph_has_no_heads():
+def test_an_undirected_graph_has_lines_without_heads():
     figure = plot.graph(Topology.from_networkx(networkx.cycle_graph(4)))
-    assert len(parts(figure, PolyCollection)[0].get_paths()) == 0
+    lines, arrows = links(figure)
+    assert len(lines) == 4 and not arrows
 
 
 def test_links_lead_to_the_right():
@@ -72,18 +81,17 @@ def test_long_labels_do_not_cover_each_other():
     topology = Topology.from_networkx(networkx.star_graph(6))
     figure = plot.graph(topology, labels=[f"{'node ' * 2}{i}" for i in range(7)])
     assert len(figure.axes[0].texts) == 7
-    assert not overlaps(figure)
+    assert not overlaps(figure) and not outside(figure)
 
 
 def test_colours():
     topology = Topology.chain([4])
 
     def fills(**options):
-        return [tuple(c) for c in parts(plot.graph(topology, **options), EllipseCollection)[-1].get_facecolor()]
+        found = nodes(plot.graph(topology, **options))[0].get_facecolor()
+        return [tuple(c) for c in (found if len(found) > 1 else np.repeat(found, 4, 0))]
 
     def hexes(*names):
-        from matplotlib.colors import to_rgba
-
         return [to_rgba(name) for name in names]
 
     assert fills(colours=[0, 1, 0, 2]) == hexes("#0072B2", "#D55E00", "#0072B2", "#009E73")
@@ -93,7 +101,36 @@ def test_colours():
     assert len(set(fills(colours=range(4), scale="values"))) == 4
     data = Data(edge_index=topology.edge_index, num_nodes=4, y=torch.tensor([1, 1, 0, 0]))
     figure = plot.graph(data, names=["no", "yes"])
-    assert {text.get_text() for axes in figure.axes[1:] for text in axes.texts} == {"no", "yes"}
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["no", "yes"]
+
+
+def test_twenty_classes_are_told_apart():
+    figure = plot.graph(Topology.chain([20]), colours=range(20), names=[f"topic {i}" for i in range(20)])
+    assert len({tuple(c) for c in nodes(figure)[0].get_facecolor()}) == 20
+    assert len(figure.legends[0].get_texts()) == 20 and not overlaps(figure) and not outside(figure)
+    with pytest.raises(GraphError, match="at most 20 classes"):
+        plot.graph(Topology.chain([21]), colours=[str(i) for i in range(21)])
+
+
+def test_marks_are_seen_and_explained():
+    figure = plot.graph(
+        Topology.chain([4]), colours=[0, 1, 0, 1], labels=range(4),
+        marks={"known": [True, False, False, False], "wrong": torch.tensor([False, False, True, False])},
+    )  # fmt: skip
+    circles, squares = nodes(figure)
+    assert len(circles.get_offsets()) == 3 and len(squares.get_offsets()) == 1
+    assert sorted(circles.get_linewidths()) == pytest.approx([0.6, 0.6, 2.4])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["0", "1", "known", "wrong"]
+
+
+@pytest.mark.parametrize("size", [10, 100, 300])
+def test_large_graphs_keep_their_nodes_apart(size):
+    graph = networkx.connected_watts_strogatz_graph(size, 4, 0.1, seed=0)
+    figure = plot.graph(Topology.from_networkx(graph))
+    at = places(figure)
+    dot = np.sqrt(nodes(figure)[0].get_sizes()[0]) / 72
+    assert (np.linalg.norm(at[:, None] - at, axis=2) + np.eye(size)).min() > dot
+    assert figure.get_size_inches().max() < 12
 
 
 @pytest.mark.parametrize(
@@ -106,7 +143,8 @@ def test_colours():
         ({"colours": ["a", "b", "c"], "scale": "values"}, "numbers"),
         ({"colours": [0.0, 1.0, 2.0], "limits": (3, 1)}, "the lower first"),
         ({"labels": "abc"}, "`labels`"),
-        ({"seed": -1}, "`seed`"),
+        ({"marks": {"a": [True]}}, r"`marks\['a'\]`: expected one entry for each of 3 nodes"),
+        ({"marks": {"a": [1] * 3, "b": [1] * 3, "c": [1] * 3}}, "at most 2 names"),
         ({"title": 3}, "`title`"),
         ({"path": "a.gif"}, "`path`"),
     ],
