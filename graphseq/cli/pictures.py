@@ -21,6 +21,7 @@ from ..topology import Topology, batch
 __all__ = ["draw", "draw_prediction"]
 
 _WORDS = range(7, 15)  # in a sentence that the demo draws
+_CLASSES = 20  # that a picture tells apart
 _MOST, _NUMBERED = 300, 60  # nodes of a graph that are drawn, and up to which they have their numbers
 _SIGNS = {tuple(SENTIMENTS): ("− −", "−", "0", "+", "+ +"), ("negative", "positive"): ("−", "+")}
 
@@ -84,17 +85,11 @@ def draw_prediction(run: Run, given: str, source: Source, path: Path) -> None:
         roots = [f"{name}: {answer}" for name, answer in zip(names, answers, strict=True)]
         _trees(structures, path, *(("", roots) if len(roots) > 1 else (f"Predicted for {roots[0]}", ())))
     else:
-        kinds = _one_hot(data.x)
-        features = None if kinds is None else [f"feature {k}" for k in range(data.x.size(1))]
+        # Nodes with one feature each, such as an atom's kind, are coloured by it.
+        one_hot = bool(((data.x == 0) | (data.x == 1)).all()) and bool((data.x.sum(1) == 1).all())
+        kinds = data.x.argmax(1) if one_hot and int(data.x.any(0).sum()) <= _CLASSES else None
+        features = [f"feature {k}" for k in range(data.x.size(1))]
         plot.graph(Topology.from_data(data), path, colours=kinds, names=features, title=f"Predicted: {answers[0]}")
-
-
-def _one_hot(x: Tensor | None) -> Tensor | None:
-    """Return which feature each node has, such as its atom's kind, or None if nodes have several, or many kinds."""
-    if x is None or not bool(((x == 0) | (x == 1)).all() and (x.sum(1) == 1).all()):
-        return None
-    kinds = x.argmax(1)
-    return kinds if len(kinds.unique()) <= 20 else None
 
 
 def _answer(scores: Tensor, classes: Sequence[str] | None) -> str:
@@ -139,10 +134,10 @@ def _trees(trees: Sequence[Any], path: Path, title: str, answers: Sequence[str])
     """Draw trees, such as functions' syntax trees, below each other, with an answer in each root if there are some."""
     forest = batch([Topology.from_data(tree) for tree in trees])
     tokens = [token for tree in trees for token in tree.tokens]
-    kinds = [KINDS[kind] for tree in trees for kind in tree.kind.tolist()] if hasattr(trees[0], "kind") else None
-    if kinds is None:
+    if not hasattr(trees[0], "kind"):
         plot.tree(forest, path, tokens=tokens, title=title)
         return
+    kinds = [KINDS[kind] for tree in trees for kind in tree.kind.tolist()]
     marks = {"Attribute": ".{}", "keyword": "{}="}
     labels = [marks.get(kind, "{}").format(token) if token else kind for kind, token in zip(kinds, tokens, strict=True)]
     for root, answer in zip(forest.roots.tolist(), answers, strict=False):

@@ -64,7 +64,7 @@ def curves(run: Any, path: PathLike = None, *, title: str = "") -> Figure:
     runs = _runs(run, "run")
     names = dict.fromkeys(k for r in runs for record in r.records for k in record if k not in _CLOCKS)
     clock = next((c for c in _CLOCKS if all(_rises([record.get(c) for record in r.records]) for r in runs)), "record")
-    series = {name: [_points(r, name, clock) for r in runs] for name in names}
+    series = {name: [_points(r, name, clock) for r in runs if any(name in x for x in r.records)] for name in names}
     series = {name: found for name, found in series.items() if any(np.isfinite(ys).any() for _, ys, _ in found)}
     if len({y for _, ys, _ in series.get("lr", ()) for y in ys if not math.isnan(y)}) == 1:
         del series["lr"]
@@ -80,7 +80,7 @@ def curves(run: Any, path: PathLike = None, *, title: str = "") -> Figure:
     made = figure(max(3.1 * columns, 4.2), 2.5 * rows + 0.3 + (0.3 if title else 0.0), "constrained")
     for i, members in enumerate(panels.values(), start=1):
         _draw(made.add_subplot(rows, columns, i), {name: series[name] for name in members}, clock)
-    entries = {line.get_label(): line for axes in made.axes for line in axes.get_lines()}
+    entries = {str(line.get_label()): line for axes in made.axes for line in axes.get_lines()}
     entries = {label: line for label, line in entries.items() if not label.startswith("_")}
     if entries:
         made.legend(handles=entries.values(), loc="outside lower center", ncols=columns + 1, fontsize=8, frameon=False)
@@ -101,10 +101,14 @@ def _runs(given: Any, argument: str) -> list[_Run]:
         raise expected(argument, "a run's folder, what fit returned, a list of dicts, or a list of these", given)
     if given and not any(isinstance(record, Mapping) for record in given):
         return [run for i, each in enumerate(given) for run in _runs(each, f"{argument}[{i}]")]
-    for i, record in enumerate(given):
+    return [_Run(_checked(given, argument), None)]
+
+
+def _checked(records: Sequence[Any], argument: str) -> Sequence[Mapping[str, Any]]:
+    for i, record in enumerate(records):
         if not isinstance(record, Mapping) or not all(isinstance(key, str) for key in record):
             raise expected(f"{argument}[{i}]", "a dict with strings for keys, as each record is", record)
-    return [_Run(given, None)]
+    return records
 
 
 def _read(folder: Path) -> _Run:
@@ -113,7 +117,7 @@ def _read(folder: Path) -> _Run:
         lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
         result = folder / "result.json"
         best = json.loads(result.read_text(encoding="utf-8"))["best_epoch"] if result.is_file() else None
-        return _Run([json.loads(line) for line in lines if line.endswith("\n")], best)
+        return _Run(_checked([json.loads(line) for line in lines if line.endswith("\n")], "line"), best)
     except FileNotFoundError:
         raise expected("run", "the folder of a run", Words(f"{folder}, which has no metrics.jsonl")) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -158,7 +162,8 @@ def _draw(axes: Axes, series: dict[str, list[tuple[Any, Any, int | None]]], cloc
         for xs, ys, best in runs:
             gap = np.isnan(np.concatenate([[math.nan], ys, [math.nan]]))
             marked = np.flatnonzero(~gap[1:-1] & ((gap[:-2] & gap[2:]) | (len(ys) <= _FEW))).tolist()
-            look: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.4} if several else {"linewidth": 1.5}
+            width = 0.7 if several else 1.5 if len(ys) < 300 else 0.9
+            look: dict[str, Any] = {"linewidth": width, "alpha": 0.4 if several else 1.0}
             label = split if len(series) > 1 and not several else None
             mark = "o" if marked else None
             axes.plot(xs, ys, color=colour, marker=mark, markersize=3, markevery=marked, label=label, **look)

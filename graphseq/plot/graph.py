@@ -43,7 +43,7 @@ def graph(
 ) -> Figure:
     """Draw a small graph, or several, as nodes and links, laid out and drawn by networkx.
 
-    Linked nodes are close together; components lie side by side. Links have arrow heads, unless each has its opposite.
+    Linked nodes are close together. Links have arrow heads, unless each has its opposite.
     The same graph gives the same picture.
 
     Args:
@@ -105,46 +105,28 @@ def graph(
 
 
 def _layout(topology: Topology) -> Points:
-    """Return places of nodes at which a usual link is 1 long, the graph's components in rows."""
+    """Return places of nodes at which a usual link is 1 long, the longer side lying."""
     import networkx
 
-    edges = topology.edge_index.numpy()
+    n, edges = topology.num_nodes, topology.edge_index.numpy()
     whole = networkx.Graph()
-    whole.add_nodes_from(range(topology.num_nodes))
+    whole.add_nodes_from(range(n))
     whole.add_edges_from((u, v) for u, v in edges.T.tolist() if u != v)
-    parts = sorted(map(sorted, networkx.connected_components(whole)), key=lambda part: (-len(part), part[0]))
-    points = np.zeros((topology.num_nodes, 2))
-    for part in parts:
-        if len(part) > 1:
-            points[part] = _component(whole.subgraph(part), part)
-            begin, end = points[edges[:, np.isin(edges[0], part)], 0]
-            points[part, 0] *= -1 if (end - begin).sum() < -1e-6 else 1  # links lead to the right, if anywhere
-    sizes = [np.ptp(points[part], axis=0) + 1 for part in parts]
-    limit = max([1.3 * sum(map(np.prod, sizes)) ** 0.5, *(w for w, _ in sizes[:1])])
-    x = y = deepest = 0.0
-    for part, (w, h) in zip(parts, sizes, strict=True):
-        if x > 0 and x + w > limit:
-            x, y, deepest = 0.0, y - deepest, 0.0
-        points[part] += [x - points[part, 0].min(), y - points[part, 1].max()]
-        x, deepest = x + w, max(deepest, h)
-    return points
-
-
-def _component(part: Any, nodes: list[int]) -> Points:
-    """Return the places of one component, its longer side lying."""
-    import networkx
-
-    if len(nodes) <= _SPRINGS:
-        found = networkx.kamada_kawai_layout(part)
+    if n <= _SPRINGS:
+        steps = dict(networkx.all_pairs_shortest_path_length(whole))
+        far = 2 + 0.5 * max((max(found.values()) for found in steps.values()), default=0)  # between components
+        found = networkx.kamada_kawai_layout(whole, {u: {v: steps[u].get(v, far) for v in whole} for u in whole})
     else:
-        found = networkx.spring_layout(part, seed=0, iterations=150)
-    points = np.array([found[v] for v in nodes])
-    points -= points.mean(0)
-    points = points @ np.linalg.svd(points, full_matrices=False)[2].T
-    points *= np.where(points[np.abs(points).argmax(0), [0, 1]] < 0, -1, 1)  # the sign of an axis is free: settle it
-    ends = points[np.searchsorted(nodes, list(part.edges))]
-    scaled: Points = points / max(float(np.median(np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1))), 1e-9)
-    return scaled
+        found = networkx.spring_layout(whole, seed=0, iterations=150)
+    points = np.array([found[v] for v in range(n)]).reshape(n, 2)
+    points -= points.mean(0) if n else 0.0
+    points = points @ np.linalg.svd(points, full_matrices=False)[2].T if n > 1 else points
+    ahead = (points[edges[1]] - points[edges[0]]).sum(0)  # the sign of an axis is free: links lead to the right
+    furthest = points[np.abs(points).argmax(0), [0, 1]] if n else ahead
+    points *= np.where(np.where(np.abs(ahead) > 1e-6, ahead, furthest) < 0, -1, 1)
+    lengths = np.linalg.norm(points[edges[0]] - points[edges[1]], axis=1)
+    usual: float = np.median(lengths[lengths > 0]) if lengths.any() else 2 / max(n, 1) ** 0.5
+    return points / usual
 
 
 def _spread(points: Points, boxes: Points, link: float) -> Points:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Words, expected
@@ -88,9 +89,9 @@ def tree(
         sideways = length > _PAGE
     if sideways:
         places, depths, length = _layout(children, order, [_ROW] * n)
-        columns = _columns(children, depths, boxes)
-        ends = [columns[d] + b + (w + _GAP if w else 0) for d, b, w in zip(depths, boxes, words, strict=True)]
-        width, height = max(ends, default=_DOT), length
+        wide = [b + (w + _GAP if w else 0) for b, w in zip(boxes, words, strict=True)]
+        columns = _columns(children, depths, wide)
+        width, height = max((columns[d] + w for d, w in zip(depths, wide, strict=True)), default=_DOT), length
         points = [(columns[d], length - place) for d, place in zip(depths, places, strict=True)]
     else:
         width, height = length, _LEVEL * max(depths, default=0) + _ROW + (0.2 if any(beside) else 0.0)
@@ -163,13 +164,9 @@ def _layout(children: Children, order: list[int], room: list[float]) -> tuple[li
 def _columns(children: Children, depths: list[int], boxes: list[float]) -> list[float]:
     """Return where each level begins in a tree that lies: behind the widest parent of the level before."""
     widest = [_DOT] * (max(depths, default=0) + 1)
-    for v, d in enumerate(depths):
-        if children[v]:
-            widest[d] = max(widest[d], boxes[v])
-    columns = [0.0]
-    for width in widest:
-        columns.append(columns[-1] + width + _STEP)
-    return columns
+    for below, d, width in zip(children, depths, boxes, strict=True):
+        widest[d] = max(widest[d], width if below else 0.0)
+    return list(accumulate((width + _STEP for width in widest), initial=0.0))
 
 
 def _draw(

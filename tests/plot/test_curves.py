@@ -88,9 +88,11 @@ def test_a_folder(tmp_path):
     figure = plot.curves(tmp_path / "seeds")
     assert len(panels(figure)["training loss"]) == 11 + 1
     assert [x for x, _ in best(figure)["validation loss"][1]] == [1 + seed % 5 for seed in range(11)]
-    for name, message in (("nothing", "which has no metrics.jsonl"), ("over", "can't be read")):
-        if name == "over":
-            (tmp_path / "over/metrics.jsonl").write_text("{,\n")
+    (tmp_path / "over/metrics.jsonl").write_text("{,\n")
+    (tmp_path / "under way/metrics.jsonl").write_text("3\n")
+    for name, message in (
+        ("nothing", "which has no metrics.jsonl"), ("over", "can't be read"), ("under way", "can't be read"),
+    ):  # fmt: skip
         with pytest.raises(GraphError, match=f"`run`: expected the folder of a run, got .*{message}"):
             plot.curves(tmp_path / name)
 
@@ -109,6 +111,9 @@ def test_several_runs_have_a_mean_where_all_of_them_are():
     assert [len(line.get_xdata()) for line in thin] == [4, 2]
     assert list(mean.get_ydata()) == pytest.approx([1.5, 1.0])
     assert mean.get_linewidth() > thin[0].get_linewidth()
+    figure = plot.curves([run(4), [{"epoch": e, "loss": 1.0} for e in (1, 2)]])
+    assert [len(lines) for lines in panels(figure).values()] == [3, 1]  # one run alone has a validation loss
+    figure = plot.curves([run(4), outcome(run(2, shift=1.0), 1)])
     assert "training, mean of 2" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
