@@ -195,7 +195,7 @@ def _batches(name: str) -> list[Row]:
 
     from graphseq.datasets import tudataset
 
-    graphs = tudataset(name)
+    graphs = tudataset(name, use_node_attr=False)
     peer = Classifier(GINConv, graphs.num_features, global_add_pool)
     ours = Classifier(gnn.GINConv, graphs.num_features, gnn.readout)
     ours.load_state_dict(peer.state_dict())

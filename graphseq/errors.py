@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import reprlib
 
-__all__ = ["CorruptData", "GraphError", "MissingData", "Words", "describe", "expected"]
+__all__ = ["CorruptData", "DataWarning", "GraphError", "MissingData", "Words", "describe", "expected"]
 
 _LONGEST = 80  # characters of a value that a message quotes
 
@@ -32,6 +32,10 @@ class MissingData(GraphError):
 
 class CorruptData(GraphError):
     """A file of a data set is cut or altered: its size or its checksum is not the recorded one."""
+
+
+class DataWarning(UserWarning):
+    """Data can be read but look wrong, or can't be verified; the message says what to do."""
 
 
 class Words(str):

@@ -1,8 +1,7 @@
-"""What is made of raw files, kept in the cache folder as tensors and JSON, neither of which can run code.
+"""What loaders make of raw files, kept in the cache folder as tensors and JSON, neither of which can run code.
 
-An entry is a folder ``processed/<name>-<key>`` with ``arrays.safetensors``, ``facts.json`` and both their
-checksums. The key changes with the raw files, the options and the software. An entry that is not what its
-checksums say is made anew.
+An entry is a folder ``processed/<name>-<key>`` with ``arrays.safetensors``, ``meta.json`` and their checksums. The key
+changes with the raw files, the options and the software. An entry that doesn't match its checksums is made again.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import metadata
@@ -22,92 +21,90 @@ from typing import Any
 
 from torch import Tensor
 
-from graphseq.datasets.checksums import read_sums, write_sums
-from graphseq.datasets.fetch import locked
-from graphseq.datasets.roots import cache_folder
+from .files import read_sums, write_sums
+from .roots import cache_folder, locked
 
-__all__ = ["Stored", "cache_key", "cached", "version"]
+__all__ = ["Stored", "cache_key", "cached"]
 
-_ARRAYS, _FACTS = "arrays.safetensors", "facts.json"
+_ARRAYS, _META = "arrays.safetensors", "meta.json"
+_MAKERS = ("graphseq", "torch_geometric", "rdkit")  # what an entry is made with
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What an entry holds: tensors by name, and what JSON can say by name."""
+    """The content of an entry: tensors by name, and values that JSON can hold."""
 
     arrays: dict[str, Tensor]
-    facts: dict[str, Any]
+    meta: dict[str, Any]
 
 
-def cache_key(sums: Mapping[str, str], options: Mapping[str, object] | None = None) -> str:
-    """Return the key of what is made of files with these checksums, under these options.
+def cache_key(*inputs: object) -> str:
+    """Return the key of what is made of these inputs, such as checksums and options, with the software of today.
 
-    >>> cache_key({"a.txt": "0"}, {"seed": 1}) == cache_key({"a.txt": "0"}, {"seed": 2})
+    >>> cache_key({"a.txt": "0"}, 1) == cache_key({"a.txt": "0"}, 2)
     False
     """
-    said = json.dumps([version("graphseq"), _code(), dict(sums), dict(options or {})], sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()[:16]
+    text = json.dumps([inputs, list(map(_version, _MAKERS)), _code()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @functools.cache
 def _code() -> str:
-    """Return a checksum of the loaders' own code, which in a checkout changes while the version does not."""
-    here = Path(__file__).parent
-    digest = hashlib.sha256()
+    """Return a checksum of the loaders' code, which in a checkout changes while the version does not."""
+    here, digest = Path(__file__).parent, hashlib.sha256()
     for path in sorted([*here.glob("*.py"), *(here.parent / "convert").glob("*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def version(package: str) -> str:
-    """Return the version of an installed package."""
+def _version(package: str) -> str:
     try:
         return metadata.version(package)
-    except metadata.PackageNotFoundError:  # a checkout on the path, not installed
+    except metadata.PackageNotFoundError:  # a checkout on the path, or an optional package
         return "unknown"
 
 
 def cached(name: str, key: str, build: Callable[[], Stored]) -> Stored:
-    """Return the entry for this name and key, after `build` has made it if it was not there or is not sound.
+    """Return the entry of this name and key; `build` makes it where it is missing or damaged.
 
-    Of two processes that want it at once the second waits. Where the cache folder cannot be written to, the entry
-    is made each time, with a warning.
+    Of two processes that need it at once the second waits. Where the cache folder can't be written to, the entry is
+    made each time, with a warning.
     """
     folder = cache_folder() / "processed" / f"{name}-{key}"
-    found = _read(folder)
-    if found is not None:
+    if (found := _read(folder)) is not None:
         return found
+    failure = None
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(folder.name))
-            found = _read(folder)
         except OSError as error:
-            warnings.warn(f"{folder} cannot be kept, so it is made each time: {error}", stacklevel=2)
-            return build()
-        if found is None:
+            failure = error
+        if (found := _read(folder)) is None:
             found = build()
             try:
+                if failure is not None:
+                    raise failure
                 _write(folder, found)
             except OSError as error:
-                warnings.warn(f"{folder} cannot be kept, so it is made each time: {error}", stacklevel=2)
+                warnings.warn(f"{folder} can't be kept, so it is made each time: {error}", stacklevel=2)
     return found
 
 
 def _read(folder: Path) -> Stored | None:
-    """Return the entry, None where there is none or a file is not what it was written as."""
+    """Return the entry, None where it is missing or doesn't match its checksums."""
     from safetensors.torch import load
 
     try:
-        files = {name: (folder / name).read_bytes() for name in (_ARRAYS, _FACTS)}
-        if read_sums(folder) == {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}:
-            return Stored(load(files[_ARRAYS]), json.loads(files[_FACTS]))
+        files = {name: (folder / name).read_bytes() for name in (_ARRAYS, _META)}
     except OSError:
-        pass
-    return None
+        return None
+    if read_sums(folder) != {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}:
+        return None
+    return Stored(load(files[_ARRAYS]), json.loads(files[_META]))
 
 
 def _write(folder: Path, stored: Stored) -> None:
-    """Write the entry beside its place and move it there, so that nobody ever sees a half of it."""
+    """Write the entry under a temporary name and rename it."""
     from safetensors.torch import save
 
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -115,8 +112,7 @@ def _write(folder: Path, stored: Stored) -> None:
         made = Path(scratch, folder.name)
         made.mkdir()
         (made / _ARRAYS).write_bytes(save({name: array.contiguous() for name, array in stored.arrays.items()}))
-        (made / _FACTS).write_text(json.dumps(stored.facts), encoding="utf-8")
-        write_sums(made, (_ARRAYS, _FACTS))
-        if folder.exists():  # what is not sound
-            shutil.rmtree(folder)
+        (made / _META).write_text(json.dumps(stored.meta), encoding="utf-8")
+        write_sums(made, (_ARRAYS, _META))
+        shutil.rmtree(folder, ignore_errors=True)  # a damaged one
         made.rename(folder)

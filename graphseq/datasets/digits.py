@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from graphseq.errors import expected
+from ..errors import expected
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -19,12 +19,12 @@ def digits(*, seed: int = 0, val: float = 0.15, test: float = 0.15) -> Data:
     """Return the 1,797 handwritten digits of 8 × 8 pixels, each a sequence of 64 pixels, row by row.
 
     Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
-    Repository (1998), CC BY 4.0: its test part, as scikit-learn ships it. Needs scikit-learn.
+    Repository (1998), CC BY 4.0: its test part, as scikit-learn ships it.
 
     Args:
-        seed: decides which digits are in which split; each split has every class in the same proportion.
-        val: the share of the digits for validation.
-        test: the share of the digits for test; the rest is for training.
+        seed: of the split, which has every class in the same proportion in each part.
+        val: share of the digits for validation.
+        test: share of the digits for test; the rest is for training.
 
     Returns:
         ``Data`` with ``x`` float32 [1797, 64, 1], 0 for white to 1 for ink; ``y`` int64 [1797], the digit;
@@ -56,7 +56,5 @@ def digits(*, seed: int = 0, val: float = 0.15, test: float = 0.15) -> Data:
 
     data = Data(x=torch.from_numpy(pixels).float().div(16).unsqueeze(-1), y=torch.from_numpy(y))
     for name, chosen in (("train_mask", train), ("val_mask", dev), ("test_mask", final)):
-        mask = torch.zeros(count, dtype=torch.bool)
-        mask[torch.from_numpy(chosen)] = True
-        data[name] = mask
+        data[name] = torch.zeros(count, dtype=torch.bool).index_fill(0, torch.from_numpy(chosen), True)
     return data

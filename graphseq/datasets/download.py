@@ -1,4 +1,4 @@
-"""One file over HTTP: with its progress shown, gone on with where it broke off, whole or not at all."""
+"""One file over HTTP: complete or not at all, resumed where an earlier attempt broke off, with a progress bar."""
 
 from __future__ import annotations
 
@@ -14,60 +14,58 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from graphseq.errors import CorruptData, GraphError, expected
+from ..errors import CorruptData, GraphError, expected
 
 __all__ = ["BAD_ARCHIVE", "UNFINISHED", "download", "unpack"]
 
-# What reading an archive can raise that is none, or cut, or encrypted, or packed in an unknown way.
+# What reading an archive raises that is none, or is cut, encrypted, or compressed in an unknown way.
 BAD_ARCHIVE = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+UNFINISHED = (".part", ".part.json")  # suffixes of an incomplete file, and of the note which version it is of
 
-UNFINISHED = (".part", ".part.json")  # how the names of a file that is coming, and of the note beside it, end
 _BLOCK = 1 << 16
 _PAUSE = 0.5  # seconds before the second attempt; each further pause is twice as long
-_PASSING = {408, 425, 429, 500, 502, 503, 504}  # HTTP statuses after which it is worth to try again
+_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}  # HTTP statuses worth another attempt
 
 
 def download(url: str, folder: Path, *, timeout: float | None = None, retries: int = 3) -> Path:
-    """Download a file into a folder, under the name that ends its address, and return its path.
+    """Download a file into a folder, unless it is there, and return its path.
 
-    A file that is there is not downloaded again. What an earlier attempt left, as ``<name>.part``, is gone on with
-    if the server still has the same file and can send parts of it; else it is downloaded from its beginning.
+    An incomplete ``<name>.part`` is resumed if the server still has the same version and can send the rest.
 
     Args:
-        url: the file's address.
-        folder: where to lay it.
-        timeout: the seconds to wait for a server that says nothing; by default ``GRAPHSEQ_TIMEOUT``, else 30.
-        retries: how often to try again after a failure that may pass.
+        url: its end is the file's name.
+        folder: where the file goes.
+        timeout: seconds to wait for a silent server; by default ``$GRAPHSEQ_TIMEOUT``, else 30.
+        retries: further attempts after a failure that may be transient.
 
     Raises:
-        CorruptData: it came shorter than the server said, each time.
-        GraphError: the server did not give it.
+        CorruptData: it came shorter than the server announced, each time.
+        GraphError: the server did not send it.
     """
     target = folder / url.rpartition("/")[2]
-    if target.is_file():
-        return target
     wait = _timeout() if timeout is None else timeout
-    attempt = 0
-    while True:
+    failure = GraphError(f"{url} could not be downloaded")
+    for attempt in range(0 if target.is_file() else retries + 1):
+        time.sleep(_PAUSE * 2 ** (attempt - 1) if attempt else 0)
         try:
-            return _attempt(url, target, wait)
-        except CorruptData:
-            if attempt == retries:
-                raise
+            _attempt(url, target, wait)
+            break
+        except CorruptData as error:
+            failure = error
         except (OSError, http.client.HTTPException) as error:
-            lasting = isinstance(error, urllib.error.HTTPError) and error.code not in _PASSING
-            if attempt == retries or lasting:
-                reason = str(error) or type(error).__name__
-                raise GraphError(f"{url} could not be downloaded: {reason}") from None
-        time.sleep(_PAUSE * 2**attempt)
-        attempt += 1
+            failure = GraphError(f"{url} could not be downloaded: {error or type(error).__name__}")
+            if isinstance(error, urllib.error.HTTPError) and error.code not in _TRANSIENT:
+                raise failure from None
+    if not target.is_file():
+        raise failure
+    return target
 
 
 def unpack(archive: Path, into: Path) -> None:
-    """Lay what is in an archive in a folder, and remove the archive: a .gz file, or the text files of a .zip, flat.
+    """Write the content of a .gz file, or the text files of a .zip without their folders, and remove the archive.
 
     Raises:
-        GraphError: it is not a sound archive.
+        GraphError: the archive is damaged.
     """
     try:
         if archive.suffix == ".gz":
@@ -94,59 +92,51 @@ def _timeout() -> float:
     return seconds
 
 
-def _attempt(url: str, target: Path, timeout: float) -> Path:
-    """Ask the server once; leaves ``<name>.part`` behind, and which version it is of, if it ends early."""
-    part, note = (target.with_name(target.name + end) for end in UNFINISHED)
-    headers = {"User-Agent": "graphseq"}
+def _attempt(url: str, target: Path, timeout: float) -> None:
+    """Request the file, or the rest of it, once."""
+    from tqdm import tqdm
+
+    part, note = (target.with_name(target.name + suffix) for suffix in UNFINISHED)
     version = _version(note, url)
-    have = part.stat().st_size if version is not None and part.is_file() else 0
-    if version is not None and have:
-        headers |= {"Range": f"bytes={have}-", "If-Range": version}
-    request = urllib.request.Request(url, headers=headers)
+    have = part.stat().st_size if version and part.is_file() else 0
+    headers = {"User-Agent": "graphseq"} | ({"Range": f"bytes={have}-", "If-Range": version or ""} if have else {})
     try:
-        answer = urllib.request.urlopen(request, timeout=timeout)
+        answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # the part is as long as the whole, or longer: begin anew
-            part.unlink(missing_ok=True)
-            return _attempt(url, target, timeout)
-        raise
+        if error.code != 416:
+            raise
+        part.unlink()  # it is as long as the file, or longer
+        _attempt(url, target, timeout)
+        return
     with answer:
         if not (answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")):
             have = 0
-            note.write_text(json.dumps({"url": url, "version": _said_version(answer.headers)}), encoding="utf-8")
+            note.write_text(json.dumps({"url": url, "version": _announced(answer.headers)}), encoding="utf-8")
         length = answer.headers.get("Content-Length")
         total = None if length is None else have + int(length)
-        with part.open("ab" if have else "wb") as file:
-            _copy(answer, file, have, total, target.name)
+        bar = tqdm(desc=target.name, initial=have, total=total, unit="B", unit_scale=True, leave=False, disable=None)
+        with part.open("ab" if have else "wb") as file, bar:
+            while block := answer.read(_BLOCK):
+                file.write(block)
+                bar.update(len(block))
             came = file.tell()
     if total is not None and came != total:
         raise CorruptData(f"{url} was cut: expected {total} bytes, got {came}")
     os.replace(part, target)
     note.unlink(missing_ok=True)
-    return target
 
 
-def _copy(answer: Any, file: Any, have: int, total: int | None, name: str) -> None:
-    from tqdm import tqdm
-
-    bar = tqdm(desc=name, initial=have, total=total, unit="B", unit_scale=True, leave=False, disable=None)
-    with bar:
-        while block := answer.read(_BLOCK):
-            file.write(block)
-            bar.update(len(block))
-
-
-def _said_version(headers: Any) -> str | None:
+def _announced(headers: Any) -> str | None:
     """Return what tells this version of a file from others: a strong ETag, else the date of its last change."""
     tag = headers.get("ETag", "")
-    said = tag if tag.startswith('"') else headers.get("Last-Modified")
-    return None if said is None else str(said)
+    found: str | None = tag if tag.startswith('"') else headers.get("Last-Modified")
+    return found
 
 
 def _version(note: Path, url: str) -> str | None:
-    """Return which version the part beside this note is of, None where it cannot be gone on with."""
+    """Return which version the incomplete file is of, None where it can't be resumed."""
     try:
-        said = json.loads(note.read_text(encoding="utf-8"))
-        return str(said["version"]) if said["url"] == url and said["version"] else None
+        content = json.loads(note.read_text(encoding="utf-8"))
+        return str(content["version"]) if content["url"] == url and content["version"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from graphseq.errors import expected
+from ..errors import expected
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -23,8 +23,7 @@ def karate(*, seed: int = 0, train_per_class: int = 2, val_per_class: int = 5) -
     Anthropological Research 33 (1977). The label is the club that a member joined when the club split.
 
     Args:
-        seed: decides which members are in which split: the members of each club are shuffled; the first are
-            for training, the next for validation and the rest for test.
+        seed: shuffles the members of each club; the first are for training, the next for validation, the rest for test.
         train_per_class: members of each club for training.
         val_per_class: members of each club for validation.
 
@@ -34,7 +33,7 @@ def karate(*, seed: int = 0, train_per_class: int = 2, val_per_class: int = 5) -
         ``train_mask``, ``val_mask`` and ``test_mask`` bool [34].
 
     Raises:
-        GraphError: a number of members is negative, or nobody is left for the test.
+        GraphError: a number of members is negative, or none is left for the test.
 
     >>> club = karate(seed=1)
     >>> club.num_nodes, club.num_edges, int(club.train_mask.sum()), int(club.y.sum())
@@ -60,11 +59,6 @@ def karate(*, seed: int = 0, train_per_class: int = 2, val_per_class: int = 5) -
         sizes = [train_per_class, val_per_class, len(members) - train_per_class - val_per_class]
         for mask, chosen in zip(masks, members.split(sizes), strict=True):
             mask[chosen] = True
-    return Data(
-        x=torch.eye(len(y)),
-        edge_index=torch.tensor(both).t().contiguous(),
-        y=y,
-        train_mask=masks[0].clone(),
-        val_mask=masks[1].clone(),
-        test_mask=masks[2].clone(),
-    )
+    train, val, test = (mask.clone() for mask in masks)
+    edges = torch.tensor(both).t().contiguous()
+    return Data(x=torch.eye(len(y)), edge_index=edges, y=y, train_mask=train, val_mask=val, test_mask=test)

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from graphseq.datasets.cache import Stored, cache_key, cached, version
-from graphseq.datasets.checksums import verify
-from graphseq.datasets.download import download, unpack
-from graphseq.datasets.fetch import find_or_fetch
-from graphseq.datasets.graphs import graph_set, store_graphs
-from graphseq.datasets.roots import Root
-from graphseq.errors import GraphError, Words, expected
+from ..errors import GraphError, Words, expected
+from .cache import Stored, cache_key, cached
+from .files import find_or_fetch, verify
+from .graphs import graph_set, store_graphs
+from .roots import Root
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data, InMemoryDataset
@@ -27,8 +25,7 @@ __all__ = ["molecules"]
 
 _FOLDER = "molecules"
 _URL = "https://deepchemdata.s3-us-west-1.amazonaws.com/datasets"
-_PACKED = ("pcba", "muv", "tox21", "toxcast_data", "sider", "clintox")  # these lie there as <name>.csv.gz
-_HOW = "To get it, lay {}/{}.csv{} in the folder {} of a data root."
+_PACKED = ("pcba", "muv", "tox21", "toxcast_data", "sider", "clintox")  # published as <name>.csv.gz
 _SHOWN = 5  # bad lines that a message quotes
 
 
@@ -46,18 +43,17 @@ def molecules(
 
     Source of the default, ESOL: J. S. Delaney, "ESOL: Estimating Aqueous Solubility Directly from Molecular Structure",
     Journal of Chemical Information and Computer Sciences 44 (2004); by MoleculeNet (Z. Wu et al., Chemical Science
-    9, 2018), MIT licence. RDKit reads the SMILES, PyG's ``from_smiles`` names the features; what is made is kept in
-    the cache folder under the table's checksum.
+    9, 2018), MIT licence. RDKit reads the SMILES; PyG's ``from_smiles`` names the features.
 
     Args:
         name: the table is ``molecules/<name>.csv``.
-        root: a data root with that file, read before all others; it is only read.
+        root: a data root with that file, searched first; only read.
         smiles: the column with the SMILES.
         targets: the T columns with the numbers to predict.
-        transform: applied to a molecule each time that it is taken out.
+        transform: applied to a molecule each time it is taken out.
         check: whether a table with a recorded checksum must be the published one, and every line must be a molecule;
-            with False, lines that are none are left out with a warning.
-        offline: whether nothing may be downloaded, as with ``GRAPHSEQ_OFFLINE=1``.
+            with False, lines that are not are left out with a warning.
+        offline: whether downloads are forbidden, as with ``GRAPHSEQ_OFFLINE=1``.
 
     Returns:
         A PyG data set of B graphs. Each has ``x`` int64 [N, 9], ``edge_index`` int64 [2, E], both directions of each
@@ -67,7 +63,7 @@ def molecules(
         ImportError: RDKit is not installed, and the set not cached.
         MissingData: the table is in no data root and was not downloaded.
         CorruptData: the table is not the published one.
-        GraphError: the table lacks a column, or a line has no number or no molecule; the message says which line.
+        GraphError: the table lacks a column, or a line has no number or no molecule; the message names the line.
 
     Example::
 
@@ -78,19 +74,10 @@ def molecules(
         raise expected("name", "a table's name, such as 'delaney-processed'", name)
     if isinstance(targets, str) or not targets:
         raise expected("targets", "a sequence of names of columns", targets)
-    file = f"{name}.csv"
     packed = ".gz" if name in _PACKED else ""
-
-    def fetch(into: Path) -> None:
-        came = download(f"{_URL}/{file}{packed}", into)
-        if packed:
-            unpack(came, into)
-
-    how = _HOW.format(_URL, name, packed and f"{packed}, unpacked,", _FOLDER)
-    path = find_or_fetch(_FOLDER, [file], root, how=how, fetch=fetch, offline=offline) / file
-    software = {package: version(package) for package in ("torch_geometric", "rdkit")}
-    options = {"smiles": smiles, "targets": list(targets), "check": check, **software}
-    key = cache_key(verify(_FOLDER, [path], check=check), options)
+    file = f"{name}.csv"
+    path = find_or_fetch(_FOLDER, [file], [f"{_URL}/{file}{packed}"], root, offline=offline) / file
+    key = cache_key(verify(_FOLDER, [path], check=check), smiles, list(targets), check)
     stored = cached(f"molecules-{name}", key, lambda: _read(path, smiles, targets, check))
     return graph_set(name, stored, transform=transform)
 
@@ -123,7 +110,8 @@ def _read(path: Path, smiles: str, targets: Sequence[str], check: bool) -> Store
         warnings.warn(what, stacklevel=2)
     if not graphs:
         raise GraphError(f"{path}: has no molecules")
-    return store_graphs(*InMemoryDataset.collate(graphs))
+    data, slices = InMemoryDataset.collate(graphs)
+    return store_graphs(data.to_dict(), slices)
 
 
 def _rows(path: Path, smiles: str, targets: Sequence[str]) -> Iterator[tuple[int, str, list[float]]]:

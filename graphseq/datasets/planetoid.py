@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from graphseq.datasets.cache import Stored, cache_key, cached, version
-from graphseq.datasets.checksums import verify
-from graphseq.datasets.download import download
-from graphseq.datasets.fetch import find_or_fetch
-from graphseq.datasets.graphs import graph_set, reading, store_graphs
-from graphseq.datasets.roots import Root
-from graphseq.errors import GraphError, expected
+from ..errors import GraphError, expected
+from .cache import Stored, cache_key, cached
+from .files import find_or_fetch, verify
+from .graphs import graph_set, store_graphs
+from .roots import Root
+from .tables import read_numbers
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data, InMemoryDataset
@@ -28,22 +28,13 @@ PLANETOID = ("Cora", "CiteSeer", "PubMed")
 _URL = "https://github.com/kimiyoung/planetoid/raw/master/data"
 _PARTS = ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index")
 _VALIDATION = 500
-_HOW = (
-    "To get it, lay the files ind.{}.* of https://github.com/kimiyoung/planetoid/tree/master/data in the "
-    "folder {} of a data root."
-)
 
 # All that the published files call, under their old names and under those of today's NumPy and SciPy.
-_ADMITTED = {
-    ("__builtin__", "list"),
-    ("builtins", "list"),
-    ("collections", "defaultdict"),
-    ("numpy", "dtype"),
-    ("numpy", "ndarray"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("scipy.sparse.csr", "csr_matrix"),
-    ("scipy.sparse._csr", "csr_matrix"),
+_ALLOWED = {
+    *((module, "list") for module in ("__builtin__", "builtins")),
+    *((module, "_reconstruct") for module in ("numpy.core.multiarray", "numpy._core.multiarray")),
+    *((module, "csr_matrix") for module in ("scipy.sparse.csr", "scipy.sparse._csr")),
+    *(("collections", "defaultdict"), ("numpy", "dtype"), ("numpy", "ndarray")),
 }
 
 
@@ -61,18 +52,17 @@ def planetoid(
     Source: Z. Yang, W. Cohen and R. Salakhutdinov, "Revisiting Semi-Supervised Learning with Graph
     Embeddings", ICML 2016. Free for research.
 
-    The raw files are pickles, which can run any code when they are read; these are read in a way that admits
-    nothing but arrays, sparse matrices, lists and dictionaries. What is made of them is kept in the cache folder,
-    as plain tensors, under their checksums. It equals what PyG's ``Planetoid`` makes of them.
+    The raw files are pickles, which can run any code when they are read; here nothing but arrays, sparse matrices,
+    lists and dictionaries is allowed in them. The graph equals PyG's ``Planetoid`` and is cached as plain tensors.
 
     Args:
         name: ``"Cora"``, ``"CiteSeer"`` or ``"PubMed"``.
-        root: a data root with ``planetoid/<name>/raw/ind.<name>.*``, read before all others; it is only read.
+        root: a data root with ``planetoid/<name>/raw/ind.<name>.*``, searched first; only read.
         split: ``"public"`` for the published split, 20 papers a class for training, 500 for validation, 1,000
             for test; ``"full"`` to train on all that are neither for validation nor for test.
-        transform: applied to the graph each time that it is taken out.
-        check: whether files with a recorded checksum must be the published ones; False for own ones.
-        offline: whether nothing may be downloaded, as with ``GRAPHSEQ_OFFLINE=1``.
+        transform: applied to the graph each time it is taken out.
+        check: whether files with a recorded checksum must be the published ones; False for your own.
+        offline: whether downloads are forbidden, as with ``GRAPHSEQ_OFFLINE=1``.
 
     Returns:
         A PyG data set of one ``Data``: ``x`` float32 [N, F], ``edge_index`` int64 [2, E] in both directions,
@@ -81,7 +71,7 @@ def planetoid(
     Raises:
         MissingData: the files are in no data root and were not downloaded.
         CorruptData: a file is not the published one.
-        GraphError: a file holds what it should not.
+        GraphError: a file can't be read, or holds what it must not.
 
     Example::
 
@@ -92,19 +82,11 @@ def planetoid(
         raise expected("name", f"one of {', '.join(PLANETOID)}", name)
     if split not in ("public", "full"):
         raise expected("split", "'public' or 'full'", split)
-    folder = f"planetoid/{name}/raw"
-    files = planetoid_files(name)
-
-    def fetch(into: Path) -> None:
-        for file in files:
-            download(f"{_URL}/{file}", into)
-
-    how = _HOW.format(name.lower(), folder)
-    raw = find_or_fetch(folder, files, root, how=how, fetch=fetch, offline=offline)
-    sums = verify(folder, [raw / file for file in files], check=check)
-    key = cache_key(sums, {"torch_geometric": version("torch_geometric")})
-    stored = cached(f"planetoid-{name}", key, lambda: _read(raw, files))
-    graphs = graph_set(name, stored, transform=transform)
+    folder, files = f"planetoid/{name}/raw", planetoid_files(name)
+    raw = find_or_fetch(folder, files, [f"{_URL}/{file}" for file in files], root, offline=offline)
+    paths = [raw / file for file in files]
+    key = cache_key(verify(folder, paths, check=check))
+    graphs = graph_set(name, cached(f"planetoid-{name}", key, lambda: _read(paths)), transform=transform)
     if split == "full":
         graph = graphs._data
         graph.train_mask = ~(graph.val_mask | graph.test_mask)
@@ -120,62 +102,65 @@ def planetoid_files(name: str) -> list[str]:
     return [f"ind.{name.lower()}.{part}" for part in _PARTS]
 
 
-def _read(raw: Path, files: list[str]) -> Stored:
+def _read(paths: list[Path]) -> Stored:
     """Return the graph that the files describe."""
     from torch_geometric.data import Data
     from torch_geometric.utils import coalesce, index_to_mask, remove_self_loops
 
-    with reading(raw):
-        *arrays, graph = (_unpickle(raw / file) for file in files[:-1])
-        _, tx, allx, y, ty, ally = map(_dense, arrays)
-        test = torch.tensor([int(line) for line in (raw / files[-1]).read_text().split()])
-        # Rows of tx and ty are in the order of `test`, which is shuffled; they come behind those of allx and ally,
-        # in the order of papers. A paper that is not in `test` though others behind it are (in CiteSeer) is zeros.
+    _, tx, allx, y, ty, ally = map(_matrix, paths[:6])
+    links, test = _unpickle(paths[6]), read_numbers(paths[7], int).flatten()
+    try:
+        # Rows of tx and ty are in the order of `test`, which is shuffled; they follow those of allx and ally, in the
+        # order of papers. A paper missing in `test` though later ones are there (as in CiteSeer) is zeros.
         papers = test.sort().values
         x = torch.cat([allx, _spread(tx, papers - test.min())])
         labels = torch.cat([ally, _spread(ty, papers - test.min())]).max(dim=1)[1]
         x[test], labels[test] = x[papers], labels[papers]
         count = len(labels)
-        edges = [(int(u), int(v)) for u, others in graph.items() for v in others]
-        edge_index, _ = remove_self_loops(torch.tensor(edges).view(-1, 2).t())
-        data = Data(x=x, edge_index=coalesce(edge_index, num_nodes=count, sort_by_row=False), y=labels)
+        edges = torch.tensor([(int(u), int(v)) for u, others in links.items() for v in others]).view(-1, 2).t()
+        edge_index = coalesce(remove_self_loops(edges)[0], num_nodes=count, sort_by_row=False)
+        data = Data(x=x, edge_index=edge_index, y=labels)
         data.train_mask = index_to_mask(torch.arange(len(y)), size=count)
         data.val_mask = index_to_mask(torch.arange(len(y), len(y) + _VALIDATION), size=count)
         data.test_mask = index_to_mask(test, size=count)
         data.validate(raise_on_error=True)
-        return store_graphs(data, None)
+    except Exception as error:  # parts that don't fit together
+        raise GraphError(f"{paths[0].parent}: these files can't be read: {error}") from error
+    return store_graphs(data.to_dict())
 
 
 def _spread(rows: Tensor, places: Tensor) -> Tensor:
-    """Lay rows at their places, which begin with 0, and zeros between them."""
-    out = rows.new_zeros(int(places.max()) + 1, rows.size(1))
-    out[places] = rows
-    return out
+    """Put rows at their places, counted from 0, with zeros between them."""
+    return rows.new_zeros(int(places.max()) + 1, rows.size(1)).index_copy(0, places, rows)
 
 
-def _dense(matrix: Any) -> Tensor:
-    """Return a NumPy array, or a SciPy matrix whose indices were checked, as float32 [rows, columns]."""
-    if not isinstance(matrix, np.ndarray):
-        matrix.check_format(full_check=True)  # a made-up index would be written outside of the array
-        matrix = matrix.toarray()
-    if matrix.ndim != 2:
-        raise ValueError(f"an array of {matrix.ndim} dimensions in the place of a matrix")
-    return torch.from_numpy(matrix).float()
+def _matrix(path: Path) -> Tensor:
+    """Return a NumPy array or a SciPy matrix as float32 [rows, columns]."""
+    matrix = _unpickle(path)
+    try:
+        if not isinstance(matrix, np.ndarray):
+            matrix.check_format(full_check=True)  # a made-up index would be written outside of the array
+            matrix = matrix.toarray()
+        rows, columns = matrix.shape
+        return torch.from_numpy(matrix).float().view(rows, columns)
+    except Exception as error:  # what was unpickled may be anything
+        raise GraphError(f"{path}: not a matrix: {error}") from error
 
 
 class _Unpickler(pickle.Unpickler):
     """Reads data; anything else in the pickle raises an error before it is called."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return an admitted constructor."""
-        if (module, name) not in _ADMITTED:
-            raise GraphError(f"asks for {module}.{name}, which is not data")
+        """Return an allowed constructor."""
+        if (module, name) not in _ALLOWED:
+            raise GraphError(f"it asks for {module}.{name}, which is not data")
         return super().find_class(module, name)
 
 
 def _unpickle(path: Path) -> Any:
-    with path.open("rb") as file:
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of NumPy, about old pickles
         try:
             return _Unpickler(file, encoding="latin1").load()
         except Exception as error:  # a broken pickle can raise any
-            raise GraphError(f"{path.name} is not a file of Planetoid: {error}") from None
+            raise GraphError(f"{path}: not a file of Planetoid: {error}") from None

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from graphseq.convert import Vocabulary, read_trees
-from graphseq.datasets.cache import cache_key, cached
-from graphseq.datasets.checksums import verify
-from graphseq.datasets.download import download, unpack
-from graphseq.datasets.fetch import find_or_fetch
-from graphseq.datasets.roots import Root
-from graphseq.datasets.sentences import Sentences, SentenceSet
-from graphseq.errors import Words, expected
+from ..convert import Vocabulary, read_trees
+from ..errors import Words, expected
+from .cache import Stored, cache_key, cached
+from .files import find_or_fetch, verify
+from .roots import Root
+from .trees import Sentences, SentenceSet
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -28,7 +25,6 @@ SENTIMENTS = ("very negative", "negative", "neutral", "positive", "very positive
 
 _TREES = {"train": 8544, "dev": 1101, "test": 2210}
 _URL = "https://nlp.stanford.edu/sentiment/trainDevTestTrees_PTB.zip"
-_HOW = f"To get it, unpack {_URL} and lay its train.txt, dev.txt and test.txt in the folder sst of a data root."
 _BINARY = (0, 0, -1, 1, 1)  # the five sentiments in the two-class task
 
 
@@ -66,19 +62,19 @@ class SST(SentenceSet):
     [N] is the sentiment of each node's phrase; ``word`` int64 [N] is the vocabulary index of a leaf's word and
     -1 elsewhere; ``span`` int64 [N, 2] is the first and the past-the-last word of each node's phrase;
     ``edge_index`` int64 [2, N-1] is child → parent, the left child's edge before the right child's; ``tokens``
-    is the list of the words. What is read is kept in the cache folder, under the file's checksum.
+    is the list of the words.
 
     Args:
         split: ``"train"``, ``"dev"`` or ``"test"``.
-        root: a data root, read before all others; it is only read.
+        root: a data root with ``sst/<split>.txt``, searched first; only read.
         task: ``"fine"`` for the five sentiments 0 to 4 (:data:`SENTIMENTS`); ``"binary"`` for 0, negative, and 1,
             positive, without the sentences that are neutral as a whole; neutral phrases of the others have -1.
-        vocabulary: the words' indices; by default built of the training split, whichever split is asked for.
+        vocabulary: the words' indices; by default of the training split, whichever split is read.
         min_count: how often a word must be in the training split to be in the default vocabulary.
         lower: whether the default vocabulary lower-cases words.
-        transform: applied to a tree each time that it is taken out.
-        check: whether the split must be the published one; False for a cut or own one.
-        offline: whether nothing may be downloaded, as with ``GRAPHSEQ_OFFLINE=1``.
+        transform: applied to a tree each time it is taken out.
+        check: whether the split must be the published one; False for your own.
+        offline: whether downloads are forbidden, as with ``GRAPHSEQ_OFFLINE=1``.
 
     Raises:
         MissingData: the file is in no data root and was not downloaded.
@@ -119,15 +115,12 @@ class SST(SentenceSet):
             raise expected("vocabulary", "None where min_count or lower says how to build it", vocabulary)
         elif not isinstance(vocabulary, Vocabulary):
             raise expected("vocabulary", "a graphseq.convert.Vocabulary", vocabulary)
-        self.split = split
-        self.task = task
+        self.split, self.task, self.vocabulary = split, task, vocabulary
         self.num_classes = len(SENTIMENTS) if task == "fine" else 2
-        self.vocabulary = vocabulary
-        forest = sentences.forest
         index = torch.tensor(vocabulary.encode(sentences.table), dtype=torch.int64)
-        word = torch.full_like(forest.parent, -1)
-        word[forest.is_leaf()] = index[sentences.words]
-        forest.columns["word"] = word
+        word = torch.full_like(sentences.nodes["parent"], -1)
+        word[sentences.is_leaf()] = index[sentences.words]
+        sentences.nodes["word"] = word
         super().__init__(sentences, transform=transform)
 
     def __repr__(self) -> str:
@@ -142,18 +135,17 @@ class SST(SentenceSet):
         Args:
             unique: whether a phrase that occurs again, word for word with the same sentiment, is left out.
         """
-        columns = self._forest.columns
-        starts = self._sentences.first_words[:-1].repeat_interleave(self._forest.sizes)
-        begin, end = (columns["span"] + starts.unsqueeze(-1)).unbind(-1)
-        y = columns["y"]
+        sentences = self._sentences
+        starts = sentences.first_words[:-1].repeat_interleave(sentences.sizes)
+        begin, end = (sentences.nodes["span"] + starts.unsqueeze(-1)).unbind(-1)
+        y = sentences.nodes["y"]
         kept = (y >= 0).nonzero().flatten()
         if unique:
-            kept = _first_of_each(self._sentences.words, begin, end, y, kept)
+            kept = _first_of_each(sentences.words, begin, end, y, kept)
         begin, length = begin[kept], (end - begin)[kept]
         offsets = torch.cat([length.new_zeros(1), length.cumsum(0)])
         at = torch.arange(int(offsets[-1])) + (begin - offsets[:-1]).repeat_interleave(length)
-        leaves = columns["word"][self._forest.is_leaf()]
-        return Phrases(leaves[at], offsets, y[kept])
+        return Phrases(sentences.nodes["word"][sentences.is_leaf()][at], offsets, y[kept])
 
 
 def _first_of_each(words: Tensor, begin: Tensor, end: Tensor, y: Tensor, nodes: Tensor) -> Tensor:
@@ -168,24 +160,18 @@ def _first_of_each(words: Tensor, begin: Tensor, end: Tensor, y: Tensor, nodes: 
 
 def _load(split: str, root: Root, task: str, check: bool, offline: bool) -> Sentences:
     """Return a split as the task has it."""
-    file = f"{split}.txt"
-    path = find_or_fetch("sst", [file], root, how=_HOW, fetch=_fetch, offline=offline) / file
-    sums = verify("sst", [path], check=check)
+    path = find_or_fetch("sst", [f"{split}.txt"], [_URL], root, offline=offline) / f"{split}.txt"
+    key = cache_key(verify("sst", [path], check=check))
 
-    def read() -> Sentences:
-        return Sentences.of(read_trees(path, labels="01234", one_per_line=True))
+    def read() -> Stored:
+        return Sentences.of(read_trees(path, labels="01234", one_per_line=True)).store()
 
-    sentences = Sentences.load(cached(f"sst-{split}", cache_key(sums), lambda: read().store()))
-    count = len(sentences.forest.sizes)
+    sentences = Sentences.load(cached(f"sst-{split}", key, read))
+    count = len(sentences.sizes)
     if check and count != _TREES[split]:
-        came = Words(f"{count} in {path} (check=False for a set of your own)")
+        came = Words(f"{count} in {path} (check=False for your own)")
         raise expected("root", f"the {_TREES[split]} trees of the published {split} split", came)
     if task == "binary":
-        y = sentences.forest.columns["y"]
-        sentences = sentences.select(y[sentences.forest.starts[:-1]] != 2)
-        sentences.forest.columns["y"] = torch.tensor(_BINARY)[sentences.forest.columns["y"]]
+        sentences = sentences.select(sentences.nodes["y"][sentences.starts[:-1]] != 2)
+        sentences.nodes["y"] = torch.tensor(_BINARY)[sentences.nodes["y"]]
     return sentences
-
-
-def _fetch(into: Path) -> None:
-    unpack(download(_URL, into), into)

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from graphseq.convert import KINDS, Vocabulary, syntax_tree
-from graphseq.datasets.cache import Stored, cache_key, cached
-from graphseq.datasets.forest import Forest, texts_to_ids
-from graphseq.errors import Words, expected
+from ..convert import KINDS, Vocabulary, syntax_tree
+from ..errors import Words, expected
+from .cache import Stored, cache_key, cached
+from .trees import flatten, texts_to_ids
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -70,14 +70,14 @@ def stdlib_functions(
     alone is kept, looking at train, then val, then test, so that no tree is in two splits.
 
     Source: the standard library of the running Python (PSF licence), so the counts differ between versions.
-    What is read is kept in the cache folder, under the names, sizes and times of the source files.
+    The trees are cached under the names, sizes and times of the source files.
 
     Args:
-        seed: decides which module is in which split.
-        min_nodes: the size of the smallest tree that is kept.
-        max_nodes: the size of the largest tree that is kept.
+        seed: of the split of the modules.
+        min_nodes: size of the smallest tree that is kept.
+        max_nodes: size of the largest tree that is kept.
         min_count: how often a token must be in the training modules for an index of its own.
-        folder: other Python source to read instead; files that this Python cannot parse are skipped.
+        folder: other Python source to read instead; files that this Python can't parse are skipped.
 
     Returns:
         The three splits, lists of ``Data``, and the tokens' vocabulary, built of the training split alone.
@@ -94,7 +94,7 @@ def stdlib_functions(
         raise expected("min_nodes", f"an integer from 1 to max_nodes={max_nodes}", min_nodes)
     top = Path(sysconfig.get_paths()["stdlib"] if folder is None else folder).resolve()
     paths = list(_source_files(top))
-    key = cache_key({"sources": _fingerprint(top, paths)}, {"python": sys.version, "verbs": VERBS})
+    key = cache_key(_fingerprint(top, paths), sys.version)
     modules = _within(cached("stdlib", key, lambda: _read(top, paths)), min_nodes, max_nodes)
     if not modules:
         came = Words(f"{top}, which has none with {min_nodes} to {max_nodes} nodes")
@@ -145,15 +145,10 @@ def _read(top: Path, paths: Sequence[Path]) -> Stored:
             lines.append(line)
     tokens, table = texts_to_ids([token for tree in trees for token in tree.tokens])
     module, names = texts_to_ids(modules)
-    forest = Forest.of(trees, columns=("kind",))
-    arrays = {
-        **forest.pack(),
-        "tokens": tokens.int(),
-        "module": module.int(),
-        "line": torch.tensor(lines, dtype=torch.int32),
-        "y": torch.tensor([tree.y for tree in trees], dtype=torch.int32),
-    }
-    return Stored(arrays, {"table": table, "modules": names})
+    sizes, nodes = flatten(trees, ("kind",))
+    line, y = (torch.tensor(column, dtype=torch.int64) for column in (lines, [tree.y for tree in trees]))
+    arrays = {"sizes": sizes, **nodes, "tokens": tokens, "module": module, "line": line, "y": y}
+    return Stored({name: array.int() for name, array in arrays.items()}, {"table": table, "modules": names})
 
 
 def _within(stored: Stored, min_nodes: int, max_nodes: int) -> list[list[Data]]:
@@ -161,7 +156,7 @@ def _within(stored: Stored, min_nodes: int, max_nodes: int) -> list[list[Data]]:
     from torch_geometric.data import Data
 
     arrays = {name: array.long() for name, array in stored.arrays.items()}
-    table = stored.facts["table"]
+    table = stored.meta["table"]
     modules: dict[int, list[Data]] = {}
     columns = (arrays[name].tolist() for name in ("sizes", "module", "line", "y"))
     end = 0
@@ -173,7 +168,7 @@ def _within(stored: Stored, min_nodes: int, max_nodes: int) -> list[list[Data]]:
         tree = Data(edge_index=edges, num_nodes=size, kind=arrays["kind"][start:end].clone())
         tree.tokens = [table[token] for token in arrays["tokens"][start:end].tolist()]
         tree.y = torch.tensor([y])
-        tree.origin = f"{stored.facts['modules'][module]}:{line}"
+        tree.origin = f"{stored.meta['modules'][module]}:{line}"
         modules.setdefault(module, []).append(tree)
     return list(modules.values())
 

@@ -7,15 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphseq.convert import read_trees
-from graphseq.datasets.cache import Stored, cache_key, cached
-from graphseq.datasets.checksums import verify
-from graphseq.datasets.download import BAD_ARCHIVE, download
-from graphseq.datasets.fetch import find_or_fetch
-from graphseq.datasets.forest import texts_to_ids
-from graphseq.datasets.roots import Root
-from graphseq.datasets.sentences import Sentences, SentenceSet
-from graphseq.errors import GraphError, Words, expected
+from ..convert import read_trees
+from ..errors import GraphError, Words, expected
+from .cache import Stored, cache_key, cached
+from .download import BAD_ARCHIVE
+from .files import find_or_fetch, verify
+from .roots import Root
+from .trees import Sentences, SentenceSet, texts_to_ids
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -25,7 +23,6 @@ __all__ = ["Treebank", "treebank"]
 _SENTENCES = 3914
 _FOLDER, _FILE = "nltk_data/corpora", "treebank.zip"
 _URL = f"https://raw.githubusercontent.com/nltk/nltk_data/gh-pages/packages/corpora/{_FILE}"
-_HOW = f"To get it, lay {_URL} in the folder {_FOLDER} of a data root, where NLTK's downloader lays it too."
 
 
 class Treebank(SentenceSet):
@@ -35,22 +32,20 @@ class Treebank(SentenceSet):
         labels: the labels of nodes, ``"S"``, ``"NP-SBJ"``, ``"NN"``, …; a tree's ``y`` holds indices into them.
     """
 
-    def __init__(
-        self, sentences: Sentences, labels: tuple[str, ...], origins: list[str], *, transform: Any = None
-    ) -> None:
+    def __init__(self, stored: Stored, *, transform: Any = None) -> None:
         """Keep the arrays."""
-        super().__init__(sentences, transform=transform)
-        self.labels = labels
-        self._origins = origins
+        super().__init__(Sentences.load(stored), transform=transform)
+        self.labels: tuple[str, ...] = tuple(stored.meta["labels"])
+        self._origins: list[str] = stored.meta["origins"]
 
     def __repr__(self) -> str:
         """Return the numbers of sentences and of labels."""
         return f"Treebank(trees={len(self)}, labels={len(self.labels)})"
 
     def _texts(self, index: int) -> dict[str, Any]:
-        y = self._forest.columns["y"][self._starts[index] : self._starts[index + 1]]
-        texts = {"labels": [self.labels[label] for label in y.tolist()], "origin": self._origins[index]}
-        return {**super()._texts(index), **texts}
+        y = self._sentences.nodes["y"][self._starts[index] : self._starts[index + 1]]
+        labels = [self.labels[label] for label in y.tolist()]
+        return super()._texts(index) | {"labels": labels, "origin": self._origins[index]}
 
 
 def treebank(
@@ -63,17 +58,16 @@ def treebank(
     """Return the parsed sentences of NLTK's sample of the Penn Treebank, 199 texts of the Wall Street Journal.
 
     Source: M. Marcus, B. Santorini and M. A. Marcinkiewicz, "Building a Large Annotated Corpus of English: The Penn
-    Treebank", Computational Linguistics 19 (1993); LDC 1995, for non-commercial use, through NLTK. The archive is
-    read as it is, without NLTK; what is read is kept in the cache folder, under its checksum.
+    Treebank", Computational Linguistics 19 (1993); LDC 1995, for non-commercial use, through NLTK, which is not needed.
 
     Args:
-        root: a data root with ``nltk_data/corpora/treebank.zip``, read before all others; it is only read.
-        transform: applied to a tree each time that it is taken out.
-        check: whether the archive must be the published one; False for a cut or own one.
-        offline: whether nothing may be downloaded, as with ``GRAPHSEQ_OFFLINE=1``.
+        root: a data root with ``nltk_data/corpora/treebank.zip``, searched first; only read.
+        transform: applied to a tree each time it is taken out.
+        check: whether the archive must be the published one; False for your own.
+        offline: whether downloads are forbidden, as with ``GRAPHSEQ_OFFLINE=1``.
 
     Returns:
-        A data set of 3,914 ``Data``, as published: traces (``-NONE-``), function tags and punctuation are in them.
+        A data set of 3,914 ``Data``, as published, with traces (``-NONE-``), function tags and punctuation.
         Each has ``edge_index`` int64 [2, N-1], child → parent; ``y`` int64 [N], indices into the set's ``labels``;
         ``span`` int64 [N, 2], the first and the past-the-last word below each node; ``labels`` and ``tokens``, lists
         of the nodes' labels and of the leaves' words; ``origin``, its file and its number there, ``"wsj_0001:1"``.
@@ -81,25 +75,20 @@ def treebank(
     Raises:
         MissingData: the archive is in no data root and was not downloaded.
         CorruptData: it is not the published one.
-        GraphError: it cannot be read.
+        GraphError: it can't be read.
 
     Example::
 
         tree = treebank()[0]
         tree.tokens[:3], tree.labels[:3]  # ['Pierre', 'Vinken', ','], ['', 'S', 'NP-SBJ']
     """
-    path = find_or_fetch(_FOLDER, [_FILE], root, how=_HOW, fetch=_fetch, offline=offline) / _FILE
-    stored = cached("treebank", cache_key(verify(_FOLDER, [path], check=check)), lambda: _read(path))
-    sentences = Sentences.load(stored)
-    count = len(sentences.forest.sizes)
-    if check and count != _SENTENCES:
-        came = Words(f"{count} in {path} (check=False for a set of your own)")
+    path = find_or_fetch(_FOLDER, [_FILE], [_URL], root, offline=offline) / _FILE
+    key = cache_key(verify(_FOLDER, [path], check=check))
+    trees = Treebank(cached("treebank", key, lambda: _read(path)), transform=transform)
+    if check and len(trees) != _SENTENCES:
+        came = Words(f"{len(trees)} in {path} (check=False for your own)")
         raise expected("root", f"the {_SENTENCES} sentences of the published archive", came)
-    return Treebank(sentences, tuple(stored.facts["labels"]), stored.facts["origins"], transform=transform)
-
-
-def _fetch(into: Path) -> None:
-    download(_URL, into)
+    return trees
 
 
 def _read(path: Path) -> Stored:
@@ -119,5 +108,4 @@ def _read(path: Path) -> Stored:
     ids, labels = texts_to_ids([label for tree in trees for label in tree.labels])
     for tree, y in zip(trees, ids.split([tree.num_nodes for tree in trees]), strict=True):
         tree.y = y
-    stored = Sentences.of(trees).store()
-    return Stored(stored.arrays, {**stored.facts, "labels": labels, "origins": origins})
+    return Sentences.of(trees).store(labels=labels, origins=origins)

@@ -108,6 +108,17 @@ class Recipe(Training, ABC):
         """Return the class of each example, int64 `[n]`, for cross-validation."""
         raise expected("cross_validate", "a recipe with independent examples", Words(type(self).__name__))
 
+    def measure(self, data: Any, facts: Facts, train: Tensor) -> Facts:
+        """Return the facts with what is measured on the training examples alone, such as the mean of their features;
+        by default nothing is.
+
+        Args:
+            data: what :meth:`data` returned.
+            facts: what :meth:`facts` returned.
+            train: indices of the training examples.
+        """
+        return facts
+
     def subset(self, data: Any, facts: Facts, indices: Tensor) -> Split:
         """Return a split of the examples with these indices, for cross-validation."""
         raise expected("cross_validate", "a recipe with independent examples", Words(type(self).__name__))

@@ -93,10 +93,11 @@ def _fold(
     def run(variant: Recipe, folder: str, number: int, judged: Tensor | None) -> dict[str, Any]:
         learn, hold = hold_out(labels, rest, count, seed + number)
         chosen = (learn, hold) if judged is None else (learn, hold, judged)
-        cut = [recipe.subset(data, facts, part) for part in chosen]
+        about = recipe.measure(data, facts, learn)
+        cut = [recipe.subset(data, about, part) for part in chosen]
         splits = Splits(cut[0], cut[1], cut[2] if judged is not None else None)
         place = RunFolder(out / f"fold-{k}" / folder)
-        return _once(fabric, variant, facts, splits, place, seed + number, job, f"{name}, fold {k}, {folder}")
+        return _once(fabric, variant, about, splits, place, seed + number, job, f"{name}, fold {k}, {folder}")
 
     variants = list(_candidates(recipe, fixed))
     best, chosen = variants[0]

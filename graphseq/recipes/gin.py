@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from ..datasets import tudataset
 from ..errors import Words, expected
 from ..nn import GraphClassifier
 from ..topology import Topology, batch
-from ..train import Batch, Split, option
+from ..train import Batch, Split, Task, option
 from .base import Facts, Prediction, Recipe, Source, Splits
 from .folds import parts
 from .inputs import graph_from_json
@@ -28,11 +28,21 @@ if TYPE_CHECKING:
 __all__ = ["RECIPES", "GraphGIN"]
 
 
+class _Graphs(NamedTuple):
+    """Labelled graphs, the number of columns of their ``x`` that are attributes, and the labels' names."""
+
+    graphs: list[Data]
+    attributes: int
+    classes: list[str]
+    degrees: bool  # whether ``x`` are one-hot degrees
+
+
 @dataclass(frozen=True, kw_only=True)
 class GraphGIN(Recipe):
     """A graph isomorphism network whose layers are all read out.
 
-    Without cross-validation a tenth of the graphs, drawn by the seed, is for test and a tenth for validation.
+    Without cross-validation a tenth of the graphs, drawn by the seed, is for test and a tenth for validation. Nodes'
+    continuous attributes, where the set has them, are standardised by mean and deviation over the training graphs.
     """
 
     summary: ClassVar[str] = "classes of graphs, such as molecules and proteins"
@@ -45,31 +55,56 @@ class GraphGIN(Recipe):
     schedule: Literal["constant", "cosine", "linear", "step", "onecycle"] = "step"
     dataset: str = option("", "name of a set of TUDataset, such as MUTAG")
     check: bool = option(True, "whether the files must be the published ones")
-    use_node_attr: bool = option(False, "whether nodes' continuous attributes are features too")
+    use_node_attr: bool = option(True, "whether nodes' continuous attributes, if any, are features")
     hidden: int = option(32, "hidden units", low=1)
     layers: int = option(4, "convolutions", low=1)
     dropout: float = option(0.5, "before the classifiers", low=0, high=1)
     readout: Literal["sum", "mean", "max"] = option("sum", "how nodes are read out")
-    max_degree: int = option(64, "where nodes have no labels: degrees from here on are one feature", low=1)
+    max_degree: int = option(64, "where nodes have no features: degrees from here on are one feature", low=1)
 
-    def data(self, source: Source, seed: int) -> list[Data]:
+    def data(self, source: Source, seed: int) -> _Graphs:
         """Read the graphs; nodes without any features get their degree, one-hot."""
         if not self.dataset:
             raise expected("dataset", "the name of a set of TUDataset (--set dataset=MUTAG)", self.dataset)
-        graphs = list(
-            tudataset(
-                self.dataset, source.root, use_node_attr=self.use_node_attr, check=self.check, offline=source.offline
-            )
+        found = tudataset(
+            self.dataset, source.root, use_node_attr=self.use_node_attr, check=self.check, offline=source.offline
         )
-        if any(graph.x is None for graph in graphs):
+        if not found.classes:
+            lacks = f"{self.dataset}, which has no {self.dataset}_graph_labels.txt"
+            other = ", only the targets of a regression in graph_attributes" if "y" in found[0] else ""
+            raise expected("dataset", "a set with a class for each graph", Words(lacks + other))
+        if (several := found[0].y.numel()) > 1:
+            got = Words(f"{self.dataset}, with {several} labels")
+            raise expected("dataset", "a set with a class for each graph", got)
+        graphs = list(found)
+        degrees = not graphs[0].num_features
+        if degrees:
             for graph in graphs:
                 graph.x = self._degrees(graph.edge_index, int(graph.num_nodes))
-        return graphs
+        attributes = found.num_node_attributes if self.use_node_attr else 0
+        for i, graph in enumerate(graphs):
+            if not graph.x[:, :attributes].isfinite().all():
+                raise expected("dataset", "finite attributes", Words(f"others in graph {i + 1} of {self.dataset}"))
+        return _Graphs(graphs, attributes, [f"class {label}" for label in found.classes], degrees)
 
-    def facts(self, data: list[Data]) -> Facts:
+    def facts(self, data: _Graphs) -> Facts:
         """Return the width of the features and the classes."""
-        classes = sorted({int(graph.y) for graph in data})
-        return {"features": data[0].num_features, "classes": [f"class {c}" for c in range(classes[-1] + 1)]}
+        return {"features": data.graphs[0].num_features, "classes": data.classes, "degrees": data.degrees}
+
+    def measure(self, data: _Graphs, facts: Facts, train: Tensor) -> Facts:
+        """Return mean and standard deviation of the attributes over the nodes of the training graphs."""
+        if not data.attributes:
+            return facts
+        rows = torch.cat([data.graphs[i].x[:, : data.attributes] for i in train.tolist()]).double()
+        std = rows.std(0, correction=0)
+        scale = torch.where(std > 0, std, 1.0)  # what is constant becomes 0
+        return facts | {"mean": rows.mean(0).tolist(), "std": scale.tolist()}
+
+    def task(self, source: Source, seed: int) -> tuple[Task, Facts]:
+        """Read the data and make all that training needs."""
+        data = self.data(source, seed)
+        facts = self.measure(data, self.facts(data), parts(self.labels(data), 10, seed)[0][0])
+        return self.assemble(facts, self.splits(data, facts, seed), seed), facts
 
     def model(self, facts: Facts) -> GraphClassifier:
         """Make the network."""
@@ -78,20 +113,20 @@ class GraphGIN(Recipe):
             reduce=self.readout,
         )  # fmt: skip
 
-    def splits(self, data: list[Data], facts: Facts, seed: int) -> Splits:
+    def splits(self, data: _Graphs, facts: Facts, seed: int) -> Splits:
         """Return eight tenths, one and one of the graphs, each with every class in the same proportion."""
         train, val, test = parts(self.labels(data), 10, seed)[0]
         return Splits(*(self.subset(data, facts, part) for part in (train, val, test)))
 
-    def labels(self, data: list[Data]) -> Tensor:
+    def labels(self, data: _Graphs) -> Tensor:
         """Return the graphs' classes."""
-        return torch.tensor([int(graph.y) for graph in data])
+        return torch.cat([graph.y.reshape(1) for graph in data.graphs])
 
-    def subset(self, data: list[Data], facts: Facts, indices: Tensor) -> Split:
+    def subset(self, data: _Graphs, facts: Facts, indices: Tensor) -> Split:
         """Return some of the graphs, their structure laid out once."""
-        graphs = [data[i] for i in indices.tolist()]
-        x = [graph.x for graph in graphs]
-        y = torch.cat([graph.y.reshape(1) for graph in graphs])
+        graphs = [data.graphs[i] for i in indices.tolist()]
+        x = [_standardised(graph.x, facts) for graph in graphs]
+        y = self.labels(data)[indices]
         topologies = [Topology.from_edge_index(graph.edge_index, int(graph.num_nodes)) for graph in graphs]
 
         def collate(chosen: Tensor) -> Batch:
@@ -101,14 +136,13 @@ class GraphGIN(Recipe):
         return Split(len(graphs), collate)
 
     def read(self, text: str, facts: Facts, source: Source) -> Prediction:
-        """Read one graph."""
-        needs_degrees = facts["features"] == self.max_degree + 1
-        graph = graph_from_json(text, facts["features"], default=0.0 if needs_degrees else None)
-        if needs_degrees and '"x"' not in text:
+        """Read one graph, its attributes as they are in the files."""
+        graph = graph_from_json(text, facts["features"], default=0.0 if facts["degrees"] else None)
+        if facts["degrees"] and '"x"' not in text:
             graph.x = self._degrees(graph.edge_index, int(graph.num_nodes))
         if not graph.num_nodes:
             raise expected("input", "a graph with nodes", Words("none"))
-        batch = Batch((graph.x, Topology.from_data(graph)), torch.zeros(1, dtype=torch.int64))
+        batch = Batch((_standardised(graph.x, facts), Topology.from_data(graph)), torch.zeros(1, dtype=torch.int64))
         return Prediction(batch, ["graph"], [graph])
 
     def _degrees(self, edge_index: Tensor, nodes: int) -> Tensor:
@@ -116,8 +150,16 @@ class GraphGIN(Recipe):
         return one_hot(degree, self.max_degree + 1).float()
 
 
+def _standardised(x: Tensor, facts: Facts) -> Tensor:
+    """Return the features with their first columns, the attributes, in units of the training graphs' deviation."""
+    if "mean" not in facts:
+        return x
+    mean, std = (torch.tensor(facts[name], dtype=torch.float64) for name in ("mean", "std"))
+    return torch.cat([((x[:, : len(mean)] - mean) / std).float(), x[:, len(mean) :]], 1)
+
+
 RECIPES: dict[str, Recipe] = {
     "mutag-gin": GraphGIN(dataset="MUTAG", epochs=150),
-    "proteins-gin": GraphGIN(dataset="PROTEINS", epochs=100),
+    "proteins-gin": GraphGIN(dataset="PROTEINS", epochs=100, use_node_attr=False),  # as in Errica et al. (2020)
     "tu-gin": GraphGIN(),
 }

@@ -18,7 +18,7 @@ def make(number=0):
 
 
 def same(one, other):
-    assert one.facts == other.facts and one.arrays.keys() == other.arrays.keys()
+    assert one.meta == other.meta and one.arrays.keys() == other.arrays.keys()
     assert all(torch.equal(one.arrays[name], other.arrays[name]) for name in one.arrays)
 
 
@@ -30,7 +30,7 @@ def test_is_made_once(cache):
     same(cached("it", "key", make()), make()())
     same(cached("it", "key", never), make()())
     assert os.listdir(cache / "processed") == ["it-key"]
-    assert sorted(os.listdir(cache / "processed/it-key")) == ["SHA256SUMS", "arrays.safetensors", "facts.json"]
+    assert sorted(os.listdir(cache / "processed/it-key")) == ["SHA256SUMS", "arrays.safetensors", "meta.json"]
     with pytest.raises(AssertionError):
         cached("it", "other", never)
 
@@ -39,7 +39,7 @@ def change(path, content):
     path.write_bytes(content(path.read_bytes()))
 
 
-@pytest.mark.parametrize("file", ["arrays.safetensors", "facts.json", "SHA256SUMS"])
+@pytest.mark.parametrize("file", ["arrays.safetensors", "meta.json", "SHA256SUMS"])
 @pytest.mark.parametrize(
     "content",
     [
@@ -58,7 +58,7 @@ def test_what_is_not_sound_is_made_anew(cache, file, content):
     assert os.listdir(cache / "processed") == ["it-key"]
 
 
-@pytest.mark.parametrize("file", ["arrays.safetensors", "facts.json", "SHA256SUMS"])
+@pytest.mark.parametrize("file", ["arrays.safetensors", "meta.json", "SHA256SUMS"])
 def test_a_lost_file(cache, file):
     cached("it", "key", make())
     (cache / "processed/it-key" / file).unlink()
@@ -79,7 +79,7 @@ def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("GRAPHSEQ_CACHE", str(tmp_path / "file"))
     for number in (1, 2):
-        with pytest.warns(UserWarning, match="file/processed/it-key cannot be kept"):
+        with pytest.warns(UserWarning, match="file/processed/it-key can't be kept"):
             same(cached("it", "key", make(number)), make(number)())
 
 
@@ -100,13 +100,13 @@ def test_keys(monkeypatch):
             cache_key({"a": "1", "b": "2"}),
             cache_key({"a": "1"}),
             cache_key({"a": "2", "b": "1"}),
-            cache_key({"a": "1", "b": "2"}, {"seed": 1}),
-            cache_key({"a": "1", "b": "2"}, {"seed": 2}),
+            cache_key({"a": "1", "b": "2"}, "seed", 1),
+            cache_key({"a": "1", "b": "2"}, "seed", 2),
         ]
 
     first = key()
     assert first == key() and cache_key({"b": "2", "a": "1"}) == first[0]
-    monkeypatch.setattr(module, "version", lambda package: f"{package} 2")
+    monkeypatch.setattr(module, "_version", lambda package: f"{package} 2")
     second = key()
     monkeypatch.setattr(module, "_code", lambda: "edited")
     assert len({*first, *second, *key()}) == 15
@@ -128,7 +128,7 @@ def _cache_in_a_process(made, results):
         time.sleep(0.2)
         return make()()
 
-    results.put(cached("it", "key", build).facts["number"])
+    results.put(cached("it", "key", build).meta["number"])
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
@@ -151,4 +151,4 @@ def test_nothing_in_an_entry_is_a_pickle(cache):
     folder = cache / "processed/it-key"
     head = (folder / "arrays.safetensors").read_bytes()
     assert json.loads(head[8 : 8 + int.from_bytes(head[:8], "little")])["n"]["dtype"] == "I64"
-    assert json.loads((folder / "facts.json").read_text())["words"] == ["naïve", "\u00a0"]
+    assert json.loads((folder / "meta.json").read_text())["words"] == ["naïve", "\u00a0"]

@@ -1,12 +1,13 @@
 import hashlib
 import re
+import warnings
 from pathlib import Path
 
 import pytest
 
-from graphseq.datasets import checksums
-from graphseq.datasets.checksums import RECORDED, SUMS, checksum, read_sums, verify, write_sums
-from graphseq.errors import CorruptData
+from graphseq.datasets import files
+from graphseq.datasets.files import RECORDED, SUMS, checksum, read_sums, verify, write_sums
+from graphseq.errors import CorruptData, DataWarning
 
 CARDS = Path(__file__).parents[2] / "datasets"
 FOO = hashlib.sha256(b"foo").hexdigest()
@@ -14,7 +15,7 @@ FOO = hashlib.sha256(b"foo").hexdigest()
 
 @pytest.fixture
 def recorded(monkeypatch):
-    monkeypatch.setattr(checksums, "RECORDED", {"set": {"a": (FOO, 3)}})
+    monkeypatch.setattr(files, "RECORDED", {"set": {"a": (FOO, 3)}})
 
 
 def lay(path, text="foo"):
@@ -40,10 +41,15 @@ def test_a_file_that_is_not_as_recorded(tmp_path, recorded, text, what):
     assert verify("set", [path], check=False) == {"a": came}
 
 
-def test_files_of_which_nothing_is_recorded_are_taken_as_they_are(tmp_path, recorded):
+def test_files_of_which_nothing_is_recorded_are_read_with_a_warning(tmp_path, recorded):
     paths = [lay(tmp_path / "b", "anything"), lay(tmp_path / SUMS, f"{FOO}  b\n")]
-    assert set(verify("set", paths)) == {"b", SUMS}  # a list beside them counts in the cache alone
-    assert set(verify("other", [lay(tmp_path / "a", "anything")])) == {"a"}
+    with pytest.warns(DataWarning, match=r"^set: no checksum is recorded of b \(and 1 more\), .*; check=False if"):
+        assert set(verify("set", paths)) == {"b", SUMS}  # SHA256SUMS counts in the cache alone
+    with pytest.warns(DataWarning, match="^other: no checksum is recorded of a, so a damaged file would go unnoticed"):
+        assert set(verify("other", [lay(tmp_path / "a", "anything")])) == {"a"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        verify("other", [tmp_path / "a"], check=False)
 
 
 def test_what_the_first_download_brought_is_what_later_ones_read(cache, recorded):
@@ -51,7 +57,7 @@ def test_what_the_first_download_brought_is_what_later_ones_read(cache, recorded
     write_sums(cache / "other", ["a"])
     assert verify("other", [path])
     path.write_text("second")
-    with pytest.raises(CorruptData, match=r"other/a was altered: expected SHA-256 .*delete it to download"):
+    with pytest.raises(CorruptData, match=r"other/a was altered: expected SHA-256 .*delete it to download it again"):
         verify("other", [path])
     assert verify("other", [path], check=False)
 

@@ -25,7 +25,7 @@ def test_a_download(site, into):
     assert len(site.requests) == 1  # it is there
 
 
-def test_one_that_breaks_off_is_gone_on_with(site, into):
+def test_one_that_breaks_off_is_resumed(site, into):
     site.lay("a.txt", TEXT, cut=[100_000, 200_000])
     download(f"{site.url}/a.txt", into)
     assert (into / "a.txt").read_bytes() == TEXT
@@ -36,7 +36,7 @@ def test_one_that_breaks_off_is_gone_on_with(site, into):
     ]
 
 
-def test_what_another_process_left_is_gone_on_with(site, into):
+def test_what_another_process_left_is_resumed(site, into):
     page = site.lay("a.txt", TEXT, cut=[100_000])
     with pytest.raises(CorruptData, match=r"a\.txt was cut: expected 256000 bytes, got 100000"):
         download(f"{site.url}/a.txt", into, retries=0)
@@ -46,7 +46,7 @@ def test_what_another_process_left_is_gone_on_with(site, into):
     assert os.listdir(into) == ["a.txt"]
 
 
-def test_a_file_that_changed_in_the_meantime_is_begun_anew(site, into):
+def test_a_file_that_changed_in_the_meantime_starts_over(site, into):
     site.lay("a.txt", TEXT, cut=[100_000])
     with pytest.raises(CorruptData):
         download(f"{site.url}/a.txt", into, retries=0)
@@ -57,7 +57,7 @@ def test_a_file_that_changed_in_the_meantime_is_begun_anew(site, into):
 
 
 @pytest.mark.parametrize("options", [{"ranges": False}, {"etag": None}, {"etag": 'W/"1"'}])
-def test_a_server_that_cannot_go_on_is_asked_for_all(site, into, options):
+def test_a_server_that_cannot_resume_is_asked_for_all(site, into, options):
     site.lay("a.txt", TEXT, cut=[100_000], **options)
     download(f"{site.url}/a.txt", into)
     assert (into / "a.txt").read_bytes() == TEXT
@@ -74,7 +74,7 @@ def test_a_part_as_long_as_the_whole(site, into):
     assert (into / "a.txt").read_bytes() == TEXT and len(site.requests) == 3
 
 
-def test_a_part_whose_note_is_broken_is_begun_anew(site, into):
+def test_a_part_whose_note_is_broken_starts_over(site, into):
     site.lay("a.txt", TEXT)
     (into / "a.txt.part").write_bytes(b"something else")
     for note in ("", "[]", "{}", '{"url": "http://other", "version": "1"}'):

@@ -131,8 +131,8 @@ def test_is_read_once_and_again_when_the_file_changes(root, monkeypatch):
 def test_a_cache_that_was_edited_is_not_trusted(root, cache):
     SST("train", root, check=False)
     [folder] = (cache / "processed").iterdir()
-    facts = json.loads((folder / "facts.json").read_text())
-    (folder / "facts.json").write_text(json.dumps({"table": [word.upper() for word in facts["table"]]}))
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps({"table": [word.upper() for word in meta["table"]]}))
     assert SST("train", root, check=False)[0].tokens == ["It", "works", "."]
 
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from graphseq.datasets import SetStatus, status
-from graphseq.datasets.checksums import write_sums
+from graphseq.datasets.files import write_sums
 from graphseq.errors import GraphError
 
 
@@ -76,7 +76,7 @@ def test_altered_and_unknown_files(root):
     assert (found["sst"].state, found["sst"].note) == ("altered", "dev.txt")
     assert found["planetoid/Cora"].state == "missing"  # a file is lost
     assert found["molecules/own"].state == found["tudataset/TWO"].state == "found, not checked"
-    assert found["molecules/own"].note == "nothing is recorded of own.csv"
+    assert found["molecules/own"].note == "no checksum is recorded of own.csv"
     shutil.copy(root / "sst/train.txt", root / "sst/dev.txt")
     assert look(root)["sst"].state == "altered"
 
@@ -84,7 +84,7 @@ def test_altered_and_unknown_files(root):
 def test_the_test_split_is_not_checked(root):
     (root / "sst/test.txt").write_text("any")
     found = look(root)["sst"]
-    assert (found.state, found.note) == ("found, not checked", "nothing is recorded of test.txt")
+    assert (found.state, found.note) == ("found, not checked", "no checksum is recorded of test.txt")
 
 
 def test_what_was_downloaded(cache):
