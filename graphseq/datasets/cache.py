@@ -14,10 +14,9 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -30,8 +29,7 @@ _ARRAYS, _META = "arrays.safetensors", "meta.json"
 _MAKERS = ("graphseq", "torch_geometric", "rdkit")  # what an entry is made with
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """The content of an entry: tensors by name, and values that JSON can hold."""
 
     arrays: dict[str, Tensor]

@@ -53,7 +53,7 @@ def download(url: str, folder: Path, *, timeout: float | None = None, retries: i
         except CorruptData as error:
             failure = error
         except (OSError, http.client.HTTPException) as error:
-            failure = GraphError(f"{url} could not be downloaded: {error or type(error).__name__}")
+            failure = GraphError(f"{url} could not be downloaded: {str(error) or type(error).__name__}")
             if isinstance(error, urllib.error.HTTPError) and error.code not in _TRANSIENT:
                 raise failure from None
     if not target.is_file():

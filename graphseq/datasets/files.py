@@ -39,24 +39,17 @@ class Checksum(NamedTuple):
 
 
 class Examined(NamedTuple):
-    """Files compared with their checksums.
+    """Files compared with their checksums."""
 
-    Args:
-        sums: SHA-256 by file name.
-        wrong: path, expected and actual checksum of each file that differs.
-        unknown: names of files of which no checksum is recorded.
-    """
-
-    sums: dict[str, str]
-    wrong: list[tuple[Path, Checksum, Checksum]]
-    unknown: list[str]
+    sums: dict[str, str]  # SHA-256 by file name
+    wrong: list[tuple[Path, Checksum, Checksum]]  # files that differ, their expected and their actual checksum
+    unknown: list[str]  # names of files of which no checksum is recorded
 
 
 def checksum(path: Path) -> Checksum:
-    """Return the checksum of a file, which is read in blocks."""
+    """Return the checksum of a file."""
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return Checksum(digest, file.tell())
+        return Checksum(hashlib.file_digest(file, "sha256").hexdigest(), file.tell())
 
 
 def read_sums(folder: Path) -> dict[str, str]:
@@ -65,8 +58,7 @@ def read_sums(folder: Path) -> dict[str, str]:
         lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return {}
-    parts = (line.partition("  ") for line in lines)
-    return {name: digest for digest, _, name in parts if len(digest) == 64 and name}
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines) if len(digest) == 64 and name}
 
 
 def write_sums(folder: Path, names: Iterable[str]) -> None:
@@ -82,13 +74,16 @@ def examine(folder: str, paths: Iterable[Path]) -> Examined:
     for path in paths:
         came = checksum(path)
         found.sums[path.name] = came.sha256
-        entry: Sequence[str | int] | None = RECORDED.get(folder, {}).get(path.name)
-        if entry is None and cache_folder() in path.parents and path.name in (first := read_sums(path.parent)):
-            entry = [first[path.name]]
-        if entry is None:
+        first = read_sums(path.parent) if cache_folder() in path.parents else {}
+        if path.name in (known := RECORDED.get(folder, {})):
+            want = Checksum(*known[path.name])
+        elif path.name in first:
+            want = Checksum(first[path.name])
+        else:
             found.unknown.append(path.name)
-        elif entry[0] != came.sha256:
-            found.wrong.append((path, Checksum(*entry), came))  # type: ignore[arg-type]
+            continue
+        if want.sha256 != came.sha256:
+            found.wrong.append((path, want, came))
     return found
 
 

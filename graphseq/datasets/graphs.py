@@ -6,7 +6,6 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from .cache import Stored
@@ -20,18 +19,11 @@ _DATA, _SLICES = "data.", "slices."
 
 
 def store_graphs(fields: Mapping[str, Any], slices: Mapping[str, Tensor] | None = None, **about: Any) -> Stored:
-    """Return what the cache keeps of graphs.
-
-    Args:
-        fields: of the graphs' ``Data``, as PyG collates them.
-        slices: where each graph's part of a field begins; None for a single graph.
-        about: attributes of the data set, which JSON can hold.
-    """
-    arrays = {_DATA + name: value for name, value in fields.items() if isinstance(value, Tensor)}
-    arrays |= {_SLICES + name: value for name, value in (slices or {}).items()}
+    """Return what the cache keeps of graphs as PyG collates them, and of the data set's own attributes."""
+    arrays = {_DATA + name: value.clone() for name, value in fields.items() if isinstance(value, Tensor)}
+    arrays |= {_SLICES + name: value.clone() for name, value in (slices or {}).items()}
     rest = {name: None if isinstance(value, Tensor) else value for name, value in fields.items()}
-    owned = {name: array.clone(memory_format=torch.contiguous_format) for name, array in arrays.items()}
-    return Stored(owned, {"fields": rest, "about": about})
+    return Stored(arrays, {"fields": rest, "about": about})
 
 
 def graph_set(name: str, stored: Stored, *, transform: Callable[[Data], Data] | None) -> InMemoryDataset:

@@ -25,9 +25,8 @@ def cache_folder() -> Path:
     >>> cache_folder().is_absolute() or "GRAPHSEQ_CACHE" in os.environ
     True
     """
-    if own := os.environ.get("GRAPHSEQ_CACHE"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "graphseq"
+    own, shared = os.environ.get("GRAPHSEQ_CACHE"), os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(own or f"{shared}/graphseq").expanduser()
 
 
 def named_roots(root: Root = None) -> list[Path]:
@@ -36,16 +35,12 @@ def named_roots(root: Root = None) -> list[Path]:
     Raises:
         GraphError: `root` is not a folder.
     """
-    roots = []
-    if root is not None:
-        if not isinstance(root, str | os.PathLike):
-            raise expected("root", "a folder's path or None", root)
-        roots.append(Path(root).expanduser())
-        if not roots[0].is_dir():
-            raise expected("root", "a folder that exists", os.fspath(root))
-    if named := os.environ.get("GRAPHSEQ_DATA"):
-        roots.append(Path(named).expanduser())
-    return roots
+    if root is not None and not isinstance(root, str | os.PathLike):
+        raise expected("root", "a folder's path or None", root)
+    if root is not None and not Path(root).expanduser().is_dir():
+        raise expected("root", "a folder that exists", os.fspath(root))
+    named = (root, os.environ.get("GRAPHSEQ_DATA") or None)
+    return [Path(each).expanduser() for each in named if each is not None]
 
 
 def data_roots(root: Root = None) -> list[Path]:

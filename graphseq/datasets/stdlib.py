@@ -130,24 +130,20 @@ def _source_files(top: Path) -> Iterator[Path]:
 
 def _fingerprint(top: Path, paths: Sequence[Path]) -> str:
     """Return a checksum of the files' names, sizes and times of change."""
-    stats = ((path, path.stat()) for path in paths)
-    lines = [f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}" for path, stat in stats]
+    lines = [f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}" for path in paths for stat in [path.stat()]]
     return hashlib.sha256("\n".join([str(top), *lines]).encode(errors="surrogateescape")).hexdigest()
 
 
 def _read(top: Path, paths: Sequence[Path]) -> Stored:
     """Return the trees of all functions that have a verb, whatever their size, with their modules and lines."""
-    trees, modules, lines = [], [], []
-    for path in paths:
-        for tree, line in _trees(path):
-            trees.append(tree)
-            modules.append(path.relative_to(top).as_posix())
-            lines.append(line)
+    found = [(*each, path.relative_to(top).as_posix()) for path in paths for each in _trees(path)]
+    trees = [tree for tree, *_ in found]
     tokens, table = texts_to_ids([token for tree in trees for token in tree.tokens])
-    module, names = texts_to_ids(modules)
+    module, names = texts_to_ids([name for *_, name in found])
     sizes, nodes = flatten(trees, ("kind",))
-    line, y = (torch.tensor(column, dtype=torch.int64) for column in (lines, [tree.y for tree in trees]))
-    arrays = {"sizes": sizes, **nodes, "tokens": tokens, "module": module, "line": line, "y": y}
+    arrays = {"sizes": sizes, **nodes, "tokens": tokens, "module": module}
+    arrays["y"] = torch.tensor([tree.y for tree in trees], dtype=torch.int64)
+    arrays["line"] = torch.tensor([line for _, line, _ in found], dtype=torch.int64)
     return Stored({name: array.int() for name, array in arrays.items()}, {"table": table, "modules": names})
 
 
@@ -156,20 +152,17 @@ def _within(stored: Stored, min_nodes: int, max_nodes: int) -> list[list[Data]]:
     from torch_geometric.data import Data
 
     arrays = {name: array.long() for name, array in stored.arrays.items()}
-    table = stored.meta["table"]
+    table, names, end = stored.meta["table"], stored.meta["modules"], 0
     modules: dict[int, list[Data]] = {}
     columns = (arrays[name].tolist() for name in ("sizes", "module", "line", "y"))
-    end = 0
     for size, module, line, y in zip(*columns, strict=True):
         start, end = end, end + size
-        if not min_nodes <= size <= max_nodes:
-            continue
-        edges = torch.stack([torch.arange(1, size), arrays["parent"][start + 1 : end]])
-        tree = Data(edge_index=edges, num_nodes=size, kind=arrays["kind"][start:end].clone())
-        tree.tokens = [table[token] for token in arrays["tokens"][start:end].tolist()]
-        tree.y = torch.tensor([y])
-        tree.origin = f"{stored.meta['modules'][module]}:{line}"
-        modules.setdefault(module, []).append(tree)
+        if min_nodes <= size <= max_nodes:
+            edges = torch.stack([torch.arange(1, size), arrays["parent"][start + 1 : end]])
+            tree = Data(edge_index=edges, num_nodes=size, kind=arrays["kind"][start:end].clone(), y=torch.tensor([y]))
+            tree.tokens = [table[token] for token in arrays["tokens"][start:end].tolist()]
+            tree.origin = f"{names[module]}:{line}"
+            modules.setdefault(module, []).append(tree)
     return list(modules.values())
 
 
@@ -180,7 +173,7 @@ def _trees(path: Path) -> Iterator[tuple[Data, int]]:
         return
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a wrong escape in the library is no fault of the caller
+            warnings.simplefilter("ignore")  # of an invalid escape in the source
             root = ast.parse(text)
     except (SyntaxError, ValueError):
         return
@@ -219,14 +212,10 @@ def _split(modules: list[list[Data]], seed: int) -> tuple[list[Data], list[Data]
 
 def _unique(splits: tuple[list[Data], ...], vocabulary: Vocabulary) -> list[list[Data]]:
     """Give the trees their ``token`` and drop those that a model could not tell from an earlier one."""
-    seen: set[bytes] = set()
-    kept: list[list[Data]] = []
-    for trees in splits:
-        kept.append([])
+    first: dict[bytes, tuple[int, Data]] = {}
+    for split, trees in enumerate(splits):
         for tree in trees:
             tree.token = torch.tensor([vocabulary[token] if token else -1 for token in tree.tokens])
             key = torch.cat([tree.kind, tree.token, tree.edge_index[1]]).numpy().tobytes()
-            if key not in seen:
-                seen.add(key)
-                kept[-1].append(tree)
-    return kept
+            first.setdefault(key, (split, tree))
+    return [[tree for split, tree in first.values() if split == wanted] for wanted in range(len(splits))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -125,13 +125,7 @@ class SentenceSet(torch.utils.data.Dataset["Data"]):
         """Return the number of trees."""
         return len(self._made)
 
-    @overload
-    def __getitem__(self, index: int) -> Data: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Data]: ...
-
-    def __getitem__(self, index: int | slice) -> Data | list[Data]:
+    def __getitem__(self, index: int | slice) -> Any:
         """Return one tree, or the list of those in a slice."""
         if isinstance(index, slice):
             return [self[i] for i in range(len(self))[index]]
@@ -149,17 +143,15 @@ class SentenceSet(torch.utils.data.Dataset["Data"]):
 
     def _tree(self, index: int) -> Data:
         """Return a tree, which owns its tensors: it can go to another process without the others."""
-        made = self._made[index]
-        if made is None:
-            from torch_geometric.data import Data
+        from torch_geometric.data import Data
 
+        if self._made[index] is None:
             index = range(len(self))[index]
             start, end = self._starts[index : index + 2]
             fields: dict[str, Any] = {"edge_index": _copy(self._edges.numpy()[:, start + 1 : end])}
             fields |= {k: _copy(v.numpy()[start:end]) for k, v in self._sentences.nodes.items() if k != "parent"}
-            made = Data.from_dict({**fields, **self._texts(index), "num_nodes": end - start})
-            self._made[index] = made
-        return made
+            self._made[index] = Data.from_dict({**fields, **self._texts(index), "num_nodes": end - start})
+        return self._made[index]
 
     def _texts(self, index: int) -> dict[str, Any]:
         """Return the fields of a tree that are not tensors."""

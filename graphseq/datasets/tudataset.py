@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,7 +18,7 @@ from ..errors import DataWarning, GraphError, expected
 from .cache import Stored, cache_key, cached
 from .files import RECORDED, find_or_fetch, verify
 from .graphs import graph_set, store_graphs
-from .roots import Root
+from .roots import Root, missing
 from .tables import line_error, read_numbers
 
 if TYPE_CHECKING:
@@ -79,12 +81,12 @@ def tudataset(
         raise expected("name", "a set's name, such as 'MUTAG'", name)
     folder = f"tudataset/{name}/raw"
     files = {f"{name}_{part}.txt": None for part in _NEEDED} | dict.fromkeys(RECORDED.get(folder, ()) if check else ())
-    raw = Path(root).expanduser() if isinstance(root, str | Path) else Path()
-    if root is None or not all((raw / file).is_file() for file in files):
+    raw = Path(root).expanduser() if isinstance(root, str | os.PathLike) else None
+    if raw is None or missing(raw, list(files)):
         raw = find_or_fetch(folder, list(files), [f"{_URL}/{name}.zip"], root, offline=offline)
     there = [path for part in _PARTS if (path := raw / f"{name}_{part}.txt").is_file()]
     key = cache_key(verify(folder, there, check=check))
-    stored = cached(f"tudataset-{name}", key, lambda: _read(raw, name))
+    stored = cached(f"tudataset-{name}", key, lambda: _read(_Files(raw, name)))
     for text in stored.meta["about"].pop("warnings"):
         warnings.warn(f"{name}: {text}", DataWarning, stacklevel=2)
     graphs = graph_set(name, stored, transform=transform)
@@ -96,83 +98,88 @@ def tudataset(
     return graphs
 
 
-def _read(raw: Path, name: str) -> Stored:
+@dataclass(frozen=True)
+class _Files:
+    """The files of a set; what is wrong with one is an error that names it and the line."""
+
+    raw: Path
+    name: str
+
+    def path(self, part: str) -> Path:
+        return self.raw / f"{self.name}_{part}.txt"
+
+    def rows(self, part: str, kind: type[int] | type[float], count: int | None = None, of: str = "") -> Tensor:
+        """Return the lines of a file, `count` or any number above 0; of one that is missing no columns."""
+        if count is not None and not self.path(part).is_file():
+            return torch.empty(count, 0)
+        found = read_numbers(self.path(part), kind)
+        if len(found) != (count or len(found) or 1):
+            wanted = f"{count} lines, one for each {of}" if count else "lines of numbers"
+            raise GraphError(f"{self.path(part)}: expected {wanted}, got {len(found)}")
+        return found
+
+    def must(self, part: str, good: Tensor, what: str, values: Tensor) -> None:
+        """Raise an error for the first line that is not good, bool [rows]."""
+        if not bool(good.all()):
+            row = int((~good).nonzero()[0])
+            raise line_error(self.path(part), row, what, ", ".join(map(str, values[row].tolist())))
+
+    def features(self, of: str, count: int) -> tuple[Tensor, int]:
+        """Return attributes and one-hot labels of nodes or edges, and how many columns are attributes."""
+        attributes, labels = self.rows(f"{of}_attributes", float, count, of), self.rows(f"{of}_labels", int, count, of)
+        labels = labels - labels.min(0).values
+        widths = (labels.max(0).values + 1).tolist()
+        if count * sum(widths) > _LARGEST:
+            path = self.path(f"{of}_labels")
+            raise GraphError(f"{path}: expected labels close to each other, got {sum(widths) - 1} between them")
+        hot = [one_hot(column, width) for column, width in zip(labels.unbind(1), widths, strict=True)]
+        return torch.cat([attributes, *hot], 1).float(), attributes.size(1)
+
+
+def _read(files: _Files) -> Stored:
     """Return the graphs that the files describe."""
     from torch_geometric.utils import coalesce, cumsum, remove_self_loops
 
-    def rows(part: str, kind: type[int] | type[float], count: int | None = None, of: str = "") -> Tensor:
-        path = raw / f"{name}_{part}.txt"
-        if part not in _NEEDED and not path.is_file():
-            return torch.empty(count or 0, 0)
-        found = read_numbers(path, kind)
-        if len(found) != (count or len(found) or 1):
-            wanted = f"{count} lines, one for each {of}" if count else "lines of numbers"
-            raise GraphError(f"{path}: expected {wanted}, got {len(found)}")
-        return found
-
-    def must(part: str, good: Tensor, what: str, values: Tensor) -> None:
-        if not bool(good.all()):
-            row = int((~good).nonzero()[0])
-            raise line_error(raw / f"{name}_{part}.txt", row, what, ", ".join(map(str, values[row].tolist())))
-
-    edges, graph = rows("A", int), rows("graph_indicator", int)
-    n = len(graph)
-    must("A", torch.full((len(edges),), edges.size(1) == 2), "two nodes", edges)
-    must("A", ((edges >= 1) & (edges <= n)).all(1), f"two nodes from 1 to {n}, the lines of graph_indicator", edges)
-    ascending = torch.cat([graph[:1] >= 1, graph.diff(dim=0) >= 0])
-    must("graph_indicator", ascending[:, 0], "graphs from 1 on, in ascending order", graph)
-    u, v = (edges - 1).unbind(1)
-    must("A", (graph[u] == graph[v])[:, 0], "two nodes of one graph", edges)
-    b = int(graph[-1])
-    labels, targets = rows("graph_labels", int, b, "graph"), rows("graph_attributes", float, b, "graph")
+    pairs, graph = files.rows("A", int), files.rows("graph_indicator", int)
+    n, b, ascending = len(graph), int(graph[-1]), torch.cat([graph[:1] >= 1, graph.diff(dim=0) >= 0])
+    files.must("graph_indicator", ascending[:, 0], "graphs from 1 on, in ascending order", graph)
+    files.must("A", torch.full((len(pairs),), pairs.size(1) == 2), "two nodes", pairs)
+    inside = ((pairs >= 1) & (pairs <= n)).all(1)
+    files.must("A", inside, f"two nodes from 1 to {n}, the lines of graph_indicator", pairs)
+    edge_index = (pairs - 1).t()
+    files.must("A", (graph[edge_index[0]] == graph[edge_index[1]])[:, 0], "two nodes of one graph", pairs)
+    labels, targets = files.rows("graph_labels", int, b, "graph"), files.rows("graph_attributes", float, b, "graph")
     if not labels.numel() and not targets.numel():
-        must("graph_indicator", graph[:, 0] <= n, f"graphs from 1 to {n}, each with a node", graph)
+        files.must("graph_indicator", graph[:, 0] <= n, f"graphs from 1 to {n}, each with a node", graph)
+    (x, x_attributes), (attr, edge_attributes) = files.features("node", n), files.features("edge", len(pairs))
 
-    def features(of: str, count: int) -> tuple[Tensor, int]:
-        attributes, kinds = rows(f"{of}_attributes", float, count, of), rows(f"{of}_labels", int, count, of)
-        kinds = kinds - kinds.min(0).values
-        widths = (kinds.max(0).values + 1).tolist()
-        if count * sum(widths) > _LARGEST:
-            path = raw / f"{name}_{of}_labels.txt"
-            raise GraphError(f"{path}: expected labels close to each other, got {sum(widths) - 1} between them")
-        hot = [one_hot(column, width) for column, width in zip(kinds.unbind(1), widths, strict=True)]
-        return torch.cat([attributes, *hot], 1).float(), attributes.size(1)
-
-    (x, node_attributes), (edge_attr, edge_attributes) = features("node", n), features("edge", len(edges))
-    edge_index, attr = remove_self_loops(torch.stack([u, v]), edge_attr if edge_attr.numel() else None)
-    edge_index, attr = coalesce(edge_index, attr, n)
-    of_node, of_edge = graph[:, 0] - 1, graph[edge_index[0], 0] - 1
-    node_slice, edge_slice = (cumsum(torch.bincount(index, minlength=b)) for index in (of_node, of_edge))
-    fields: dict[str, Any] = {"edge_index": edge_index - node_slice[of_edge]}
-    slices = {"edge_index": edge_slice}
-    if x.numel():
-        fields["x"], slices["x"] = x, node_slice
-    else:
-        fields |= {"num_nodes": n, "_num_nodes": node_slice.diff().tolist()}
-    if attr is not None:
-        fields["edge_attr"], slices["edge_attr"] = attr, edge_slice
+    edge_index, edge_attr = coalesce(*remove_self_loops(edge_index, attr if attr.numel() else None), n)
+    home = graph[edge_index[0], 0] - 1
+    nodes, edges = (cumsum(torch.bincount(index, minlength=b)) for index in (graph[:, 0] - 1, home))
     classes, y = labels.unique(return_inverse=True)
-    for key, rows_ in (("y", y), ("graph_attr" if y.numel() else "y", targets.float())):
-        if rows_.numel():
-            fields[key], slices[key] = rows_.squeeze(1), torch.arange(b + 1)
+    y, extra = (y, targets.float()) if y.numel() else (targets.float(), y)
+    begins = {"edge_index": edges, "x": nodes, "edge_attr": edges, "y": torch.arange(b + 1)}
+    fields = {"edge_index": edge_index - nodes[home], "x": x, "edge_attr": edge_attr, "y": y.squeeze(1)}
+    fields["graph_attr"], begins["graph_attr"] = extra.squeeze(1), begins["y"]
+    fields = {key: rows for key, rows in fields.items() if key == "edge_index" or (rows is not None and rows.numel())}
+    sizes = {} if "x" in fields else {"num_nodes": n, "_num_nodes": nodes.diff().tolist()}
     return store_graphs(
-        fields, slices, classes=classes.tolist(), warnings=_suspicions(edge_index, node_slice, edge_slice),
-        num_node_attributes=node_attributes, num_node_labels=x.size(1) - node_attributes,
-        num_edge_attributes=edge_attributes, num_edge_labels=edge_attr.size(1) - edge_attributes,
+        {**fields, **sizes}, {key: begins[key] for key in fields}, classes=classes.tolist(),
+        num_node_attributes=x_attributes, num_node_labels=x.size(1) - x_attributes,
+        num_edge_attributes=edge_attributes, num_edge_labels=attr.size(1) - edge_attributes,
+        warnings=_suspicions(edge_index, nodes, edges),
     )  # fmt: skip
 
 
 def _suspicions(edge_index: Tensor, nodes: Tensor, edges: Tensor) -> list[str]:
-    """Return what makes files look as if they had been cut."""
-    found, n = [], int(nodes[-1])
-    (u, v), count = edge_index, edge_index.size(1)
+    """Return what makes files look as if they had been cut; `nodes` and `edges` are where each graph's begin."""
+    (u, v), n, found = edge_index, int(nodes[-1]), []
     if lonely := int((~torch.isin(u * n + v, v * n + u)).sum()):
         found.append(
-            f"{lonely} of {count} edges are in one direction only, where sets of TUDataset have both; "
+            f"{lonely} of {len(u)} edges are in one direction only, where sets of TUDataset have both; "
             "was the file cut? torch_geometric.transforms.ToUndirected adds the other direction"
         )
-    joined, several = edges.diff() > 0, nodes.diff() > 1
-    last = int(joined.nonzero()[-1]) if count else -1
-    if empty := int(several[last + 1 :].sum()):
-        found.append(f"the last {empty} graphs of several nodes have no edges; was the file cut?")
+    last = int((edges.diff() > 0).nonzero()[-1]) if len(u) else -1
+    if empty := int((nodes.diff()[last + 1 :] > 1).sum()):
+        found.append(f"no edges in the last {empty} graphs of several nodes; was the file cut?")
     return found

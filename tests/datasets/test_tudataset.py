@@ -154,9 +154,12 @@ def test_a_set_that_looks_cut(root):
         graphs, [text] = caught_warnings(root)
         assert text.startswith("TWO: 2 of 6 edges are in one direction only") and "ToUndirected" in text
     assert graphs[0].edge_index.tolist() == [[0, 1, 1, 2], [1, 0, 2, 0]]
+    write(root, A="1, 1\n")
+    graphs, [text] = caught_warnings(root)
+    assert "last 2 graphs" in text and [graph.num_edges for graph in graphs] == [0, 0]
     write(root, A="1, 2\n2, 1\n")
     graphs, [text] = caught_warnings(root)
-    assert text == "TWO: the last 1 graphs of several nodes have no edges; was the file cut?"
+    assert text == "TWO: no edges in the last 1 graphs of several nodes; was the file cut?"
     assert graphs[1].num_edges == 0 and graphs[1].x.shape == (2, 4)
     write(root, graph_indicator="1\n1\n2\n3\n4\n", graph_labels="1\n1\n2\n2\n")  # graphs of one node have none
     assert caught_warnings(root)[1] == []
