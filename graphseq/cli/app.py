@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -95,4 +96,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that has no ± shows a question mark
+    warnings.formatwarning = _as_line
     app(args=arguments, prog_name="graphseq")
+
+
+def _as_line(message: Warning | str, *where: object, **line: object) -> str:
+    """Return a warning without the place in the code, which no user of a command can act on."""
+    return f"Warning: {message}\n"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -116,3 +119,17 @@ def test_the_recipe_of_the_reference_result_has_the_features_that_it_was_measure
     recipe = find_recipe("proteins-gin")
     data = recipe.data(Source(data_root), 0)
     assert recipe.facts(data)["features"] == 3 and recipe.measure(data, {}, torch.arange(9)) == {}
+
+
+def test_the_command_line_tells_what_is_odd_about_a_set_in_a_line_each(root: Path, tmp_path: Path) -> None:
+    edges = root / "tudataset/OWN/raw/OWN_A.txt"
+    edges.write_text("".join(edges.read_text().splitlines(keepends=True)[1:]))
+    options = ["dataset=OWN", "epochs=1", "hidden=4", "layers=1", "batch_size=99"]
+    words = [word for option in options for word in ("--set", option)]
+    command = [sys.executable, "-m", "graphseq", "train", "tu-gin", "--data-root", str(root), "--out", "run", *words]
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    told = [line for line in done.stderr.splitlines() if "Warning" in line]
+    assert done.returncode == 0 and len(told) == 2, done
+    assert told[0].startswith("Warning: tudataset/OWN/raw: no checksum is recorded of OWN_A.txt (and 3 more), so a")
+    assert told[1].startswith("Warning: OWN: 1 of 159 edges are in one direction only")
