@@ -12,22 +12,6 @@ from .treebank import Treebank, treebank
 from .tudataset import tudataset
 
 __all__ = [
-    "SENTIMENTS",
-    "SST",
-    "VERBS",
-    "FunctionTrees",
-    "Phrases",
-    "SetStatus",
-    "Treebank",
-    "bag_of_kinds",
-    "cache_folder",
-    "data_roots",
-    "digits",
-    "karate",
-    "molecules",
-    "planetoid",
-    "status",
-    "stdlib_functions",
-    "treebank",
-    "tudataset",
-]
+    "SENTIMENTS", "SST", "VERBS", "FunctionTrees", "Phrases", "SetStatus", "Treebank", "bag_of_kinds", "cache_folder",
+    "data_roots", "digits", "karate", "molecules", "planetoid", "status", "stdlib_functions", "treebank", "tudataset",
+]  # fmt: skip

@@ -110,6 +110,10 @@ def verify(folder: str, paths: Iterable[Path], *, check: bool = True) -> dict[st
     return found.sums
 
 
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
 def _more(items: Sequence[object], what: str = "") -> str:
     return f" (and {len(items) - 1} more{what})" if len(items) > 1 else ""
 
@@ -144,7 +148,7 @@ def find_or_fetch(
             raise
         except GraphError as error:
             why = str(error)
-    looked = [f"  {top / folder / ', '.join(missing(top / folder, files))}{_absent(top)}" for top in data_roots(root)]
+    looked = [f"  {top / folder / _few(missing(top / folder, files))}{_absent(top)}" for top in data_roots(root)]
     unpacked = ", unpacked," if _is_packed(urls[0], files) else ""
     raise MissingData("\n".join([
         f"{folder} is in no data root; looked for", *looked, why,

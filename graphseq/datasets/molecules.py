@@ -30,15 +30,10 @@ _SHOWN = 5  # bad lines that a message quotes
 
 
 def molecules(
-    name: str = "delaney-processed",
-    root: Root = None,
-    *,
-    smiles: str = "smiles",
+    name: str = "delaney-processed", root: Root = None, *, smiles: str = "smiles",
     targets: Sequence[str] = ("measured log solubility in mols per litre",),
-    transform: Callable[[Data], Data] | None = None,
-    check: bool = True,
-    offline: bool = False,
-) -> InMemoryDataset:
+    transform: Callable[[Data], Data] | None = None, check: bool = True, offline: bool = False,
+) -> InMemoryDataset:  # fmt: skip
     """Return a table of molecules as graphs: atoms, their bonds and what was measured.
 
     Source of the default, ESOL: J. S. Delaney, "ESOL: Estimating Aqueous Solubility Directly from Molecular Structure",

@@ -39,14 +39,9 @@ _ALLOWED = {
 
 
 def planetoid(
-    name: str,
-    root: Root = None,
-    *,
-    split: str = "public",
-    transform: Callable[[Data], Data] | None = None,
-    check: bool = True,
-    offline: bool = False,
-) -> InMemoryDataset:
+    name: str, root: Root = None, *, split: str = "public",
+    transform: Callable[[Data], Data] | None = None, check: bool = True, offline: bool = False,
+) -> InMemoryDataset:  # fmt: skip
     """Return a citation network: papers with their words, and who cites whom.
 
     Source: Z. Yang, W. Cohen and R. Salakhutdinov, "Revisiting Semi-Supervised Learning with Graph

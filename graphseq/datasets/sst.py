@@ -89,18 +89,10 @@ class SST(SentenceSet):
     """
 
     def __init__(
-        self,
-        split: str,
-        root: Root = None,
-        *,
-        task: str = "fine",
-        vocabulary: Vocabulary | None = None,
-        min_count: int = 1,
-        lower: bool = False,
-        transform: Callable[[Data], Data] | None = None,
-        check: bool = True,
-        offline: bool = False,
-    ) -> None:
+        self, split: str, root: Root = None, *, task: str = "fine", vocabulary: Vocabulary | None = None,
+        min_count: int = 1, lower: bool = False, transform: Callable[[Data], Data] | None = None,
+        check: bool = True, offline: bool = False,
+    ) -> None:  # fmt: skip
         """Read the split's file, or what the cache has of it."""
         if split not in _TREES:
             raise expected("split", "'train', 'dev' or 'test'", split)

@@ -54,20 +54,15 @@ class FunctionTrees:
 
 
 def stdlib_functions(
-    *,
-    seed: int = 0,
-    min_nodes: int = 8,
-    max_nodes: int = 300,
-    min_count: int = 3,
+    *, seed: int = 0, min_nodes: int = 8, max_nodes: int = 300, min_count: int = 3,
     folder: str | os.PathLike[str] | None = None,
-) -> FunctionTrees:
-    """Read the functions and methods whose name begins with one of :data:`VERBS`.
+) -> FunctionTrees:  # fmt: skip
+    """Return the functions and methods whose name begins with one of :data:`VERBS`, which is to be predicted.
 
-    The task is to tell that verb from the tree. The name itself is hidden wherever it stands in the tree, in
-    recursive calls and calls of a method of the same name too. Functions inside of functions are only part
-    of the outer one. A split is a set of whole modules: some 70 % of the functions are for training, 15 %
-    for validation, 15 % for test. Of functions with equal ``kind``, ``token`` and ``edge_index`` the first
-    alone is kept, looking at train, then val, then test, so that no tree is in two splits.
+    The name is hidden wherever it is in the tree, in recursive calls and calls of a method of the same name too.
+    Functions inside of functions are only part of the outer one. A split is a set of whole modules: some 70 % of the
+    functions are for training, 15 % for validation, 15 % for test. Of functions with equal ``kind``, ``token`` and
+    ``edge_index`` only the first is kept, in the order train, val, test, so that no tree is in two splits.
 
     Source: the standard library of the running Python (PSF licence), so the counts differ between versions.
     The trees are cached under the names, sizes and times of the source files.
@@ -85,8 +80,7 @@ def stdlib_functions(
     Raises:
         GraphError: a size or count is out of range, or no function in the folder qualifies.
 
-    >>> functions = stdlib_functions(max_nodes=40)
-    >>> tree = functions.train[0]
+    >>> tree = stdlib_functions(max_nodes=40).train[0]
     >>> tree.num_nodes <= 40, tree.kind.shape == tree.token.shape, VERBS[int(tree.y)] in VERBS
     (True, True, True)
     """

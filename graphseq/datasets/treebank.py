@@ -49,11 +49,7 @@ class Treebank(SentenceSet):
 
 
 def treebank(
-    root: Root = None,
-    *,
-    transform: Callable[[Data], Data] | None = None,
-    check: bool = True,
-    offline: bool = False,
+    root: Root = None, *, transform: Callable[[Data], Data] | None = None, check: bool = True, offline: bool = False
 ) -> Treebank:
     """Return the parsed sentences of NLTK's sample of the Penn Treebank, 199 texts of the Wall Street Journal.
 

@@ -33,15 +33,9 @@ _LARGEST = 2**31  # numbers in a matrix of one-hot labels
 
 
 def tudataset(
-    name: str,
-    root: Root = None,
-    *,
-    use_node_attr: bool = True,
-    use_edge_attr: bool = False,
-    transform: Callable[[Data], Data] | None = None,
-    check: bool = True,
-    offline: bool = False,
-) -> InMemoryDataset:
+    name: str, root: Root = None, *, use_node_attr: bool = True, use_edge_attr: bool = False,
+    transform: Callable[[Data], Data] | None = None, check: bool = True, offline: bool = False,
+) -> InMemoryDataset:  # fmt: skip
     """Return one of the sets of TUDataset, or one of your own in the same format: many small graphs.
 
     Source: C. Morris et al., "TUDataset: A collection of benchmark datasets for learning with graphs", GRL+

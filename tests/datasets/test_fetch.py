@@ -96,6 +96,8 @@ def test_files_that_are_nowhere(monkeypatch, tmp_path, no_sockets):
     (tmp_path / "env").mkdir()
     with pytest.raises(MissingData) as caught:
         find_or_fetch("set", ["a"], ["http://127.0.0.1:1/a"])
+    with pytest.raises(MissingData, match=r"/set/a, b, c and 2 more\n"):
+        find_or_fetch("set", list("abcde"), ["http://127.0.0.1:1/a"])
     assert "there is no folder" not in str(caught.value) and "\nPut http://127.0.0.1:1/a into the" in str(caught.value)
 
 

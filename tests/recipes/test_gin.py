@@ -132,4 +132,5 @@ def test_the_command_line_tells_what_is_odd_about_a_set_in_a_line_each(root: Pat
     told = [line for line in done.stderr.splitlines() if "Warning" in line]
     assert done.returncode == 0 and len(told) == 2, done
     assert told[0].startswith("Warning: tudataset/OWN/raw: no checksum is recorded of OWN_A.txt (and 3 more), so a")
+    assert "; --set check=false if they are your own" in told[0]
     assert told[1].startswith("Warning: OWN: 1 of 159 edges are in one direction only")
