@@ -21,11 +21,8 @@ __all__ = ["SentenceSet", "Sentences", "flatten", "texts_to_ids"]
 
 
 def flatten(trees: Sequence[Data], columns: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
-    """Join trees whose edge k runs from node k + 1 to its parent.
-
-    Returns:
-        The sizes of the B trees, int64 [B], and tensors with a row for each of their N nodes: ``parent``, counted from
-        the tree's root, -1 at the root; and the `columns`, fields of the trees.
+    """Return the sizes of B trees whose edge k runs from node k + 1 to its parent, int64 [B], and tensors with one row
+    for each of their N nodes: ``parent``, counted from the tree's root, -1 at the root; and `columns`, their fields.
     """
     none, root = torch.empty(0, dtype=torch.int64), torch.full((1,), -1)
     parent = torch.cat([none, *(part for tree in trees for part in (root, tree.edge_index[1]))])
@@ -46,19 +43,12 @@ def _starts(sizes: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Sentences:
-    """B trees of N nodes in preorder, whose leaves are words.
+    """B trees of N nodes in preorder, whose leaves are words."""
 
-    Args:
-        sizes: nodes of each tree, int64 [B].
-        nodes: tensors with one row per node: ``parent``, as :func:`flatten` has it, ``span``, ``y``, ….
-        words: each leaf's index into `table`, int64.
-        table: the different words.
-    """
-
-    sizes: Tensor
-    nodes: dict[str, Tensor]
-    words: Tensor
-    table: list[str]
+    sizes: Tensor  # nodes of each tree, int64 [B]
+    nodes: dict[str, Tensor]  # one row per node: ``parent``, as `flatten` has it, ``span``, ``y``, …
+    words: Tensor  # each leaf's index into `table`, int64
+    table: list[str]  # the different words
 
     @classmethod
     def of(cls, trees: Sequence[Data]) -> Sentences:

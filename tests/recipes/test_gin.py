@@ -66,6 +66,7 @@ def test_learns_what_raw_attributes_hide_and_reads_them_raw(root: Path, tmp_path
     assert summary["mean"] == 100
     run = open_run(tmp_path / "run")
     assert run.facts["classes"] == ["class 3", "class 7"]
+    assert run.evaluate("test", source=source(root))["accuracy"] == 100
     for kind, offset in enumerate(OFFSET):
         x = [[1000 * offset, 5.0]] * 3
         text = json.dumps({"x": x, "edge_index": [[0, 1, 1, 2], [1, 0, 2, 1]]})
