@@ -97,8 +97,8 @@ class Cell(nn.Module, ABC):
             x: `[B, F]` or `[F]`.
             state: `[B, H]` or `[H]`, or a tuple of such; zeros by default.
         """
-        single = x.dim() == 1
         check_width(self, x)
+        single = x.dim() == 1
         given = None if state is None else as_state(state, self)
         if single:
             x, given = x[None], None if given is None else tuple(s[None] for s in given)
@@ -148,6 +148,8 @@ def updated(cell: Cell, p: Tensor, state: State) -> State:
 
 def check_width(cell: Cell, x: Tensor) -> None:
     """Check the width of inputs against the cell's `input_size`, if it says one."""
+    if not isinstance(x, Tensor):
+        raise expected("x", "a tensor", x)
     if cell.input_size is not None and (x.dim() == 0 or x.size(-1) != cell.input_size):
         raise expected("x", f"inputs of width {cell.input_size}, the cell's input_size", x)
 

@@ -130,14 +130,12 @@ def rounds(
     merger = find_merge(default if merge is None else merge)
     _check_edges(topology, said, merger, edge_attr)
     reads = reads_receivers(said, merger)
-    if k:
-        state = tuple(s.clone() for s in state)  # which the cell may write on
     for i in range(k):
         sent = state if sends is None else sends(state, i)
         received = cell.project(state[0]) if reads else None
         (m,), edge_attr = _merged(topology, sent if reads else sent[:1], said, merger, received, edge_attr, count=1)
         p = cell.project(m)
-        state = updated(cell, p, cell.given(p, state))
+        state = updated(cell, p, cell.given(p, tuple(s.clone() for s in state)))  # the cell may write on it
     return state, edge_attr
 
 
@@ -165,6 +163,7 @@ def sweep(
     """
     same_length("x", x, topology.num_nodes if nodes is None else nodes.size(0), "node")
     packed = topology.packed
+    _check_edges(topology, cell.message, cell.merger, edge_attr)
     if edge_attr is not None:
         same_length("edge_attr", edge_attr, topology.num_edges, "edge")
     edge = None if edge_attr is None else edge_attr.index_select(0, packed.edges)
@@ -193,6 +192,8 @@ def sweep_packed(
     def plan() -> Plan:
         return Plan(packed.structure(slot), topology.numbers)
 
+    if getattr(cell, "training", False):
+        inputs = _filled(inputs)
     made = plan() if torch.compiler.is_compiling() else topology.memo(("plan", slot is None), plan, moves=False)
     return walk(cell, made, inputs.project(cell), edge, start)
 
@@ -356,6 +357,13 @@ def _start(state: Tensor, cell: Cell, topology: Topology) -> Tensor:
     if state.dim() == 3:
         return state[:, 0].index_select(0, first)
     return state.index_select(0, topology.batch.index_select(0, first))
+
+
+def _filled(inputs: Inputs) -> Inputs:
+    """Return a row for each node, of zeros for those that were left out: dropout draws a mask for each of them too."""
+    x, at, n = inputs
+    rest = x.new_zeros(n if at is not None else n - x.size(0), x.size(1))
+    return Inputs(torch.cat([x, rest]) if at is None else rest.index_copy(0, at, x), None, n)
 
 
 def _inputs(x: Tensor, topology: Topology, nodes: Tensor | None) -> Inputs:

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import reprlib
 
-__all__ = ["CorruptData", "DataWarning", "GraphError", "MissingData", "Words", "describe", "expected"]
+__all__ = [
+    "CorruptData", "DataWarning", "GraphError", "MissingData", "Words", "describe", "expected", "out_of_range",
+]  # fmt: skip
 
 _LONGEST = 80  # characters of a value that a message quotes
 
@@ -62,7 +64,8 @@ def describe(value: object) -> str:
     if dtype is not None and isinstance(shape, tuple):  # torch.Size is a tuple
         device = str(getattr(value, "device", "cpu"))
         where = "" if device == "cpu" else f" on {device}"
-        return f"{str(dtype).removeprefix('torch.')} of shape [{', '.join(map(str, shape))}]{where}"
+        array = "a NumPy array, " if type(value).__name__ == "ndarray" else ""
+        return f"{array}{str(dtype).removeprefix('torch.')} of shape [{', '.join(map(str, shape))}]{where}"
     text = " ".join(_repr.repr(value).split())
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
         return text
@@ -78,4 +81,12 @@ def expected(argument: str, expected: str, got: object) -> GraphError:
         expected: a noun phrase, to stand after the word "expected".
         got: the value that came, told as :func:`describe` tells it; or :class:`Words` that say what is wrong.
     """
-    return GraphError(f"`{argument}`: expected {expected}, got {describe(got)}")
+    hint = "; torch.from_numpy(…) makes a tensor of it" if type(got).__name__ == "ndarray" else ""
+    return GraphError(f"`{argument}`: expected {expected}, got {describe(got)}{hint}")
+
+
+def out_of_range(argument: str, wrong: int, size: int, *, low: int = 0, least: int = 0, where: str = "") -> GraphError:
+    """Build the error for an index that is not from `low` to `size` - 1, where the least of all is `least`."""
+    valid = f"numbers from {low} to {size - 1}" if size > low else "no entries, since there are no nodes"
+    hint = "; are they counted from 1?" if wrong == size and least == low + 1 else ""
+    return expected(argument, valid, Words(f"{wrong}{where}{hint}"))

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from .errors import GraphError, Words, expected
-from .ops.library import HALF
+from .ops.library import HALF, apart
 from .ops.segment import segment_max, segment_sum
 
 __all__ = [
@@ -108,11 +108,9 @@ class Segments:
     def ptr(self) -> Tensor:
         """Where the rows of each receiver begin, int64 `[R + 1]`."""
         if self._ptr is None:
-            if torch.compiler.is_compiling() or not torch.is_inference_mode_enabled():
-                self._ptr = self._found()
-            else:
-                with torch.inference_mode(False):  # it is kept, and must serve training too
-                    self._ptr = self._found()
+            if torch.compiler.is_compiling():
+                return self._found()
+            self._ptr = apart(self._found)
         return self._ptr
 
     def _found(self) -> Tensor:

@@ -54,7 +54,7 @@ def gcn_norm(
 
     Args:
         topology: of N nodes and E edges.
-        edge_weight: `[E]`, or None for ones.
+        edge_weight: `[E]`, or None for ones. A degree of 0 gives weights of 0, a negative one NaN.
         improved: ``A + 2I``.
         add_self_loops: False leaves the I out.
         dtype: of the weights; that of `edge_weight` by default, else float32.
@@ -65,7 +65,8 @@ def gcn_norm(
     >>> gcn_norm(Topology.from_edge_index(torch.tensor([[0, 1], [1, 0]])))[1]
     tensor([0.5000, 0.5000, 0.5000, 0.5000])
     """
-    if edge_weight is not None and edge_weight.shape != (topology.num_edges,):
+    given = edge_weight is not None
+    if given and not (isinstance(edge_weight, Tensor) and edge_weight.shape == (topology.num_edges,)):
         raise expected("edge_weight", f"shape [{topology.num_edges}], one for each edge", edge_weight)
 
     def make() -> tuple[Topology, Tensor]:
@@ -78,7 +79,7 @@ def gcn_norm(
         weight = weight.to(kind)
         ones = weight.new_ones(looped.num_nodes, 1)
         degree = spmm(looped.matrix, weight, ones)[:, 0]
-        root = torch.where(degree > 0, degree, 1.0).rsqrt() * (degree > 0)
+        root = torch.where(degree == 0, 1.0, degree).rsqrt() * (degree != 0)
         sources, targets = looped.edge_index
         return looped, root.index_select(0, sources) * weight * root.index_select(0, targets)
 

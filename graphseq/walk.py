@@ -21,7 +21,7 @@ from torch import Tensor
 from .cell import Cell, updated, written_on
 from .messages import Merge, Segments, Slots, State, reads_receivers, send
 from .ops.levels import ALIGNED, Numbers, Structure
-from .ops.library import is_batched, is_transformed
+from .ops.library import HALF, is_batched, is_transformed
 
 __all__ = ["Plan", "walk"]
 
@@ -84,7 +84,7 @@ def walk(cell: Cell, plan: Plan, p: Tensor, edge: Tensor | None = None, start: S
             `[N, slots, H]` each, packed, what is in the slots that have no predecessor; zeros by default.
 
     Returns:
-        The states `[N, H]` each, packed.
+        The states `[N, H]` each, packed, in the dtype of level 0; under autocast never in 16 bits.
 
     Raises:
         GraphError: the cell writes on the states that it reads, which are those of other nodes too.
@@ -98,12 +98,14 @@ def walk(cell: Cell, plan: Plan, p: Tensor, edge: Tensor | None = None, start: S
     states, merge = _List(plan) if listed else _Buffer(plan), cell.merger
     inputs = plan.split(p)
     edges: Sequence[Tensor | None] = [None] * len(inputs) if edge is None else edge.split(plan.edge_sizes)
-    states.write(0, updated(cell, inputs[0], filled[0] or cell.given(inputs[0], start)))
+    first = updated(cell, inputs[0], filled[0] or cell.given(inputs[0], start))
+    kinds = [_kind(s) for s in first]
+    states.write(0, _of_kinds(kinds, first))
     counted = not torch.compiler.is_compiling() and not p.is_inference()
     before = p._version if counted else 0
     for k in range(1, len(inputs)):
         merged = _merged(cell, merge, plan.segments[k], inputs[k], edges[k], states.read(k), filled[k])
-        states.write(k, updated(cell, inputs[k], merged))
+        states.write(k, _of_kinds(kinds, updated(cell, inputs[k], merged)))
     if counted and p._version != before:
         raise written_on()
     return states.joined()
@@ -120,8 +122,19 @@ def _merged(
             received = p.clone()  # which nobody else reads
     messages, scores = send(cell.message, merge, sent, received, edge)
     if filled is not None and type(merge) is Slots:
-        return tuple(merge.fill(b, m, segments) for b, m in zip(filled, messages.state, strict=True))
+        return tuple(merge.fill(b.to(m.dtype), m, segments) for b, m in zip(filled, messages.state, strict=True))
     return tuple(merge.reduce(m, segments, scores) for m in messages.state)
+
+
+def _kind(state: Tensor) -> torch.dtype:
+    """Return the dtype that the states of all levels are kept in: that of level 0; under autocast at least 32 bits,
+    since 16 are too few for long recurrences.
+    """
+    return torch.float32 if state.dtype in HALF and torch.is_autocast_enabled(state.device.type) else state.dtype
+
+
+def _of_kinds(kinds: Sequence[torch.dtype], states: State) -> State:
+    return tuple(s.to(kind) for s, kind in zip(states, kinds, strict=True))
 
 
 class _List:
@@ -144,6 +157,8 @@ class _List:
         return tuple(s.clone() if s.is_inference() else s.view_as(s) for s in last)  # hooks on it are not on the result
 
     def write(self, k: int, new: State) -> None:
+        if not torch.compiler.is_compiling() and new[0].is_inference():  # the cell may write on it again, uncounted
+            new = tuple(s.clone() for s in new)
         self.done.append(new)
         if not torch.compiler.is_compiling():
             self.versions.append([s._version for s in new if not s.is_inference()])
@@ -171,8 +186,7 @@ class _Buffer:
     def write(self, k: int, new: State) -> None:
         if not self.states:
             self.states = tuple(s.new_empty(self.plan.ptr[-1], *s.shape[1:]) for s in new)
-        rows = [s.to(b.dtype) for s, b in zip(new, self.states, strict=True)]
-        self.states = _Put.apply(self.plan.ptr[k], self.plan.ptr[k + 1], *self.states, *rows)  # type: ignore[no-untyped-call]
+        self.states = _Put.apply(self.plan.ptr[k], self.plan.ptr[k + 1], *self.states, *new)  # type: ignore[no-untyped-call]
 
     def joined(self) -> State:
         owned: State = _Own.apply(*self.states)  # type: ignore[no-untyped-call]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..errors import Words, expected
+from ..errors import out_of_range
 from .library import Operator
 from .spmm import Sparse
 
@@ -28,10 +28,8 @@ def _cpu(edge_index: Tensor, num_senders: int, num_receivers: int) -> tuple[Tens
     wrong = group_edges(edge_index.numpy(), *(t.numpy() for t in made))
     if wrong >= 0:
         end, edge = divmod(wrong, max(e, 1))
-        got = Words(f"{int(edge_index[end, edge])} at edge {edge}")
-        size = num_receivers if end else num_senders
-        valid = f"numbers from 0 to {size - 1}" if size else "no entries, since there are no nodes"
-        raise expected("edge_index", valid, got)
+        size, least = num_receivers if end else num_senders, int(edge_index.min())
+        raise out_of_range("edge_index", int(edge_index[end, edge]), size, least=least, where=f" at edge {edge}")
     return made
 
 

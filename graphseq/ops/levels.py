@@ -95,6 +95,10 @@ class Packed(NamedTuple):
         parts = self.level_ptr, self.level_edges, self.edge_ptr, self.senders, self.receivers
         return Structure(*parts, slot, self.form if slot is None else self.form.clamp(max=FOREST))
 
+    def numbers(self) -> Numbers:
+        """Return where levels and their edges begin, as numbers."""
+        return Numbers(self.level_ptr.tolist(), self.level_edges.tolist(), int(self.form))
+
 
 class Numbers(NamedTuple):
     """Where levels and the packed edges into them begin, and their form, for what walks them in Python."""

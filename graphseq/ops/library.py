@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.utils._python_dispatch import _get_current_dispatch_mode
+from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
 
 LIBRARY = torch.library.Library("graphseq", "DEF")
 OPERATORS: dict[str, Operator] = {}
 HALF = (torch.float16, torch.bfloat16)
 
-_PLAIN = (Tensor, torch.nn.Parameter)
+_PLAIN = {Tensor, torch.nn.Parameter, type(None), int}
 
 Body = Callable[..., Any]
+_T = TypeVar("_T")
 
 
 def is_transformed() -> bool:
@@ -26,16 +27,21 @@ def is_transformed() -> bool:
     return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
 
 
-def is_plain(x: Tensor) -> bool:
+def has_mode() -> bool:
+    """Say whether a dispatch mode looks on, such as ``FakeTensorMode``."""
+    return _get_current_dispatch_mode() is not None
+
+
+def is_plain(*given: Any) -> bool:
     """Say whether nobody but autograd looks on: no tracing, no autocast, no dispatch mode, no subclass of Tensor.
 
     Then the dispatcher may be passed by, whose Python part costs more than a small graph's sums.
     """
     return (
-        type(x) in _PLAIN
+        _PLAIN.issuperset(map(type, given))
         and not torch.compiler.is_compiling()
         and not torch._C._is_any_autocast_enabled()
-        and _get_current_dispatch_mode() is None
+        and not has_mode()
         and torch._C._get_tracing_state() is None
         and not is_transformed()
     )
@@ -44,6 +50,22 @@ def is_plain(x: Tensor) -> bool:
 def is_batched(*tensors: Tensor | None) -> bool:
     """Say whether one of these stands for many at once, as gradients do with ``is_grads_batched``."""
     return any(t is not None and torch._C._functorch.is_legacy_batchedtensor(t) for t in tensors)
+
+
+def kept(make: Callable[[], _T]) -> _T:
+    """Make something that outlives the call, see :func:`apart`; in tracing it is part of the graph."""
+    return make() if torch.compiler.is_compiling() else apart(make)
+
+
+@torch.compiler.disable  # lest its frame be traced by itself, below one that is not
+def apart(make: Callable[[], _T]) -> _T:
+    """Make something that outlives the call: it must serve training too, even if asked for under inference mode, and
+    belong to no transform of ``torch.func`` and to no dispatch mode, such as one of fake tensors.
+    """
+    if not (torch.is_inference_mode_enabled() or is_transformed() or has_mode()):
+        return make()
+    with torch.inference_mode(False), torch._C._DisableFuncTorch(), _disable_current_modes():
+        return make()
 
 
 class Operator:
@@ -69,10 +91,9 @@ class Operator:
         self.name = schema.partition("(")[0]
         self.body, self.bodies = body, {"cpu": cpu or body, "cuda": cuda or body}
         LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
-        LIBRARY.impl(self.name, body, "CompositeExplicitAutograd")
-        for key, given in (("CPU", cpu), ("CUDA", cuda)):
+        for key, given in (("CompositeExplicitAutograd", body), ("CPU", cpu), ("CUDA", cuda)):
             if given is not None:
-                LIBRARY.impl(self.name, given, key)
+                LIBRARY.impl(self.name, torch.compiler.disable(given), key)
         torch.library.register_fake(f"graphseq::{self.name}", fake)
         self.differentiable = backward is not None
         if save is not None and backward is not None:
@@ -87,7 +108,7 @@ class Operator:
     def __call__(self, *given: Any) -> Any:
         """Run it the shortest way that serves whoever looks on."""
         first = given[0] if given[0] is not None else given[1]
-        if not is_plain(first) or is_batched(first, given[1] if isinstance(given[1], Tensor) else None):
+        if not is_plain(*given) or is_batched(first, given[1] if isinstance(given[1], Tensor) else None):
             return self.body(*given) if is_transformed() else self.overload(*given)
         if self.differentiable and torch.is_grad_enabled():
             for t in given:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import Words, expected
+from ..ops.library import kept
 from .joining import join, part
-from .links import kept
 from .structure import Topology
 
 __all__ = ["batch", "unbatch"]

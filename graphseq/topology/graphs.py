@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ..errors import Words, expected
 from ..ops.levels import Numbers, Packed, levels, longest_paths, pack
-from .links import Links, kept
+from ..ops.library import kept
+from .links import Links
 
 
 class Graphs(Links):
@@ -27,8 +28,6 @@ class Graphs(Links):
         super().__init__(edge_index, num_nodes, num_nodes, slot)
         self._graph_ptr = graph_ptr
         self._members: Tensor | None = None  # graphs in each member, where `batch` joined several
-        self._level: Tensor | None = None
-        self._packed: Packed | None = None
 
     @property
     def num_nodes(self) -> int:
@@ -72,12 +71,12 @@ class Graphs(Links):
     @property
     def is_acyclic(self) -> bool:
         """Whether a sweep can run over it."""
-        if self._level is None:
+        if "level" not in self._memo:
             m = self.matrix
             level, acyclic = kept(lambda: longest_paths(m.ptr, m.t_ptr, m.t_columns))
             if not acyclic:
                 return False
-            self._level = level
+            self.know(level=level)
         return True
 
     @property
@@ -92,36 +91,37 @@ class Graphs(Links):
         Raises:
             GraphError: there is a cycle; the error names it.
         """
-        if self._level is None:
+
+        def make() -> Tensor:
             m = self.matrix
-            self._level = kept(lambda: levels(m.ptr, m.columns, m.t_ptr, m.t_columns))
-        return self._level
+            found: Tensor = levels(m.ptr, m.columns, m.t_ptr, m.t_columns)
+            return found
+
+        return self.memo("level", make)
 
     @property
     def packed(self) -> Packed:
         """The nodes level by level: what a sweep runs over."""
-        if self._packed is None:
-            level, m = self.level, self.matrix
-            self._packed = kept(lambda: Packed(*pack(level, self._graph_ptr, m.ptr, m.columns, m.edge)))
-            if not torch.compiler.is_compiling():
-                self.numbers  # noqa: B018  # for tracing later, which has none to read
-        return self._packed
+
+        def make() -> Packed:
+            m = self.matrix
+            packed = Packed(*pack(self.level, self._graph_ptr, m.ptr, m.columns, m.edge))
+            if not torch.compiler.is_compiling():  # for tracing later, which has no numbers to read
+                self.know(numbers=packed.numbers())
+            return packed
+
+        return self.memo("packed", make)
 
     @property
     def numbers(self) -> Numbers:
         """Where levels and their edges begin, as numbers."""
-
-        def make() -> Numbers:
-            if torch.compiler.is_compiling():
-                wanted = "one that is compiled (read its `packed`) before a cell without an operator is traced"
-                raise expected("topology", wanted, Words("one that is not"))
-            p = self.packed
-            return Numbers(p.level_ptr.tolist(), p.level_edges.tolist(), int(p.form))
-
-        return self.memo("numbers", make)
+        if "numbers" not in self._memo and torch.compiler.is_compiling():
+            wanted = "one that is compiled (read its `packed`) before a cell without an operator is traced"
+            raise expected("topology", wanted, Words("one that is not"))
+        return self.memo("numbers", lambda: self.packed.numbers())
 
     def _turned(self) -> Any:
-        turned = type(self)(kept(lambda: self.edge_index.flip(0)), self.num_nodes, self._graph_ptr)
+        turned = type(self)(self.edge_index.flip(0), self.num_nodes, self._graph_ptr)
         turned._members = self._members
         return turned
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import Words, expected
+from ..errors import Words, describe, expected, out_of_range
 
 
 def integers(argument: str, value: Any, shape: str = "[N]") -> Tensor:
@@ -34,9 +34,7 @@ def check_range(argument: str, index: Tensor, size: int, *, low: int = 0) -> Non
         return
     least, most = (int(v) for v in index.aminmax())
     if least < low or most >= size:
-        wrong = least if least < low else most
-        valid = f"numbers from {low} to {size - 1}" if size > low else "no entries, since there are no nodes"
-        raise expected(argument, valid, Words(str(wrong)))
+        raise out_of_range(argument, least if least < low else most, size, low=low, least=least)
 
 
 def check_edges(edge_index: Any) -> None:
@@ -47,7 +45,9 @@ def check_edges(edge_index: Any) -> None:
     """
     wrong = not isinstance(edge_index, Tensor) or edge_index.dtype != torch.int64 or edge_index.dim() != 2
     if wrong or edge_index.size(0) != 2:
-        raise expected("edge_index", "int64 of shape [2, E]", edge_index)
+        turned = not wrong and edge_index.size(1) == 2
+        got = Words(f"{describe(edge_index)}; transpose it: edge_index.t()") if turned else edge_index
+        raise expected("edge_index", "int64 of shape [2, E]", got)
 
 
 def check_count(argument: str, value: Any) -> int:

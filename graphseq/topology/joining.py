@@ -37,11 +37,11 @@ def join(kind: type[_G], members: Sequence[_G]) -> _G:
     graph_ptr = join_ptr([t._graph_ptr for t in members], node_at, graphs)
     whole = kind(edge_index, sum(t.num_nodes for t in members), graph_ptr, slot)
     whole._members = graphs
-    if all(t._level is not None for t in members):
-        whole._level = torch.cat([t.level for t in members])
-    turned = [t._reverse for t in members]
-    if all(t is not None and t._level is not None for t in turned):
-        whole.reverse()._level = torch.cat([t.level for t in turned if t is not None])
+    if all("level" in t._memo for t in members):
+        whole.know(level=torch.cat([t.level for t in members]))
+    turned = [t._memo.get("reverse") for t in members]
+    if all(t is not None and "level" in t._memo for t in turned):
+        whole.reverse().know(level=torch.cat([t.level for t in turned if t is not None]))
     return whole
 
 

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from ..ops.csr import csr
 from ..ops.levels import Packed
-from ..ops.library import is_transformed
+from ..ops.library import apart, kept
 from ..ops.spmm import Sparse
 from .inputs import check_count, check_edges, check_range
 
-__all__ = ["Links", "kept", "lasting"]
+__all__ = ["Links", "lasting"]
 
 _SHORT = 1 << 16  # edges, up to which it costs next to nothing to group them too early
 
@@ -47,10 +47,8 @@ class Links:
         """
         self._edge_index, self._slot = edge_index, slot
         self.num_senders, self.num_receivers = num_senders, num_receivers
-        self._matrix: Sparse | None = None
-        self._reverse: Any = None
         self._memo: dict[Any, Any] = {}
-        self._plans: dict[Any, Any] = {}  # of walks; made anew after a move or a copy
+        self._plans: dict[Any, Any] = {}  # made anew after a move or a copy
 
     @classmethod
     def between(cls, edge_index: Tensor, num_senders: int, num_receivers: int) -> Links:
@@ -67,7 +65,7 @@ class Links:
         check_edges(edge_index)
         own, matrix = kept(lambda: checked(edge_index, num_senders, num_receivers))
         links = Links(own, num_senders, num_receivers)
-        links._matrix = matrix
+        links.know(matrix=matrix)
         return links
 
     @property
@@ -98,9 +96,7 @@ class Links:
     @property
     def slot(self) -> Tensor:
         """Each edge's place among those with its receiver, from 0, int64 `[E]`."""
-        if self._slot is None:
-            self._slot = kept(self._places)
-        return self._slot
+        return self.memo("slot", self._places) if self._slot is None else self._slot
 
     def _places(self) -> Tensor:
         ptr, _, edge, *_ = self.matrix
@@ -112,9 +108,7 @@ class Links:
         """The adjacency as a sparse matrix whose rows are receivers, with its transpose: the edges into v are
         ``edge[ptr[v]:ptr[v + 1]]``, in their order.
         """
-        if self._matrix is None:
-            self._matrix = kept(lambda: csr(self.edge_index, self.num_senders, self.num_receivers))
-        return self._matrix
+        return self.memo("matrix", lambda: csr(self.edge_index, self.num_senders, self.num_receivers))
 
     def memo(self, key: Any, make: Callable[[], _T], *, moves: bool = True) -> _T:
         """Return what `make` returned the first time that it was asked for under `key`.
@@ -124,22 +118,31 @@ class Links:
         """
         memo = self._memo if moves else self._plans
         if key not in memo:
-            memo[key] = kept(make)
+            traced = torch.compiler.is_compiling()
+            if traced and not torch.is_grad_enabled():
+                memo, key = self._plans, ("no grad", key)  # inference mode, it may be, whose tensors serve no training
+            if key not in memo:
+                memo[key] = make() if traced else apart(make)
         result: _T = memo[key]
         return result
 
+    def know(self, **parts: Any) -> None:
+        """Take parts that are known already, for :meth:`memo`; None for one that is not."""
+        self._memo.update({key: part for key, part in parts.items() if part is not None})
+
     def reverse(self) -> Self:
         """Return the same with every edge turned round; reversing that gives this one back."""
-        if self._reverse is None:
-            turned = self._turned()
-            turned._matrix = None if self._matrix is None else self._matrix.transpose()
-            turned._reverse = self
-            self._reverse = turned
-        result: Self = self._reverse
+
+        def make() -> Any:
+            turned, matrix = self._turned(), self._memo.get("matrix")
+            turned.know(reverse=self, matrix=None if matrix is None else matrix.transpose())
+            return turned
+
+        result: Self = self.memo("reverse", make)
         return result
 
     def _turned(self) -> Any:
-        return Links(kept(lambda: self.edge_index.flip(0)), self.num_receivers, self.num_senders)
+        return Links(self.edge_index.flip(0), self.num_receivers, self.num_senders)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
         """Return this on another device, with all that is compiled already."""
@@ -162,7 +165,7 @@ class Links:
                 return {key: move(v) for key, v in value.items()}
             return value
 
-        moved: Self = move(self)
+        moved: Self = kept(lambda: move(self))
         return moved
 
     def __getstate__(self) -> dict[str, Any]:
@@ -171,16 +174,6 @@ class Links:
     def __repr__(self) -> str:
         counts = f"num_senders={self.num_senders}, num_receivers={self.num_receivers}"
         return f"Links({counts}, num_edges={self.num_edges})"
-
-
-def kept(make: Callable[[], _T]) -> _T:
-    """Make something that outlives the call, whoever looks on at it: it must serve training too, even if asked for
-    under inference mode, and belong to no transform of ``torch.func``.
-    """
-    if torch.compiler.is_compiling() or not (torch.is_inference_mode_enabled() or is_transformed()):
-        return make()
-    with torch.inference_mode(False), torch._C._DisableFuncTorch():
-        return make()
 
 
 def checked(edge_index: Tensor, num_senders: int, num_receivers: int) -> tuple[Tensor, Sparse | None]:

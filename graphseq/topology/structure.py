@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..errors import Words, expected
 from ..ops.levels import find_cycle, longest_paths, name_cycle
+from ..ops.library import kept
 from ..ops.spmm import Sparse
 from .graphs import Graphs
 from .inputs import (
@@ -28,7 +29,7 @@ from .inputs import (
     scipy_edges,
 )
 from .joining import join
-from .links import Links, checked, kept, lasting
+from .links import Links, checked, lasting
 
 __all__ = ["Coarser", "Subgraph", "Topology"]
 
@@ -81,7 +82,7 @@ class Topology(Graphs):
         else:
             ptr = graph_offsets(batch, num_nodes, num_graphs, own)
         topology = cls(own, num_nodes, ptr)
-        topology._matrix = matrix
+        topology.know(matrix=matrix)
         return topology
 
     @classmethod
@@ -116,8 +117,8 @@ class Topology(Graphs):
         topology = cls(torch.stack([senders, senders + 1]), n, ptr)
         before = node - chain  # edges whose ends come before the node
         in_ptr, out_ptr = torch.cat([before.new_zeros(1), before]), torch.cat([before, before.new_full((1,), e)])
-        topology._matrix = Sparse(in_ptr, senders, edge, out_ptr, senders + 1, edge)
-        topology._level = node - offsets(length)[:-1].index_select(0, chain)
+        level = node - offsets(length)[:-1].index_select(0, chain)
+        topology.know(matrix=Sparse(in_ptr, senders, edge, out_ptr, senders + 1, edge), level=level)
         return topology
 
     @classmethod
@@ -147,7 +148,7 @@ class Topology(Graphs):
         level, acyclic = longest_paths(m.ptr, m.t_ptr, m.t_columns)
         if not acyclic:
             raise expected("parent", "a tree", name_cycle(find_cycle(level, m.ptr, m.columns)))
-        topology._level = level
+        topology.know(level=level)
         return topology
 
     @classmethod
@@ -185,7 +186,7 @@ class Topology(Graphs):
             check_edges(edge_index)
             own, matrix = checked(edge_index, num_nodes, num_nodes)
             topology = cls(own, num_nodes, ptr.clone())  # PyG joined it: its graphs are apart
-            topology._matrix = matrix
+            topology.know(matrix=matrix)
             return topology
         graphs = None if members is None else getattr(data, "num_graphs", None)
         return cls.from_edge_index(edge_index, num_nodes, members, num_graphs=graphs)

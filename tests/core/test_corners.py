@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch.nn.utils import parametrizations, prune
+from torch.utils._pytree import tree_map_only
 from torch.utils.checkpoint import checkpoint
 
 import graphseq as gs
@@ -210,3 +211,42 @@ def test_weights_that_nobody_reads_are_refused_in_rounds_too():
     cell.merge = gs.Softmax(lambda sent, received, edge: edge)
     with pytest.raises(gs.GraphError, match="`edge_attr`: expected None"):
         nn.Recurrent(cell, gs.Rounds(1, "sum"))(x, ring, edge_attr=weight)
+
+
+def test_features_of_edges_that_the_score_of_the_rounds_reads():
+    ring, edge = gs.Topology.from_edge_index(torch.tensor([[0, 1, 2, 0], [1, 2, 0, 2]])), torch.randn(4)
+    cell, x = nn.GRUCell(H, H), torch.randn(3, H)
+    merge = gs.Softmax(lambda sent, received, edge: edge)
+    out = nn.Recurrent(cell, gs.Rounds(2, merge))(x, ring, edge_attr=edge)
+    cell.merge = merge
+    assert torch.equal(out, nn.Recurrent(cell, gs.Rounds(2))(x, ring, edge_attr=edge))
+
+
+class Wrapper(torch.Tensor):
+    """A tensor without memory of its own."""
+
+    @staticmethod
+    def __new__(cls, inner):
+        made = torch.Tensor._make_wrapper_subclass(cls, inner.shape, dtype=inner.dtype)
+        made.own = inner
+        return made
+
+    @classmethod
+    def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
+        args, kwargs = tree_map_only(Wrapper, lambda t: t.own, (args, kwargs or {}))
+        return tree_map_only(torch.Tensor, Wrapper, function(*args, **kwargs))
+
+
+@pytest.mark.parametrize("grad", [False, True])
+@pytest.mark.parametrize(("kind", "name"), [(c, "weight_hh") for c in CELLS] + [(nn.GRU, "weight_hh_l0")])
+def test_wrappers_beside_plain_tensors(kind, name, grad):
+    layer = kind(H, 4)
+    run = layer if kind is nn.GRU else nn.Recurrent(layer)
+    for x, weight in ((Wrapper(torch.randn(7, H)), None), (torch.randn(7, H), Wrapper)):
+        wanted = run(getattr(x, "own", x), topology=TREE)
+        if weight is not None:
+            setattr(layer, name, torch.nn.Parameter(weight(getattr(layer, name).detach())))
+        with torch.set_grad_enabled(grad):
+            out = run(x, topology=TREE)
+        out, wanted = (o if isinstance(o, torch.Tensor) else o[0] for o in (out, wanted))
+        assert_close(out.own, wanted, 1e-6)

@@ -51,6 +51,33 @@ def test_inputs(x, message):
             layer(x, T)
 
 
+ROWS, EDGES = torch.zeros(4, 3).numpy(), torch.tensor([[0, 1], [1, 2]])
+WITH_ARRAYS = {
+    "x": [
+        lambda: LAYER(ROWS, T),
+        lambda: GRUCell(3, 5)(ROWS),
+        lambda: GRU(3, 5)(ROWS),
+        lambda: gs.nn.GCNConv(3, 5)(ROWS, EDGES),
+        lambda: gs.nn.readout(ROWS, T),
+    ],
+    "hx": [lambda: GRU(3, 3)(X, ROWS[None, :1]), lambda: gs.nn.LSTM(3, 3)(X, (ROWS, ROWS))],
+    "state": [lambda: LAYER(X, T, ROWS), lambda: GRUCell(3, 3)(X, ROWS)],
+    "edge_index": [lambda: gs.nn.GCNConv(3, 5)(X, EDGES.numpy()), lambda: gs.Links.between(EDGES.numpy(), 3, 3)],
+    "edge_weight": [lambda: gs.nn.GCNConv(3, 5)(X, EDGES, ROWS[0, :2]), lambda: gs.spectral.gcn_norm(T, ROWS[0, :2])],
+    "nodes": [lambda: LAYER(X, T, nodes=EDGES[0].numpy())],
+    "edge_attr": [lambda: LAYER(X, T, edge_attr=ROWS[:2])],
+}
+
+
+@pytest.mark.parametrize("argument", WITH_ARRAYS)
+def test_arrays_where_tensors_belong(argument):
+    for call in WITH_ARRAYS[argument]:
+        with pytest.raises(GraphError, match=rf"`{argument}`: expected .* NumPy array, .*torch\.from_numpy"):
+            call()
+    with pytest.raises(GraphError, match="`x`: expected a pair of tensors"):
+        gs.nn.GINConv(torch.nn.Identity())((ROWS, None), EDGES)
+
+
 def test_devices():
     with pytest.raises(GraphError, match=r"`topology`: expected a Topology on meta, as `x` is, got one on cpu"):
         LAYER(X.to("meta"), T)

@@ -104,6 +104,46 @@ def test_a_cell_that_writes_in_place_is_right_or_refused(way, kind, plain, mode)
                 right_or_refused(lambda: way.run(kind(), x, state), wanted, [x, state])  # noqa: B023
 
 
+class IntoBuffer(Plain):
+    """A cell that returns the same memory each time."""
+
+    message = gs.COPY
+
+    def update(self, p, state):
+        out = self.__dict__.setdefault(f"rows {p.size(0)}", torch.zeros(p.size(0), H))
+        out.copy_(p)
+        return (out.add_(2 * state[0]).tanh_(),)
+
+
+class IntoNew(Copied):
+    def update(self, p, state):
+        return (torch.tanh(p + 2 * state[0]),)
+
+
+class Handed(Copied):
+    """A cell that returns what it was given."""
+
+    def update(self, p, state):
+        return (state[0] if p.size(0) == 2 else p,)
+
+
+class HandedCopies(Copied):
+    def update(self, p, state):
+        return (state[0].clone() if p.size(0) == 2 else p.clone(),)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("kind", "plain"), [(IntoBuffer, IntoNew), (Handed, HandedCopies)], ids=lambda k: k.__name__)
+@ways
+def test_memory_that_a_cell_returns_again_is_right_or_refused(way, kind, plain, mode):
+    with mode():
+        for topology in (way.topology, gs.Topology.chain([4, 3]), gs.Topology.chain([7])):
+            if way.topology is not topology and way.rounds:
+                continue
+            way, x = way._replace(topology=topology), torch.randn(7, H)
+            right_or_refused(lambda: way.run(kind(), x), way.run(plain(), x), [x])  # noqa: B023
+
+
 @pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad])
 def test_who_writes_on_states_of_others_is_told_so(mode):
     with mode(), pytest.raises(gs.GraphError, match=r"`update`: .* not to write on the states"):

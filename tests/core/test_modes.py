@@ -117,6 +117,48 @@ def test_a_topology_that_is_compiled_in_inference_mode_trains_later():
     assert_agree(Recurrent(cell)(x, t), Recurrent(cell)(x, gs.Topology.chain([1, 3])), [x, *cell.parameters()])
 
 
+class Average(gs.Cell):
+    """An update whose dtype is that of what is merged: a mean in float32, under autocast, of states in bfloat16."""
+
+    state_sizes = (3,)
+
+    def __init__(self, merge):
+        super().__init__()
+        self.merge, self.slots = merge, 3 if merge == "slots" else 1
+        self.w, self.u = torch.nn.Linear(3, 3), torch.nn.Linear(3 * self.slots, 3)
+
+    def project(self, x):
+        return self.w(x)
+
+    def update(self, p, state):
+        s = state[0].flatten(1)
+        return (torch.tanh(p + self.u(s)) + 0.5 * s[:, :3],)
+
+
+@pytest.mark.parametrize("start", [None, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("merge", ["mean", "sum", "slots"])
+def test_states_under_autocast_are_kept_in_float32_on_every_level(merge, start):
+    for topology in (gs.Topology.chain([3, 3]), gs.Topology.chain([2, 0, 4]), gs.Topology.tree([2, 2, 4, 4, -1, 4])):
+        cell, x = Average(merge), torch.randn(6, 3)
+        layer, state = Recurrent(cell), None if start is None else torch.randn(6, cell.slots, 3).to(start)
+        wanted = layer(x, topology, None if state is None else state.float())
+        with torch.autocast("cpu", torch.bfloat16):
+            out = layer(x, topology, state)
+        assert out.dtype == torch.float32
+        assert_close(out, wanted, 0.05)
+
+
+def test_states_have_the_dtype_of_level_0():
+    class Wider(gs.Cell):
+        state_sizes = (3,)
+
+        def update(self, p, state):
+            return (state[0].double() + 1 if bool(state[0].any()) else p,)
+
+    for topology in (gs.Topology.chain([2, 2]), gs.Topology.chain([2, 0, 1]), gs.Topology.tree([2, 2, -1])):
+        assert Recurrent(Wider())(torch.ones(topology.num_nodes, 3), topology).dtype == torch.float32
+
+
 def test_without_gradients_nothing_is_recorded():
     recorded = []
 

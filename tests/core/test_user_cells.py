@@ -202,6 +202,27 @@ class Noisy(gs.Cell):
         return (nn.functional.dropout(p + state[0], 0.5),)
 
 
+@pytest.mark.parametrize("nodes", [[0, 1, 2, 6], [3, 0], []])
+def test_dropout_of_inputs_draws_a_mask_for_each_node_without_one(nodes):
+    class Dropping(gs.Cell):
+        state_sizes = (64,)
+
+        def __init__(self):
+            super().__init__()
+            self.dropout = nn.Dropout()
+
+        def project(self, x):
+            return self.dropout(1 + x)
+
+        def update(self, p, state):
+            return (p,)
+
+    layer, tree = Recurrent(Dropping()), gs.Topology.tree([4, 4, 3, 5, 5, -1, 5])
+    x, at = torch.zeros(len(nodes), 64), torch.tensor(nodes, dtype=torch.int64)
+    assert layer(x, tree, nodes=at).unique(dim=0).size(0) == 7
+    assert layer.eval()(x, tree, nodes=at).unique().tolist() == [1]
+
+
 def test_a_random_step_keeps_its_numbers_in_derivatives_of_any_order():
     x = leaf(6, 3)
     out = tensors(Recurrent(Noisy())(x, DAG))

@@ -6,6 +6,9 @@ import pickle
 import pytest
 import torch
 from torch import func
+from torch._subclasses import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 import graphseq as gs
 from graphseq import core, nn, spectral
@@ -64,13 +67,25 @@ def under_inference_mode(call, x):
         call(x)
 
 
+def under_fake_tensors(call, x):
+    with FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv()) as mode:
+        call(mode.from_tensor(x, static_shapes=True))
+
+
+def under_a_graph(call, x):
+    make_fx(call)(x)
+
+
 def maximal(f: int, h: int) -> gs.Cell:
     cell = nn.GRUCell(f, h)
     cell.merge = "max"
     return cell
 
 
-WATCHERS = [under_grad, under_vmap, under_forward_mode, under_a_hessian, under_inference_mode]
+WATCHERS = [
+    under_grad, under_vmap, under_forward_mode, under_a_hessian, under_inference_mode, under_fake_tensors,
+    under_a_graph,
+]  # fmt: skip
 watchers = pytest.mark.parametrize("watch", WATCHERS, ids=lambda w: w.__name__)
 USERS = {
     "a cell by its equations": (nn.Recurrent(peephole(H, 4)), lambda m, x, t: m(x, t)[0]),
@@ -102,6 +117,29 @@ def test_a_topology_that_was_first_used_elsewhere_can_be_pickled_and_trains(name
             assert_agree(call(layer, x, other), wanted, [x])
 
 
+@pytest.mark.parametrize("fullgraph", [False, True])
+@pytest.mark.parametrize("name", ["slots", "both ways", "GCN", "readout"])
+def test_a_topology_that_compiled_inference_saw_first_trains(name, fullgraph):
+    layer, call = USERS[name]
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda z, t: call(layer, z, t), backend="aot_eager", fullgraph=fullgraph)
+    fresh, x = [gs.Topology.from_edge_index(DAG.edge_index, 7) for _ in range(3)], leaf(7, H, dtype=torch.float32)
+    with torch.no_grad():
+        compiled(x.detach(), fresh[0])
+    for t in fresh:  # the others run by the same graph
+        with torch.inference_mode():
+            compiled(x.detach(), t)
+        wanted = call(layer, x, gs.Topology.from_edge_index(DAG.edge_index, 7))
+        assert_agree(call(layer, x, t), wanted, [x])
+        compiled(x, t).sum().backward()
+
+
+def test_a_topology_that_inference_mode_has_moved_serves_training():
+    with torch.inference_mode():
+        there = gs.Topology.chain([3]).to("meta")
+    assert not any(part.is_inference() for part in (there.edge_index, *there.matrix))
+
+
 def several():
     return gs.batch([gs.Topology.chain([3]), gs.Topology.tree([1, -1])]), []
 
@@ -114,7 +152,7 @@ def the_other_way_round():
     return gs.Topology.chain([3, 2]).reverse(), []
 
 
-@watchers
+@pytest.mark.parametrize("watch", WATCHERS[:-2], ids=lambda w: w.__name__)  # what is made of fake tensors is fake
 @pytest.mark.parametrize("make", [*MAKERS, several, one_of_several, the_other_way_round], ids=lambda m: m.__name__)
 def test_a_structure_that_is_made_elsewhere_can_be_pickled_and_trains(make, watch):
     made, layer = [], nn.Recurrent(peephole(H, 4))

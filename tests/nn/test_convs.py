@@ -102,6 +102,16 @@ def test_improved_gcn_doubles_the_loops():
     assert_close(conv(x, edge_index), peer(x, edge_index, ones))
 
 
+@pytest.mark.parametrize("loops", [True, False])
+@pytest.mark.parametrize("weight", [[1.0, -2, 0.5, -3, 1], [-1.0, -1, 0, 1, 0], [0.0] * 5, [-1.0] * 5])
+def test_gcn_of_degrees_that_are_not_positive(weight, loops):
+    edge_index, x = torch.tensor([[0, 1, 2, 3, 0], [1, 2, 0, 0, 3]]), torch.randn(4, 3)
+    conv, peer = GCNConv(3, 4, add_self_loops=loops), pyg.GCNConv(3, 4, add_self_loops=loops)
+    conv.load_state_dict(peer.state_dict())
+    out, wanted = (layer(x, edge_index, torch.tensor(weight)) for layer in (conv, peer))
+    torch.testing.assert_close(out, wanted, equal_nan=True)
+
+
 def test_gin_is_its_formula():
     t = gs.Topology.from_edge_index(torch.randint(0, 6, (2, 15)), 6)
     conv, x = GINConv(perceptron(), eps=0.2).double(), torch.randn(6, 3, dtype=torch.float64)

@@ -18,6 +18,8 @@ BAD_EDGE_INDEX = [
     (EDGE.t().tolist(), "got list"),
     (EDGE[0], r"got int64 of shape \[2\]"),
     (torch.zeros(3, 2, dtype=torch.int64), r"got int64 of shape \[3, 2\]"),
+    (torch.zeros(3, 2, dtype=torch.int64), r"transpose it: edge_index\.t\(\)"),
+    (EDGE.numpy(), r"got a NumPy array, int64 of shape \[2, 2\]; torch\.from_numpy\(…\) makes a tensor of it"),
     (EDGE[None], r"got int64 of shape \[1, 2, 2\]"),
     (None, "got None"),
 ]
@@ -35,6 +37,16 @@ def test_edges_out_of_range(num_nodes, edges, wrong):
         Topology.from_edge_index(edges, num_nodes)
     with pytest.raises(GraphError, match=f"`edge_index`: .*got {wrong} at edge"):
         Topology.from_edge_index(edges, batch=torch.zeros(num_nodes, dtype=torch.int64))
+
+
+def test_indices_that_are_counted_from_1():
+    hint = r"got 3( at edge 1)?; are they counted from 1\?"
+    with pytest.raises(GraphError, match=hint):
+        Topology.from_edge_index(EDGE + 1, 3)
+    with pytest.raises(GraphError, match=hint):
+        Topology.chain([4]).coarsen(torch.tensor([1, 2, 2, 3]), 3)
+    with pytest.raises(GraphError, match=r"got 3 at edge 1$"):
+        Topology.from_edge_index(torch.tensor([[0, 1], [1, 3]]), 3)
 
 
 @pytest.mark.parametrize("num_nodes", [-1, 2.0, "3", True])

@@ -42,8 +42,7 @@ def bare(kind: type[C], **attributes: Any) -> C:
     for. The engine asks it for methods and attributes alone; it is no registered module and has no parameters.
     """
     cell = object.__new__(kind)
-    for name, value in attributes.items():
-        object.__setattr__(cell, name, value)
+    cell.__dict__.update(_parameters={}, _buffers={}, _modules={}, **attributes)  # dicts that tracing looks for
     return cell
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import Words, expected
-from ...ops.library import is_transformed
+from ...ops.library import apart, is_transformed
 from ...topology import Links, Topology
 from ...topology.inputs import check_same_kind
 from .sparse import SparseFeatures
@@ -40,9 +40,8 @@ def structure_of(
     if not dense and not isinstance(x, SparseFeatures):
         raise expected("x", "a floating tensor of shape [N, F]", x)
     edges, weight = _listed(edge_index, weight, x.dtype)
-    device = getattr(edges, "device", x.device)
-    if device != x.device:
-        raise expected("edge_index", f"a structure on {x.device}, as `x` is", Words(f"one on {device}"))
+    if isinstance(edges, Tensor | Links) and edges.device != x.device:
+        raise expected("edge_index", f"a structure on {x.device}, as `x` is", Words(f"one on {edges.device}"))
     n = x.size(0)
     if type(edges) is Links:
         raise expected("edge_index", "a Topology for one set of nodes", edges)
@@ -62,7 +61,7 @@ def links_of(edge_index: Any, sizes: Any, device: torch.device) -> Links:
     Raises:
         GraphError: they don't fit the sets, or are on another device.
     """
-    if getattr(edge_index, "device", device) != device:
+    if isinstance(edge_index, Tensor | Links) and edge_index.device != device:
         raise expected("edge_index", f"a structure on {device}, as `x` is", Words(f"one on {edge_index.device}"))
     if isinstance(edge_index, Links):
         if (edge_index.num_senders, edge_index.num_receivers) != sizes:
@@ -96,7 +95,7 @@ def remembered(given: Any, key: Any, make: Callable[[Tensor], Any]) -> Any:
         if key not in seen[2]:
             seen[2][key] = make(given)
         return seen[2][key]
-    made = make(given)
+    made = apart(lambda: make(given))
     own = made.edge_index if isinstance(made, Links) else given.detach().clone()  # links have copied it already
     _SEEN[name] = weakref.ref(given, lambda _: _SEEN.pop(name, None)), own, {key: made}
     return made

@@ -70,6 +70,8 @@ class GINConv(torch_nn.Module):
         if isinstance(x, tuple):
             if self.flow != FLOWS[0]:
                 raise expected("flow", "source_to_target for a pair; edge_index.flip(0) is its reverse", self.flow)
+            if not all(isinstance(t, Tensor) or (t is None and i) for i, t in enumerate(x)):
+                raise expected("x", "a pair of tensors, or of one and None", x)
             sent, own = x
             known = [None if t is None else t.size(0) for t in x]
             if isinstance(edge_index, Links) and own is None:

@@ -14,6 +14,7 @@ from ...core import aggregate, sweep_packed
 from ...errors import Words, expected
 from ...lowering import Inputs
 from ...messages import State
+from ...ops.library import apart
 from ...ops.permute import permute
 from ...topology import Topology
 from ...topology.inputs import check_same_kind
@@ -34,7 +35,8 @@ _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 @lru_cache(maxsize=16)
 def _chains(lengths: tuple[int, ...], device: str) -> Topology:
-    return Topology.chain(lengths).to(device)
+    chains: Topology = apart(lambda: Topology.chain(lengths).to(device))
+    return chains
 
 
 class Stack(nn.RNNBase):
@@ -64,6 +66,8 @@ class Stack(nn.RNNBase):
             return self._over(x, hx, topology)
         if isinstance(x, PackedSequence):
             return self._packed(x, hx)
+        if not isinstance(x, Tensor):
+            raise expected("x", "a tensor or a PackedSequence", x)
         single, swap = x.dim() == 2, x.dim() == 3 and self.batch_first
         data = x.unsqueeze(1) if single else x.transpose(0, 1) if swap else x
         state = None if hx is None else self._parts(hx)
@@ -201,7 +205,10 @@ class Stack(nn.RNNBase):
     def _parts(self, hx: Any) -> State:
         if isinstance(hx, Topology):
             raise expected("hx", "initial states; a topology is passed as topology=", hx)
-        parts = (hx,) if isinstance(hx, Tensor) else tuple(hx)
+        parts = tuple(hx) if isinstance(hx, tuple | list) else (hx,)
+        for part in parts:
+            if not isinstance(part, Tensor):
+                raise expected("hx", "tensors", part)
         if len(parts) != len(self._widths):
             wanted = "a pair (h, c)" if self.mode == "LSTM" else "one tensor"
             raise expected("hx", wanted, Words(f"{len(parts)} tensors"))

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from ...cell import Cell, unpack
 from ...errors import Words, expected
-from ...messages import Copy, Scale
 from ...schedule import Schedule, Sweep
 from ...topology import Topology
 from ...topology.inputs import check_range, check_same_kind, same_length
@@ -113,12 +112,6 @@ def check_inputs(
             check_same_kind("edge_attr", edge_attr, x)
         elif edge_attr.device != x.device:
             raise expected("edge_attr", f"a tensor on {x.device}, as `x` is", edge_attr)
-    if isinstance(cell, Cell):
-        if type(cell.message) is Copy and cell.merger.score is None and edge_attr is not None:
-            raise expected("edge_attr", "None for a cell whose message copies the sender's state", edge_attr)
-        if isinstance(cell.message, Scale) and (edge_attr is None or edge_attr.dim() not in (1, 2)):
-            wanted = f"the weights of the {topology.num_edges} edges, shape [E] or [E, heads]"
-            raise expected("edge_attr", wanted, edge_attr)
     parameter = next(cell.parameters(), None)
     if parameter is not None and parameter.is_floating_point():
         check_same_kind("x", x, parameter, "the layer's weight")
