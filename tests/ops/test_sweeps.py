@@ -251,3 +251,18 @@ def test_bfloat16(case):
         given = [None if g is None else g.detach().bfloat16().requires_grad_() for g in inputs(case, t, torch.float32)]
         wanted = run(case, t, [None if g is None else g.float() for g in given])
         assert_agree(run(case, t, given), [w.bfloat16() for w in wanted], given)
+
+
+def test_gates_are_exact_from_the_smallest_numbers_to_the_largest() -> None:
+    size = torch.logspace(-30, 2, 4000, dtype=torch.float64)
+    x = torch.cat([-size, size]).float()[:, None]
+    nodes, zero = Topology.chain([1] * x.size(0)), torch.zeros(1, 1)
+
+    (h,) = ELMAN[False](x, zero, None, nodes.packed.structure())
+    torch.testing.assert_close(h.double(), torch.tanh(x.double()), rtol=5e-7, atol=0)
+
+    # i = σ(x) and g = 1: a cell's c is the sigmoid
+    p = torch.cat([x, x * 0, x * 0 + 30, x * 0 + 30], 1)
+    _, c = lstm_sweep(p, torch.zeros(4, 1), None, None, nodes.packed.structure())
+    where = x.double() > -80  # below, the kernel's sigmoid stays at that of -87
+    torch.testing.assert_close(c.double()[where], torch.sigmoid(x.double())[where], rtol=5e-7, atol=0)

@@ -27,20 +27,19 @@ def _kernel(p: Tensor, weight: Tensor, s: Structure) -> State:
     from ...ops.kernels.gates import childsum_forward
     from ...ops.kernels.scan import Scan, workspace
 
-    scan, w_sum, w_edge = Scan(s), without_f(weight).t(), weight.chunk(4)[1].t()
-    rows, edges, hidden = p.size(0), s.senders.numel(), weight.size(1)
+    scan, rows, edges, hidden = Scan(s), p.size(0), s.senders.numel(), weight.size(1)
+    w_sum, w_edge = (scan.transposed(w) for w in (without_f(weight), weight.chunk(4)[1]))
     h, c = (p.new_empty(rows, hidden) for _ in range(2))
     gates, f = p.new_empty(rows, 3 * hidden), p.new_empty(edges, hidden)
     merged, sent = workspace("merged", scan.widest, hidden), workspace("sent", edges, hidden)
     edge_ptr, senders, _ = scan.edge_arrays
-    h_, merged_ = h.numpy(), merged.numpy()
-    arrays = edge_ptr, senders, p.numpy(), gates.numpy(), f.numpy(), c.numpy(), h_
-    for level in scan.up():
+    arrays = edge_ptr, senders, p.numpy(), gates.numpy(), f.numpy(), c.numpy(), h.numpy()
+    for level in scan.levels:
         a, b, edge_a, edge_b, before = level
         if before < 0:
             gates[:b] = 0
         else:
-            scan.gather(level, h_, merged_, a)
+            scan.gather(level, h, merged, a)
             torch.mm(merged[: b - a], w_sum, out=gates[a:b])
             torch.index_select(h, 0, s.senders[edge_a:edge_b], out=sent[edge_a:edge_b])
             torch.mm(sent[edge_a:edge_b], w_edge, out=f[edge_a:edge_b])
@@ -58,17 +57,17 @@ def _gradient(given: Any, s: Structure, grads: Any, outputs: State) -> State:
     dp, dg, df = torch.empty_like(p), workspace("dg", *gates.shape), workspace("df", *f.shape)
     d_edge, sent = workspace("d_edge", *f.shape), workspace("sent", *f.shape)
     edge_ptr, senders, _ = scan.edge_arrays
-    dh_, dc_, ds_, d_edge_ = dh.numpy(), dc.numpy(), ds.numpy(), d_edge.numpy()
+    dh_, dc_, d_edge_ = dh.numpy(), dc.numpy(), d_edge.numpy()
     arrays = (
         edge_ptr, senders, gates.numpy(), f.numpy(), c.numpy(), dh_, dc_, dp.numpy(), dg.numpy(), df.numpy(), d_edge_,
     )  # fmt: skip
-    for level in scan.down():
+    for level in reversed(scan.levels):
         a, b, edge_a, edge_b, before = level
         childsum_backward((b - a + edge_b - edge_a) * h.size(1) * 10, a, b, *arrays)
         if before < 0:
             continue
         torch.mm(dg[a:b], w_sum, out=ds[: b - a])
-        scan.scatter(level, ds_, dh_, a)
+        scan.scatter(level, ds, dh)
         by_sent = df[edge_a:edge_b] @ w_edge
         scatter_edges(edge_a, edge_b, senders, d_edge_, dc_)
         scatter_edges(0, edge_b - edge_a, senders[edge_a:edge_b], by_sent.numpy(), dh_)

@@ -18,46 +18,31 @@ from ..cells.base import bare
 
 def _kernel(p: Tensor, weight: Tensor, h0: Tensor | None, s: Structure, *, relu: bool) -> State:
     from ...ops.kernels.gates import elman_forward
-    from ...ops.kernels.scan import Scan, workspace
+    from ...ops.kernels.scan import Scan
 
-    scan, wt = Scan(s), weight.t()
-    h = torch.empty_like(p)
-    merged = workspace("merged", 0 if scan.aligned else scan.widest, p.size(1))
-    p_, h_, merged_ = p.numpy(), h.numpy(), merged.numpy()
-    for level in scan.up():
-        a, b, *_, before = level
-        if before < 0:
-            h[:b] = 0 if h0 is None else torch.mm(h0, wt)
-        elif scan.aligned:
-            torch.mm(h[before : before + b - a], wt, out=h[a:b])
-        else:
-            scan.gather(level, h_, merged_, a)
-            torch.mm(merged[: b - a], wt, out=h[a:b])
+    scan, h = Scan(s), torch.empty_like(p)
+    wt, merged = scan.transposed(weight), scan.room("merged", p.size(1))
+    p_, h_ = p.numpy(), h.numpy()
+    for level in scan.levels:
+        a, b, *_ = level
+        scan.product(level, h, wt, merged, h[a:b], h0)
         elman_forward((b - a) * h.size(1) * 10, a, b, relu, p_, h_)
     return h, h.new_empty(0)  # an operator that returns one tensor returns no tuple
 
 
 def _gradient(given: Any, s: Structure, grads: Any, outputs: State, *, relu: bool) -> State:
     from ...ops.kernels.gates import elman_backward
-    from ...ops.kernels.scan import Scan, own, workspace
+    from ...ops.kernels.scan import Scan, own
 
     (p, weight, h0), (h, _) = given, outputs
     scan, dh, dp = Scan(s), own("dh", grads[0], h), torch.empty_like(h)
-    ds = workspace("ds", 0 if scan.aligned else scan.widest, h.size(1))
-    h_, dh_, dp_, ds_ = h.numpy(), dh.numpy(), dp.numpy(), ds.numpy()
-    for level in scan.down():
-        a, b, *_, before = level
+    ds, h_, dh_, dp_ = scan.room("ds", h.size(1)), h.numpy(), dh.numpy(), dp.numpy()
+    for level in reversed(scan.levels):
+        a, b, *_ = level
         elman_backward((b - a) * h.size(1) * 4, a, b, relu, h_, dh_, dp_)
-        if before >= 0 and scan.aligned:
-            dh[before : before + b - a].addmm_(dp[a:b], weight)
-        elif before >= 0:
-            torch.mm(dp[a:b], weight, out=ds[: b - a])
-            scan.scatter(level, ds_, dh_, a)
-    first = scan.first
-    dw = dp[first:].t() @ (scan.previous(h) if scan.aligned else scan.merged(h, h.size(1)))
-    if h0 is None:
-        return dp, dw, p.new_empty(0)
-    return dp, dw.addmm_(dp[:first].t(), h0), dp[:first] @ weight
+        scan.product_backward(level, dp[a:b], weight, ds, dh)
+    dh0 = p.new_empty(0) if h0 is None else dp[: scan.first] @ weight
+    return dp, scan.weight_gradient(dp, h, h.size(1), h0), dh0
 
 
 def _equations(

@@ -22,28 +22,18 @@ from ..cells.base import bare
 
 def _kernel(p: Tensor, weight: Tensor, bias: Tensor, h0: Tensor | None, s: Structure) -> State:
     from ...ops.kernels.gates import gru_forward
-    from ...ops.kernels.scan import Scan, workspace
+    from ...ops.kernels.scan import Scan
 
-    scan, wt = Scan(s), weight.t()
-    h, w_n = (p.new_empty(p.size(0), weight.size(1)) for _ in range(2))
-    gates, merged = torch.empty_like(p), workspace("merged", 0 if scan.aligned else scan.widest, h.size(1))
+    scan, (h, w_n) = Scan(s), (p.new_empty(p.size(0), weight.size(1)) for _ in range(2))
+    wt, gates, merged = scan.transposed(weight), torch.empty_like(p), scan.room("merged", h.size(1))
     start = h.new_zeros(scan.first, h.size(1)) if h0 is None else h0.contiguous()
     p_, b_, start_, merged_ = p.numpy(), bias.contiguous().numpy(), start.numpy(), merged.numpy()
     gates_, w_n_, h_ = gates.numpy(), w_n.numpy(), h.numpy()
-    for level in scan.up():
+    for level in scan.levels:
         a, b, *_, before = level
-        if before < 0:
-            state, previous, at = start, start_, 0
-        elif scan.aligned:
-            state, previous, at = h, h_, before
-        else:
-            scan.gather(level, h_, merged_, a)
-            state, previous, at = merged, merged_, 0
-        if before < 0 and h0 is None:
-            gates[:b] = 0
-        else:
-            torch.mm(state[at : at + b - a], wt, out=gates[a:b])
-        gru_forward((b - a) * h.size(1) * 30, a, b, at, p_, b_, previous, gates_, w_n_, h_)
+        scan.product(level, h, wt, merged, gates[a:b], None if h0 is None else start)
+        below = (start_, 0) if before < 0 else (h_, before) if scan.aligned else (merged_, 0)
+        gru_forward((b - a) * h.size(1) * 30, a, b, below[1], p_, b_, below[0], gates_, w_n_, h_)
     return h, gates, w_n
 
 
@@ -53,13 +43,13 @@ def _gradient(given: Any, s: Structure, grads: Any, outputs: State) -> State:
 
     (p, weight, _, h0), (h, gates, w_n) = given, outputs
     scan, dh, dp = Scan(s), own("dh", grads[0], h), torch.empty_like(gates)
-    dr, ds = workspace("dr", *gates.shape), workspace("ds", 0 if scan.aligned else scan.widest, h.size(1))
+    dr, ds = workspace("dr", *gates.shape), scan.room("ds", h.size(1))
     merged = h[:0] if scan.aligned else scan.merged(h, h.size(1))
     start = h.new_zeros(scan.first, h.size(1)) if h0 is None else h0.contiguous()
     dh0 = torch.zeros_like(start)
     h_, gates_, w_n_, merged_, start_ = (t.numpy() for t in (h, gates, w_n, merged, start))
     dh_, dp_, dr_, ds_, dh0_ = (t.numpy() for t in (dh, dp, dr, ds, dh0))
-    for level in scan.down():
+    for level in reversed(scan.levels):
         a, b, *_, before = level
         if before < 0:
             previous, into, into_, at = start_, dh0, dh0_, 0
@@ -72,12 +62,9 @@ def _gradient(given: Any, s: Structure, grads: Any, outputs: State) -> State:
         if before >= 0 or h0 is not None:
             into[at : at + b - a].addmm_(dr[a:b], weight)
         if before >= 0 and not scan.aligned:
-            scan.scatter(level, ds_, dh_, a)
-    first = scan.first
-    dw = dr[first:].t() @ (scan.previous(h) if scan.aligned else merged)
-    if h0 is None:
-        return dp, dw, dr.sum(0), p.new_empty(0)
-    return dp, dw.addmm_(dr[:first].t(), h0), dr.sum(0), dh0
+            scan.scatter(level, ds, dh)
+    dw = scan.weight_gradient(dr, h, h.size(1), h0)
+    return dp, dw, dr.sum(0), p.new_empty(0) if h0 is None else dh0
 
 
 def _equations(

@@ -31,33 +31,22 @@ def _kernel(
     p: Tensor, rest: Tensor | None, weight: Tensor, h0: Tensor | None, c0: Tensor | None, s: Structure
 ) -> State:
     from ...ops.kernels.gates import leaf_forward, lstm_forward
-    from ...ops.kernels.scan import Scan, workspace
+    from ...ops.kernels.scan import Scan
 
-    scan, wt, hidden = Scan(s), weight.t(), _hidden(weight)
-    rows, width = int(s.level_ptr[-1]), weight.size(1)
-    _check_slots(s, width // hidden)
+    scan, hidden, rows = Scan(s), _hidden(weight), int(s.level_ptr[-1])
+    _check_slots(s, weight.size(1) // hidden)
     skip = scan.first if h0 is None and c0 is None else 0  # nodes that read no state
     h, c = (p.new_empty(rows, hidden) for _ in range(2))
     leaf, gates = p.new_empty(skip, 3 * hidden), p.new_empty(rows - skip, weight.size(0))
-    merged = workspace("merged", 0 if scan.aligned else scan.widest, width)
-    start = (p[:0] if c0 is None else c0.contiguous()).numpy()
-    p_, rest_ = p.numpy(), (p if rest is None else rest[None]).numpy()
-    leaf_, gates_, c_, h_, merged_ = (t.numpy() for t in (leaf, gates, c, h, merged))
-    for level in scan.up():
+    wt, merged = scan.transposed(weight), scan.room("merged", weight.size(1))
+    start, rest_ = (p[:0] if c0 is None else c0.contiguous()).numpy(), (p if rest is None else rest[None]).numpy()
+    p_, leaf_, gates_, c_, h_ = (t.numpy() for t in (p, leaf, gates, c, h))
+    for level in scan.levels:
         a, b, *_, before = level
         if b <= skip:
             leaf_forward(b * hidden * 40, a, b, p_, leaf_, c_, h_)
             continue
-        product = gates[a - skip : b - skip]
-        if before >= 0 and scan.aligned:
-            torch.mm(h[before : before + b - a], wt, out=product)
-        elif before >= 0:
-            scan.gather(level, h_, merged_, a)
-            torch.mm(merged[: b - a], wt, out=product)
-        elif h0 is not None:
-            torch.mm(h0, wt[:hidden], out=product)
-        else:
-            product.zero_()
+        scan.product(level, h, wt, merged, gates[a - skip : b - skip], h0)
         work = (b - a) * gates.size(1) * 10
         lstm_forward(work, a, b, skip, *scan.edge_arrays, rest_ if before >= 0 else p_, start, gates_, c_, h_)
     return h, c, leaf, gates
@@ -71,36 +60,28 @@ def _gradient(given: Any, s: Structure, grads: Any, outputs: State) -> State:
     scan, hidden, width, skip = Scan(s), h.size(1), weight.size(1), leaf.size(0)
     dh, dc, dp = own("dh", grads[0], h), own("dc", grads[1], c), torch.empty_like(p)
     shared = width == hidden and rest is None  # one slot: both gradients are the same numbers
-    dg = dp[skip:] if shared else workspace("dg", *gates.shape)
-    ds = workspace("ds", 0 if scan.aligned else scan.widest, width)
+    dg, ds = dp[skip:] if shared else workspace("dg", *gates.shape), scan.room("ds", width)
     dc0 = p[:0].clone() if c0 is None else torch.empty_like(c0, memory_format=torch.contiguous_format)
     start, dstart = (p[:0] if c0 is None else c0.contiguous()).numpy(), dc0.numpy()
-    leaf_, gates_, c_, dh_, dc_, dp_, dg_, ds_ = (t.numpy() for t in (leaf, gates, c, dh, dc, dp, dg, ds))
-    for level in scan.down():
-        a, b, *_, before = level
+    leaf_, gates_, c_, dh_, dc_, dp_, dg_ = (t.numpy() for t in (leaf, gates, c, dh, dc, dp, dg))
+    for level in reversed(scan.levels):
+        a, b, *_ = level
         if b <= skip:
             leaf_backward(b * hidden * 20, a, b, leaf_, c_, dh_, dc_, dp_)
             continue
-        work, product = (b - a) * gates.size(1) * 4 if scan.forest else 0, dg[a - skip : b - skip]
+        work = (b - a) * gates.size(1) * 4 if scan.forest else 0
         lstm_backward(work, a, b, skip, *scan.edge_arrays, start, gates_, c_, dh_, dc_, dg_, dstart)
-        if before >= 0 and scan.aligned:
-            dh[before : before + b - a].addmm_(product, weight)
-        elif before >= 0:
-            torch.mm(product, weight, out=ds[: b - a])
-            scan.scatter(level, ds_, dh_, a)
+        scan.product_backward(level, dg[a - skip : b - skip], weight, ds, dh)
     first = scan.first - skip
-    drest, dh0 = p.new_empty(0), p.new_empty(0)
+    drest = p.new_empty(0)
     if rest is not None:
         drest = _fold(dg[first:].sum(0, keepdim=True), hidden)[0]
         if first:
             dp.copy_(_fold(dg[:first], hidden))
     elif not shared:
         dp[skip:] = _fold(dg, hidden)
-    dw = dg[first:].t() @ (scan.previous(h) if scan.aligned else scan.merged(h, width))
-    if h0 is not None:
-        dw[:, :hidden].addmm_(dg[:first].t(), h0)
-        dh0 = dg[:first] @ weight[:, :hidden]
-    return dp, drest, dw, dh0, dc0 if c0 is not None else p.new_empty(0)
+    dh0 = p.new_empty(0) if h0 is None else dg[:first] @ weight[:, :hidden]
+    return dp, drest, scan.weight_gradient(dg, h, width, h0, skip), dh0, p.new_empty(0) if c0 is None else dc0
 
 
 def _fold(d: Tensor, hidden: int) -> Tensor:

@@ -38,30 +38,32 @@ _inline = numba.njit(inline="always", cache=True, fastmath=_FAST)
 
 
 @_inline
-def _exp(x: Any) -> Any:
+def _expm1(x: Any) -> Any:
+    """``exp(x) - 1``, exact to a few units in the last place near 0 too."""
     x = x if not x < _F(-87) else _F(-87)  # written so that NaN passes
     x = x if not x > _F(88) else _F(88)
     k = np.floor(x * _F(1.44269504) + _F(0.5))
     r = (x - k * _F(0.693359375)) + k * _F(2.12194440e-4)
-    p = _F(1 / 5040)  # Taylor's series on |r| ≤ ln 2 / 2
+    p = _F(1 / 5040)  # Taylor's series of exp(r) - 1 on |r| ≤ ln 2 / 2
     p = p * r + _F(1 / 720)
     p = p * r + _F(1 / 120)
     p = p * r + _F(1 / 24)
     p = p * r + _F(1 / 6)
     p = p * r + _F(0.5)
     p = p * r + _F(1)
-    p = p * r + _F(1)
-    return p * _as_float((np.int32(k) + np.int32(127)) << np.int32(23))
+    power = _as_float((np.int32(k) + np.int32(127)) << np.int32(23))
+    return power * (p * r) + (power - _F(1))
 
 
 @_inline
 def _sigmoid(x: Any) -> Any:
-    return _F(1) / (_F(1) + _exp(-x))
+    return _F(1) / (_F(2) + _expm1(-x))
 
 
 @_inline
 def _tanh(x: Any) -> Any:
-    return _F(2) / (_F(1) + _exp(_F(-2) * x)) - _F(1)
+    e = _expm1(_F(2) * x)
+    return e / (e + _F(2))
 
 
 # The kernels below run over rows a to b of a level. Each inner loop touches few arrays, since with many the compiler

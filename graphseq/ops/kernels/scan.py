@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,6 +29,7 @@ class Scan:
     Attributes:
         aligned: whether predecessors lie in the same place one level below, so that nothing is gathered.
         forest: whether no node has two successors, so that several threads may scatter.
+        levels: from below.
         first: number of nodes of level 0.
         edge_arrays: `edge_ptr`, `senders` and `slot` as arrays; without slots, all are in slot 0.
     """
@@ -45,34 +45,69 @@ class Scan:
         slot = torch.zeros_like(structure.senders) if structure.slot is None else structure.slot
         self.edge_arrays = structure.edge_ptr.numpy(), structure.senders.numpy(), slot.numpy()
 
-    def up(self) -> list[Level]:
-        """Return the levels from below."""
-        return self.levels
+    def transposed(self, weight: Tensor) -> Tensor:
+        """Return a weight transposed; laid out anew for many levels, since thin products read that twice as fast."""
+        return weight.t().contiguous() if len(self.levels) > _MANY else weight.t()
 
-    def down(self) -> Iterator[Level]:
-        """Return the levels from above."""
-        return reversed(self.levels)
-
-    def gather(self, level: Level, x: Any, out: Any, at: int = 0) -> None:
+    def gather(self, level: Level, x: Tensor, out: Tensor, at: int = 0) -> None:
         """Merge the predecessors' rows of `x` into the level's rows of `out`: summed, or each in its slot.
 
         `out` begins at row `at` of the nodes.
         """
         a, b, *_ = level
-        gather((b - a) * out.shape[1], a, b, at, *self.edge_arrays, x, out)
+        gather((b - a) * out.size(1), a, b, at, *self.edge_arrays, x.numpy(), out.numpy())
 
-    def scatter(self, level: Level, grad: Any, out: Any, at: int = 0) -> None:
-        """Add the level's rows of `grad` to their predecessors' rows of `out`: the transpose of `gather`."""
+    def product(
+        self, level: Level, h: Tensor, weight: Tensor, merged: Tensor, out: Tensor, start: Tensor | None = None
+    ) -> None:
+        """Fill `out` with ``s W``: s are the merged states below, for which `merged` has room, or `start` at level 0.
+
+        Where levels are aligned nothing is merged; where `start` covers the first slot alone, so does the weight.
+        """
+        a, b, *_, before = level
+        if before >= 0 and self.aligned:
+            torch.mm(h[before : before + b - a], weight, out=out)
+        elif before >= 0:
+            self.gather(level, h, merged, a)
+            torch.mm(merged[: b - a], weight, out=out)
+        elif start is not None:
+            torch.mm(start, weight[: start.size(1)], out=out)
+        else:
+            out.zero_()
+
+    def product_backward(self, level: Level, grad: Tensor, weight: Tensor, ds: Tensor, dh: Tensor) -> None:
+        """Add to `dh` the gradient of the states below; `ds` has room for that of the merged ones."""
+        a, b, *_, before = level
+        if before >= 0 and self.aligned:
+            dh[before : before + b - a].addmm_(grad, weight)
+        elif before >= 0:
+            torch.mm(grad, weight, out=ds[: b - a])
+            self.scatter(level, ds, dh)
+
+    def scatter(self, level: Level, grad: Tensor, out: Tensor) -> None:
+        """Add the level's rows, which `grad` begins with, to their predecessors' rows of `out`: undoes `gather`."""
         a, b, *_ = level
-        scatter((b - a) * out.shape[1] if self.forest else 0, a, b, at, *self.edge_arrays, grad, out)
+        work = (b - a) * out.size(1) if self.forest else 0
+        scatter(work, a, b, a, *self.edge_arrays, grad.numpy(), out.numpy())
+
+    def weight_gradient(self, grad: Tensor, h: Tensor, width: int, start: Tensor | None, skip: int = 0) -> Tensor:
+        """Return ``dᵀ s`` over all levels in one product; `grad` lacks the rows of the first `skip` nodes."""
+        first = self.first - skip
+        dw = grad[first:].t() @ (self.previous(h) if self.aligned else self.merged(h, width))
+        if start is not None:
+            dw[:, : start.size(1)].addmm_(grad[:first].t(), start)
+        return dw
 
     def merged(self, x: Tensor, width: int) -> Tensor:
         """Return the merged predecessors' rows of all nodes above level 0, in a workspace."""
         out, last = workspace("merged", x.size(0) - self.first, width), len(self.levels)
         if last > 1:
-            above = Level(self.first, x.size(0), 0, 0, 0)
-            self.gather(above, x.numpy(), out.numpy(), self.first)
+            self.gather(Level(self.first, x.size(0), 0, 0, 0), x, out, self.first)
         return out
+
+    def room(self, name: str, width: int) -> Tensor:
+        """Return a workspace for one level's merged rows."""
+        return workspace(name, 0 if self.aligned else self.widest, width)
 
     def previous(self, h: Tensor) -> Tensor:
         """Return the predecessor's row of `h` for each row above level 0, of aligned levels."""
@@ -82,6 +117,7 @@ class Scan:
 
 
 _SPACE = threading.local()
+_MANY = 8  # levels
 _MOST = 1 << 24  # numbers, above which a workspace is not kept
 
 
