@@ -133,7 +133,9 @@ def _kind(state: Tensor) -> torch.dtype:
     return torch.float32 if state.dtype in HALF and torch.is_autocast_enabled(state.device.type) else state.dtype
 
 
-def _of_kinds(kinds: Sequence[torch.dtype], states: State) -> State:
+def _of_kinds(kinds: list[torch.dtype], states: State) -> State:
+    if [s.dtype for s in states] == kinds:
+        return states
     return tuple(s.to(kind) for s, kind in zip(states, kinds, strict=True))
 
 
