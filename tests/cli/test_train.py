@@ -87,7 +87,7 @@ def test_slips_in_settings(graphseq, tmp_path, setting, message):
     ("arguments", "message"),
     [
         (("karate-gc",), "did you mean 'karate-gcn'?"),
-        (("nowhere:Recipe",), "`recipe`: expected a module that is installed or stands in"),
+        (("nowhere:Recipe",), "`recipe`: expected a module that is installed or in"),
         (("json:dumps",), "`recipe`: expected module:Recipe, where Recipe is a subclass"),
         (("karate-gcn", "--device", "gpu"), "`device`: expected auto, cpu, cuda, cuda:N or mps, got 'gpu'"),
         (("karate-gcn", "--precision", "8"), "`precision`: expected 32-true or 16-mixed or bf16-mixed"),

@@ -271,7 +271,7 @@ def test_missing_data_are_told_before_anything_is_written(tmp_path: Path) -> Non
     ("name", "message"),
     [
         ("cora-gnc", "`recipe`: expected the name of a recipe, got 'cora-gnc'; did you mean 'cora-gcn'?"),
-        ("no.such.module:X", "`recipe`: expected a module that is installed or stands in"),
+        ("no.such.module:X", "`recipe`: expected a module that is installed or in"),
         ("json:dumps", "subclass of graphseq.recipes.Recipe"),
         ("json:loadz", "`recipe`: expected a name in json (did you mean load or loads?), got 'loadz'"),
         (":X", "`recipe`: expected module:name"),
