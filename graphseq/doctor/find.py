@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..errors import GraphError, expected
 from .finding import Raised, user_code
 
@@ -61,9 +63,12 @@ def _imported(module: str, argument: str) -> Any:
             files = [path.stem for path in Path(here).glob("*.py")]
             close = _nearest(module, files + [path.parent.name for path in Path(here).glob("*/__init__.py")])
             raise expected(argument, f"a module that is installed or in {here}{close}", module) from None
-        package = Path(__file__).parents[1]
-        frames = [f for f in traceback.extract_tb(error.__traceback__ if error else None)
-                  if "importlib" not in f.filename and not Path(f.filename).is_relative_to(package)]  # fmt: skip
+        libraries = (Path(__file__).parents[1], Path(torch.__file__).parent)
+        frames = [
+            frame
+            for frame in traceback.extract_tb(error.__traceback__ if error else None)
+            if "importlib" not in frame.filename and not any(map(Path(frame.filename).is_relative_to, libraries))
+        ]
         place = f" (line {frames[-1].lineno} of {frames[-1].filename})" if frames else ""
         raise GraphError(f"`{argument}`: importing {module} failed with {raised}{place}") from error
 
