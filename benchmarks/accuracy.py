@@ -28,7 +28,7 @@ from graphseq.datasets import bag_of_kinds, stdlib_functions
 from graphseq.recipes import Job, cross_validate, find_recipe, train
 
 Row = dict[str, Any]
-REACHED = Path(__file__).parents[1] / "graphseq/recipes/reached.json"
+RESULTS = Path(__file__).parents[1] / "graphseq/recipes/reference_results.json"
 BY_LOSS = "the epoch of the lowest validation loss"
 FOLDS = (
     "10 stratified folds; in each the candidates of the recipe's grid are compared on a tenth of the other nine folds, "
@@ -74,9 +74,9 @@ def measure(name: str, runs: Path) -> Row:
     recipe, job = find_recipe(name), Job(resume=True)
     seeds = RECIPES[name].seeds
     if seeds is None:
-        found = cross_validate(name, recipe, runs / name, folds=10, job=job)
+        found = cross_validate(recipe, runs / name, folds=10, job=job)
     else:
-        found = train(name, recipe, runs / name, seeds=range(seeds), job=job)
+        found = train(recipe, runs / name, seeds=range(seeds), job=job)
     return found | {"name": name, "network": recipe.network}
 
 
@@ -135,13 +135,13 @@ def _cpu() -> str:
 
 
 def remember(rows: Sequence[Row]) -> None:
-    """Write what was reached into the package, for ``graphseq recipes`` to tell."""
-    known = json.loads(REACHED.read_text(encoding="utf-8")) if REACHED.exists() else {}
+    """Write the results into the package, for ``graphseq recipes`` to show."""
+    known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     for row in rows:
         if row["name"] in RECIPES:
             count = f"{len(row['values'])} {'folds' if 'folds' in row else 'seeds'}"
             known[row["name"]] = f"{_words(row)} % {row['split']}, {count}"
-    REACHED.write_text(json.dumps(dict(sorted(known.items())), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    RESULTS.write_text(json.dumps(dict(sorted(known.items())), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -151,7 +151,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only", action="append", choices=RECIPES, metavar="NAME", help=f"of {', '.join(RECIPES)}")
     parser.add_argument("--runs", type=Path, metavar="DIR", help="keep the runs there, and go on with those that are")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the report there, too")
-    parser.add_argument("--remember", action="store_true", help="let `graphseq recipes` tell these results")
+    parser.add_argument("--remember", action="store_true", help="let `graphseq recipes` show these results")
     arguments = parser.parse_args(argv)
 
     rows, missing = [], False

@@ -80,7 +80,7 @@ def _overhead(name: str) -> list[Row]:
 
     works: list[Callable[[], None]] = []
     for count in (epochs, 1):  # the second run tells what is done once
-        recipe = find_recipe(name, {"epochs": str(count)})
+        recipe = find_recipe(name, epochs=count)
         works += [partial(hand, recipe, judge) for judge in ("", "argmax", "torchmetrics")]
         works += [partial(loop, recipe, *what) for what in ((False, False), (True, False), (True, True))]
     times = compare(*works, rounds=7, warmup=2)
@@ -138,7 +138,7 @@ def _memory(epochs: int = 2000) -> Row:
     """Return how much memory rises between the 500th and the last epoch, in MiB."""
     import psutil
 
-    recipe = find_recipe("karate-gcn", {"epochs": str(epochs)})
+    recipe = find_recipe("karate-gcn", epochs=epochs)
     task, _ = recipe.task(Source(), 0)
     used: list[int] = []
     train = task.model.train

@@ -12,13 +12,13 @@ from torch_geometric.transforms import NormalizeFeatures
 
 import graphseq as gs
 from graphseq.datasets import planetoid
-from graphseq.recipes import Job, find_recipe, train
+from graphseq.recipes import Job, train
 
 
 def main(out: str = "runs/examples/cora", epochs: int = 200) -> float:
     """Train, and return the mean accuracy on the test split, in per cent."""
-    recipe = find_recipe("cora-gcn", {"hidden": "32", "epochs": str(epochs)})
-    summary = train("cora-gcn", recipe, out, seeds=range(3), job=Job(resume=True))  # run again, it is over at once
+    resume = Job(resume=True)  # when run again, it finds the finished runs
+    summary = train("cora-gcn", out, seeds=range(3), job=resume, hidden=32, epochs=epochs)
     print(f"Cora: test accuracy {summary['mean']:.1f} ± {summary['std']:.1f} %")
 
     graph = planetoid("Cora", transform=NormalizeFeatures())[0]

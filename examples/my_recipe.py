@@ -3,7 +3,7 @@
 With it everything that the command line does for the built-in recipes works for yours: options, seeds, checkpoints,
 several processes, cross-validation, prediction. In a checkout, without any data::
 
-    graphseq train examples.my_recipe:Brackets --set hidden=32 --out runs/brackets
+    graphseq train examples.my_recipe:Brackets --hidden 32 --out runs/brackets
     graphseq predict runs/brackets "(()(()))" --recipe examples.my_recipe:Brackets
 
 ``python examples/my_recipe.py`` does the same from Python.
@@ -13,62 +13,60 @@ from __future__ import annotations
 
 import random
 import tempfile
-from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 from graphseq import GraphError, nn
-from graphseq.recipes import Facts, Prediction, Recipe, Source, Splits, find_recipe, open_run, train
-from graphseq.train import Batch, Split, option
+from graphseq.recipes import Metadata, Prediction, Recipe, Source, Splits, open_run, train
+from graphseq.train import Batch, Split
 
 
-@dataclass(frozen=True, kw_only=True)
 class Brackets(Recipe):
     """Strings of brackets, one-hot, and a gated recurrent network."""
 
-    summary: ClassVar[str] = "how deeply brackets are nested"
-    network: ClassVar[str] = "GRU"
-    input: ClassVar[str] = "brackets, such as (()(()))"
-    example: ClassVar[str] = "(()(()))"
+    summary = "how deeply brackets are nested"
+    network = "GRU"
+    input = "brackets, such as (()(()))"
+    example = "(()(()))"
 
     # Options: those of training with other defaults, and the recipe's own.
     epochs: int = 10
     batch_size: int = 50
     clip_norm: float = 1.0
-    hidden: int = option(24, "hidden units", low=1)
-    pairs: int = option(12, "pairs of brackets in a string, at most", low=1)
-    count: int = option(2000, "strings", low=50)
+    hidden: int = Field(default=24, ge=1, description="hidden units")
+    pairs: int = Field(default=12, ge=1, description="pairs of brackets in a string, at most")
+    count: int = Field(default=2000, ge=50, description="strings")
 
     def data(self, source: Source, seed: int) -> list[str]:
         """Draw the strings."""
         draw = random.Random(seed)
         return [draw_brackets(draw.randint(1, self.pairs), draw) for _ in range(self.count)]
 
-    def facts(self, data: list[str]) -> Facts:
+    def metadata(self, data: list[str]) -> Metadata:
         """Say what is stored with a run: here the classes alone."""
         return {"classes": [f"depth {d}" for d in range(self.pairs + 1)]}
 
-    def model(self, facts: Facts) -> nn.SequenceClassifier:
+    def model(self, metadata: Metadata) -> nn.SequenceClassifier:
         """Make the network."""
-        return nn.SequenceClassifier(2, self.hidden, len(facts["classes"]))
+        return nn.SequenceClassifier(2, self.hidden, len(metadata["classes"]))
 
-    def splits(self, data: list[str], facts: Facts, seed: int) -> Splits:
+    def splits(self, data: list[str], metadata: Metadata, seed: int) -> Splits:
         """Return eight tenths, one and one."""
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
         cuts = [len(data) * 8 // 10, len(data) * 9 // 10]
-        return Splits(*(self.subset(data, facts, part) for part in order.tensor_split(cuts)))
+        return Splits(*(self.subset(data, metadata, part) for part in order.tensor_split(cuts)))
 
-    def subset(self, data: list[str], facts: Facts, indices: Tensor) -> Split:
+    def subset(self, data: list[str], metadata: Metadata, indices: Tensor) -> Split:
         """Return some of the strings."""
         chosen = [data[i] for i in indices.tolist()]
         y = torch.tensor([depth(text) for text in chosen])
         return Split(len(chosen), lambda i: Batch((encode([chosen[j] for j in i.tolist()]),), y[i]))
 
-    def read(self, text: str, facts: Facts, source: Source) -> Prediction:
-        """Read what somebody wants predicted."""
+    def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
+        """Read an input to predict for."""
         text = text.strip()
         if not text or set(text) - set("()"):
             raise GraphError(f"`input`: expected brackets, got {text[:40]!r}")
@@ -100,7 +98,7 @@ def main(epochs: int = 10) -> str:
     """Train, and predict for one string."""
     name = "examples.my_recipe:Brackets"
     with tempfile.TemporaryDirectory() as folder:
-        summary = train(name, find_recipe(name, {"epochs": str(epochs)}), folder)
+        summary = train(name, folder, epochs=epochs)
         found = open_run(folder, recipe=name).predict("((()))()")[0]
     print(f"Brackets: test accuracy {summary['mean']:.1f} %; ((()))() is taken for {found['class']}")
     return str(found["class"])

@@ -10,15 +10,15 @@ import argparse
 from graphseq import plot
 from graphseq.convert import leaf_spans, read_trees
 from graphseq.datasets import SENTIMENTS
-from graphseq.recipes import Job, find_recipe, open_run, train
+from graphseq.recipes import Job, open_run, train
 
 SENTENCE = "(_ (_ (_ A) (_ film)) (_ (_ that) (_ (_ is) (_ (_ (_ not) (_ bad)) (_ (_ at) (_ all))))))"
 
 
 def main(out: str = "runs/examples/sst", epochs: int = 3, hidden: int = 150, picture: str | None = None) -> list[str]:
     """Train, print what each phrase of a sentence is taken for, and return it."""
-    recipe = find_recipe("sst-treelstm", {"epochs": str(epochs), "hidden": str(hidden)})
-    summary = train("sst-treelstm", recipe, out, job=Job(resume=True))  # run again, it is over at once
+    resume = Job(resume=True)  # when run again, it finds the finished run
+    summary = train("sst-treelstm", out, job=resume, epochs=epochs, hidden=hidden)
     print(f"SST, five classes at the roots: dev accuracy {summary['mean']:.1f} %\n")
 
     phrases = open_run(out).predict(SENTENCE)  # one for each node of the tree, in the order of its nodes

@@ -1,12 +1,20 @@
 """Neural networks on chains, trees, DAGs and graphs through one message-passing core."""
 
-from . import nn, recipes, train
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from . import nn
 from .cell import Cell
 from .errors import GraphError
 from .messages import COPY, SCALE, Max, Mean, Merge, Messages, Min, Segments, Slots, Softmax, Sum
-from .recipes import load
 from .schedule import Rounds, Schedule, Sweep
 from .topology import Links, Topology, batch, unbatch
+
+if TYPE_CHECKING:
+    from . import recipes, train
+    from .recipes import load
 
 __version__ = "0.1.0"
 __all__ = [
@@ -35,3 +43,16 @@ __all__ = [
     "train",
     "unbatch",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs pydantic when it is first asked for: it takes as long to import as all the rest."""
+    if name in ("recipes", "train"):
+        return importlib.import_module(f".{name}", __name__)
+    if name == "load":
+        return importlib.import_module(".recipes", __name__).load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -185,7 +185,9 @@ def _more_than_reexports(module: Module) -> Iterator[str]:
         docstring = index == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         names = [ast.unparse(t) for t in node.targets] if isinstance(node, ast.Assign) else []
         imports = isinstance(node, ast.Import | ast.ImportFrom)
-        if not (docstring or imports or names in (["__all__"], ["__version__"])):
+        lazy = isinstance(node, ast.FunctionDef) and node.name in ("__getattr__", "__dir__")
+        typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not node.orelse
+        if not (docstring or imports or lazy or typing or names in (["__all__"], ["__version__"])):
             yield f"{module.at(node.lineno)}: does more than re-export"
 
 

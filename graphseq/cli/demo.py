@@ -26,17 +26,17 @@ class _Part:
     """A recipe and the options with which it is quick."""
 
     recipe: str
-    options: Mapping[str, str]
-    quick: Mapping[str, str]
+    options: Mapping[str, Any]
+    quick: Mapping[str, Any]
 
 
 _PARTS = (
-    _Part("karate-gcn", {}, {"epochs": "5"}),
-    _Part("digits-gru", {"epochs": "30"}, {"epochs": "1", "hidden": "8"}),
-    _Part("stdlib-treelstm", {"epochs": "12"}, {"epochs": "1", "hidden": "8", "max_nodes": "40"}),
-    _Part("cora-gcn", {}, {"epochs": "3"}),
-    _Part("mutag-gin", {"epochs": "100"}, {"epochs": "2"}),
-    _Part("sst-treelstm", {"epochs": "3"}, {"epochs": "1", "hidden": "4", "embedding": "4", "batch_size": "256"}),
+    _Part("karate-gcn", {}, {"epochs": 5}),
+    _Part("digits-gru", {"epochs": 30}, {"epochs": 1, "hidden": 8}),
+    _Part("stdlib-treelstm", {"epochs": 12}, {"epochs": 1, "hidden": 8, "max_nodes": 40}),
+    _Part("cora-gcn", {}, {"epochs": 3}),
+    _Part("mutag-gin", {"epochs": 100}, {"epochs": 2}),
+    _Part("sst-treelstm", {"epochs": 3}, {"epochs": 1, "hidden": 4, "embedding": 4, "batch_size": 256}),
 )
 
 
@@ -58,11 +58,11 @@ def demo(
     done: dict[str, dict[str, Any]] = {}
     left_out: dict[str, str] = {}
     for i, part in enumerate(_PARTS, start=1):
-        recipe = find_recipe(part.recipe, dict(part.quick if quick else part.options))
+        recipe = find_recipe(part.recipe, **(part.quick if quick else part.options))
         note(f"[{i}/{len(_PARTS)}] {part.recipe}: {recipe.network}, {recipe.summary}")
         try:
             # An interrupted demo goes on where it was, and one that is over is shown again.
-            done[part.recipe] = train(part.recipe, recipe, folder / part.recipe, job=Job(source=source, resume=True))
+            done[part.recipe] = train(recipe, folder / part.recipe, job=Job(source=source, resume=True))
         except (MissingData, CorruptData) as error:
             note("      left out: its data are not here")
             left_out[part.recipe] = _how_to_get(str(error))

@@ -153,8 +153,8 @@ def _karate(run: Run, path: Path) -> None:
 
     club = karate(seed=run.seed)
     found = run.predict(" ".join(map(str, range(club.num_nodes))))
-    predicted = torch.tensor([run.facts["classes"].index(each["class"]) for each in found])
-    wrong = predicted != club.y
+    predicted = [run.metadata["classes"].index(each["class"]) for each in found]
+    right = sum(a == b for a, b in zip(predicted, club.y.tolist(), strict=True))
     plot.graph(
         club, path, colours=predicted, labels=range(club.num_nodes), names=["Mr. Hi's club", "the officer's club"],
         marks={"known in training": club.train_mask, "wrong": wrong},
@@ -173,4 +173,21 @@ def _sentence(run: Run, source: Source, path: Path) -> None:
             if best is None or kinds > best[0]:
                 best = kinds, tree, predicted
     if best is not None:
-        _phrases(best[1], best[2], run.facts["classes"], path, "Predicted sentiment of each phrase")
+        _, tree, predicted = best
+        classes = run.metadata["classes"]
+        plot.tree(
+            tree, path, colours=predicted.tolist(), labels=[""] * len(predicted), names=classes,
+            title="Predicted sentiment of each phrase",
+        )  # fmt: skip
+
+
+def _function(run: Run, path: Path) -> None:
+    import ast
+
+    from ..convert import KINDS, syntax_tree
+
+    node = ast.parse(run.recipe.example).body[0]
+    tree = syntax_tree(node, hide="f")
+    verb = run.predict(run.recipe.example)[0]["class"]
+    labels = [token or KINDS[kind] for token, kind in zip(tree.tokens, tree.kind.tolist(), strict=True)]
+    plot.tree(Topology.from_data(tree), path, labels=labels, title=f"Predicted verb: {verb}")

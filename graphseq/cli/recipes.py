@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..recipes import Recipe, all_recipes, find_recipe, reached
-from ..train import describe_options
+from ..recipes import Recipe, all_recipes, find_recipe, reference_results
 from .options import AsJson
 from .show import cut, say, say_json, table
 
@@ -41,7 +40,7 @@ def _card(name: str, recipe: Recipe) -> dict[str, Any]:
         "network": recipe.network,
         "predicts": recipe.summary,
         "metric": recipe.metrics[0],
-        "reached": reached().get(name),
+        "reference_result": reference_results().get(name),
         "input": recipe.input,
         "example": recipe.example,
     }
@@ -49,15 +48,15 @@ def _card(name: str, recipe: Recipe) -> dict[str, Any]:
 
 def _options(recipe: Recipe) -> list[dict[str, Any]]:
     return [
-        {"name": o.name, "type": o.kind, "default": o.value, "low": o.low, "high": o.high, "help": o.help}
-        for o in describe_options(recipe)
+        {"name": o.name, "type": o.kind, "default": o.value, "help": o.help}
+        for o in recipe.described()
     ]
 
 
 def _overview(every: dict[str, Recipe]) -> str:
-    rows = [[name, recipe.network, reached().get(name, ""), recipe.summary] for name, recipe in every.items()]
+    rows = [[name, recipe.network, reference_results().get(name, ""), recipe.summary] for name, recipe in every.items()]
     return "\n".join([
-        table(rows, ["recipe", "network", "reached", "predicts"]),
+        table(rows, ["recipe", "network", "reference result", "predicts"]),
         "",
         "graphseq recipes NAME    lists the options of one",
         "graphseq train NAME      trains it; --set KEY=VALUE changes an option",
@@ -65,10 +64,10 @@ def _overview(every: dict[str, Recipe]) -> str:
 
 
 def _details(name: str, recipe: Recipe) -> str:
-    rows = [[o.name, _default(o.value), o.kind, o.help] for o in describe_options(recipe)]
+    rows = [[o.name, _default(o.value), o.kind, o.help] for o in recipe.described()]
     lines = [f"{name}: {recipe.network}, {recipe.summary}", *_about(type(recipe)), ""]
-    if name in reached():
-        lines += [f"Reached:     {reached()[name]}"]
+    if name in reference_results():
+        lines += [f"Reference result: {reference_results()[name]}"]
     lines += [
         f"Reports:     {recipe.metrics[0]}, on the {'dev' if recipe.reports == 'val' else recipe.reports} split",
         f"Predict of:  {recipe.input}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import re
 import shlex
 import sys
@@ -18,7 +17,7 @@ from ..errors import GraphError, Words, expected
 from ..recipes import Job, Recipe, Source, find_recipe
 from ..recipes import cross_validate as cross_validate_recipe
 from ..recipes import train as train_recipe
-from ..train import Machine, Stopped, describe_options, from_text, read_json
+from ..train import Machine, Stopped, read_json
 from .options import AsJson, DataRoot, Device, Offline, out_folder, pairs, ranks_here
 from .show import note, program, say, say_json, table, told
 
@@ -84,7 +83,7 @@ def train(
     )  # fmt: skip
     source, texts = Source(data_root, offline), pairs(settings or [])
     job = Job(machine=machine, source=source, resume=resume, save_every=save_every, tensorboard=tensorboard)
-    find_recipe(recipe, texts)  # names and values are right before a folder is looked for
+    find_recipe(recipe).parse(texts)  # names and values are right before a folder is looked for
     folder = _folder(recipe, out, resume=resume, together=here is not None)
     began = _began(folder) if resume else None
     if began is not None and began.get("recipe") != recipe:  # before options that only one of the two has
@@ -98,14 +97,14 @@ def train(
         with contextlib.redirect_stdout(sys.stderr):
             if folds is not None:
                 fixed = {*texts, *(() if began is None else began.get("fixed", ()))}
-                summary = cross_validate_recipe(recipe, chosen, folder, folds=folds, seed=first, fixed=fixed, job=job)
+                summary = cross_validate_recipe(chosen, folder, folds=folds, seed=first, fixed=fixed, job=job)
             else:
-                summary = train_recipe(recipe, chosen, folder, seeds=_seeds(first, seeds, began, folder), job=job)
+                summary = train_recipe(chosen, folder, seeds=_seeds(first, seeds, began, folder), job=job)
     except (Stopped, KeyboardInterrupt) as error:
         note(f"\n{str(error) or 'stopped'}. To go on:\n\n  {_again(context, folder)}")
         raise typer.Exit(130) from None
     if as_json:
-        say_json(summary | {"out": str(folder)})
+        say_json(summary)
     else:
         say(_report(summary, chosen, folder))
 
@@ -155,9 +154,9 @@ def _recipe(name: str, began: dict[str, Any] | None, texts: dict[str, str]) -> R
     """Return the recipe with its options; what the run began with needn't be said again."""
     recipe = find_recipe(name)
     if began is not None:
-        known = {option.name for option in describe_options(recipe)}
-        recipe = dataclasses.replace(recipe, **{k: v for k, v in began["options"].items() if k in known})
-    return from_text(recipe, texts)
+        known = type(recipe).model_fields
+        recipe = recipe.replace(**{k: v for k, v in began["options"].items() if k in known})
+    return recipe.parse(texts)
 
 
 def _first_seed(given: int | None, began: dict[str, Any] | None) -> int:

@@ -1,15 +1,15 @@
 """Recipes: named, reproducible jobs of data, model and training."""
 
-from .base import Facts, Prediction, Recipe, Source, Splits
+from .base import Metadata, Prediction, Recipe, Source, Splits
 from .cross import cross_validate
 from .folds import hold_out, parts
 from .load import Run, load, open_run
-from .registry import all_recipes, find_recipe, reached
-from .run import Job, train
+from .registry import all_recipes, find_recipe, reference_results
+from .run import Job, new_folder, train
 
 __all__ = [
-    "Facts",
     "Job",
+    "Metadata",
     "Prediction",
     "Recipe",
     "Run",
@@ -20,8 +20,9 @@ __all__ = [
     "find_recipe",
     "hold_out",
     "load",
+    "new_folder",
     "open_run",
     "parts",
-    "reached",
+    "reference_results",
     "train",
 ]

@@ -1,4 +1,4 @@
-"""What a recipe is: data, model and training under one name, as a dataclass whose fields are its options."""
+"""What a recipe is: data, model and training under one name, as a pydantic model whose fields are its options."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from pydantic import PrivateAttr
 from torch import Tensor, nn
 
 from ..errors import Words, expected
 from ..train import Batch, Split, Task, Training, class_loss, seed_all
 
-__all__ = ["Facts", "Prediction", "Recipe", "Source", "Splits"]
+__all__ = ["Metadata", "Prediction", "Recipe", "Source", "Splits"]
 
-Facts = dict[str, Any]
+Metadata = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -40,30 +41,22 @@ class Splits(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """An input to predict for.
-
-    Args:
-        batch: of it; its targets are ignored.
-        names: one per row of the predictions.
-        structures: PyG ``Data`` that a picture can show: one with a prediction for each node, or one per prediction;
-            trees have `tokens`.
-    """
+    """An input to predict for: a batch whose targets are ignored, and a name for each row."""
 
     batch: Batch
     names: Sequence[str]
     structures: Sequence[Any] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
 class Recipe(Training, ABC):
     """A named job. A family of models is a file in ``graphseq/recipes`` with a subclass of this and its ``RECIPES``.
 
-    A subclass says in class variables what it is, in fields (with :func:`graphseq.train.option`) what can be set,
-    and in methods what to do. Everything that the model and the reading of input need to know of the data goes
-    through ``facts``, which is stored as JSON with the run: so a trained model works where the data are not.
+    Class variables of a subclass describe it, its fields (with :func:`pydantic.Field`) are its options, and its methods
+    do the work. Everything that the model and the reading of input need to know about the data goes through
+    ``metadata``, which is stored as JSON with the run: so a trained model works where the data are not.
     """
 
-    summary: ClassVar[str]  # one line, what is predicted from what
+    summary: ClassVar[str]  # one line: what is predicted from what
     network: ClassVar[str]  # the model, in words
     metrics: ClassVar[Sequence[str]] = ("accuracy",)  # the first is reported
     reports: ClassVar[str] = "test"  # the split that is reported: "test" or "val"
@@ -72,34 +65,41 @@ class Recipe(Training, ABC):
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {}  # what cross-validation chooses among
     loss: ClassVar[Callable[[Tensor, Tensor], Tensor]] = staticmethod(class_loss)
 
+    _name: str = PrivateAttr("")
+
+    @property
+    def name(self) -> str:
+        """Return the name that :func:`graphseq.recipes.find_recipe` finds it by."""
+        return self._name or f"{type(self).__module__}:{type(self).__qualname__}"
+
     @abstractmethod
     def data(self, source: Source, seed: int) -> Any:
         """Read the data; the seed may decide a split."""
 
     @abstractmethod
-    def facts(self, data: Any) -> Facts:
-        """Return what the model and :meth:`read` need to know of the data, as what JSON can hold; ``classes`` are
+    def metadata(self, data: Any) -> Metadata:
+        """Return what the model and :meth:`read` need to know about the data, as what JSON can hold; ``classes`` are
         the names of the classes.
         """
 
     @abstractmethod
-    def model(self, facts: Facts) -> nn.Module:
-        """Make the model, with weights drawn anew."""
+    def model(self, metadata: Metadata) -> nn.Module:
+        """Make the model, with newly drawn weights."""
 
     @abstractmethod
-    def splits(self, data: Any, facts: Facts, seed: int) -> Splits:
+    def splits(self, data: Any, metadata: Metadata, seed: int) -> Splits:
         """Return the parts of the data; the seed may decide them."""
 
     def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
         """Return the optimizer's parameter groups; by default one."""
         return []
 
-    def read(self, text: str, facts: Facts, source: Source) -> Prediction:
-        """Make a batch of what somebody wants predicted.
+    def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
+        """Make a batch of an input to predict for.
 
         Args:
             text: a text, or what is in the file that was named.
-            facts: of the run.
+            metadata: the run's.
             source: where data come from, if they are needed.
         """
         raise expected("run", "a run of a recipe that predicts", Words(f"one of {type(self).__name__}"))
@@ -108,30 +108,19 @@ class Recipe(Training, ABC):
         """Return the class of each example, int64 `[n]`, for cross-validation."""
         raise expected("cross_validate", "a recipe with independent examples", Words(type(self).__name__))
 
-    def measure(self, data: Any, facts: Facts, train: Tensor) -> Facts:
-        """Return the facts with what is measured on the training examples alone, such as the mean of their features;
-        by default nothing is.
-
-        Args:
-            data: what :meth:`data` returned.
-            facts: what :meth:`facts` returned.
-            train: indices of the training examples.
-        """
-        return facts
-
-    def subset(self, data: Any, facts: Facts, indices: Tensor) -> Split:
+    def subset(self, data: Any, metadata: Metadata, indices: Tensor) -> Split:
         """Return a split of the examples with these indices, for cross-validation."""
         raise expected("cross_validate", "a recipe with independent examples", Words(type(self).__name__))
 
-    def task(self, source: Source, seed: int) -> tuple[Task, Facts]:
+    def task(self, source: Source, seed: int) -> tuple[Task, Metadata]:
         """Read the data and make all that training needs."""
         data = self.data(source, seed)
-        facts = self.facts(data)
-        splits = self.splits(data, facts, seed)
-        return self.assemble(facts, splits, seed), facts
+        metadata = self.metadata(data)
+        splits = self.splits(data, metadata, seed)
+        return self.assemble(metadata, splits, seed), metadata
 
-    def assemble(self, facts: Facts, splits: Splits, seed: int) -> Task:
+    def assemble(self, metadata: Metadata, splits: Splits, seed: int) -> Task:
         """Make the model, its weights drawn with the seed, and put it together with the splits."""
         seed_all(seed)
-        model = self.model(facts)
+        model = self.model(metadata)
         return Task(model, *splits, loss=type(self).loss, metrics=self.metrics, groups=self.groups(model))

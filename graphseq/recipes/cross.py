@@ -6,7 +6,6 @@ part of a fold chooses nothing, neither the epoch nor the model.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import statistics
 import time
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from ..errors import Words, expected
 from ..train import RunFolder, fit, launch, metric, read_json, write_json
-from .base import Facts, Recipe, Splits
+from .base import Metadata, Recipe, Splits
 from .folds import hold_out, parts
 from .run import Job, summary
 
@@ -32,7 +31,7 @@ _HELD_OUT = 10  # one in so many of a fold's training part is for validation
 
 
 def cross_validate(
-    name: str, recipe: Recipe, out: str | Path, *, folds: int, seed: int = 0, fixed: Collection[str] = (),
+    recipe: Recipe, out: str | Path, *, folds: int, seed: int = 0, fixed: Collection[str] = (),
     job: Job | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Estimate by K folds what a recipe reaches when its options are chosen on the training data too.
@@ -42,7 +41,6 @@ def cross_validate(
     with another tenth for validation, and judged on the fold. The result is the mean over folds of these means.
 
     Args:
-        name: the recipe's name.
         recipe: of independent examples, with the options that all candidates share.
         out: a folder for all the runs.
         folds: K.
@@ -58,8 +56,8 @@ def cross_validate(
     """
     job = Job() if job is None else job
     top, start = RunFolder(out), time.perf_counter()
-    config = {"recipe": name, "seed": seed, "folds": folds, "fixed": sorted(fixed)}
-    config["options"] = dataclasses.asdict(recipe)
+    config = {"recipe": recipe.name, "seed": seed, "folds": folds, "fixed": sorted(fixed)}
+    config["options"] = recipe.model_dump()
     top.check()
     if (top / "cross.json").exists() and not (job.resume and read_json(top / "cross.json") == config):
         what = "with other options" if job.resume else "already; resume goes on with it"
@@ -68,11 +66,11 @@ def cross_validate(
         raise expected("out", "a folder for a cross-validation", Words(f"{top.path}, which holds other runs"))
     launch(job.machine, _check, recipe, folds, seed, job)  # before anything is written
     write_json(top / "cross.json", config)
-    found = [launch(job.machine, _fold, name, recipe, top.path, k, folds, seed, fixed, job) for k in range(folds)]
-    total = summary(name, recipe, found, time.perf_counter() - start)
+    found = [launch(job.machine, _fold, recipe, top.path, k, folds, seed, fixed, job) for k in range(folds)]
+    total = summary(recipe, found, time.perf_counter() - start)
     total |= {"split": "test", "folds": folds, "chosen": [fold["chosen"] for fold in found]}
     write_json(top / "result.json", total)
-    return total
+    return total | {"out": str(top.path)}
 
 
 def _check(fabric: Fabric, recipe: Recipe, folds: int, seed: int, job: Job) -> None:
@@ -80,12 +78,12 @@ def _check(fabric: Fabric, recipe: Recipe, folds: int, seed: int, job: Job) -> N
 
 
 def _fold(
-    fabric: Fabric, name: str, recipe: Recipe, out: Path, k: int, folds: int, seed: int, fixed: Collection[str],
+    fabric: Fabric, recipe: Recipe, out: Path, k: int, folds: int, seed: int, fixed: Collection[str],
     job: Job,
 ) -> dict[str, Any]:  # fmt: skip
     """Choose a model and judge it on fold k."""
     data = recipe.data(job.source, seed)
-    facts, labels = recipe.facts(data), recipe.labels(data)
+    metadata, labels = recipe.metadata(data), recipe.labels(data)
     train, val, test = parts(labels, folds, seed)[k]
     rest = train.new_tensor(sorted([*train.tolist(), *val.tolist()]))
     count = max(round(len(rest) / _HELD_OUT), len(labels.unique()))
@@ -93,11 +91,10 @@ def _fold(
     def run(variant: Recipe, folder: str, number: int, judged: Tensor | None) -> dict[str, Any]:
         learn, hold = hold_out(labels, rest, count, seed + number)
         chosen = (learn, hold) if judged is None else (learn, hold, judged)
-        about = recipe.measure(data, facts, learn)
-        cut = [recipe.subset(data, about, part) for part in chosen]
+        cut = [recipe.subset(data, metadata, part) for part in chosen]
         splits = Splits(cut[0], cut[1], cut[2] if judged is not None else None)
         place = RunFolder(out / f"fold-{k}" / folder)
-        return _once(fabric, variant, about, splits, place, seed + number, job, f"{name}, fold {k}, {folder}")
+        return _once(fabric, variant, metadata, splits, place, seed + number, job, f"{recipe.name}, fold {k}, {folder}")
 
     variants = list(_candidates(recipe, fixed))
     best, chosen = variants[0]
@@ -110,16 +107,17 @@ def _fold(
 
 
 def _once(
-    fabric: Fabric, recipe: Recipe, facts: Facts, splits: Splits, folder: RunFolder, seed: int, job: Job, name: str
-) -> dict[str, Any]:
+    fabric: Fabric, recipe: Recipe, metadata: Metadata, splits: Splits, folder: RunFolder, seed: int, job: Job,
+    name: str,
+) -> dict[str, Any]:  # fmt: skip
     if folder.result is not None:
         return folder.result
-    task = recipe.assemble(facts, splits, seed)
+    task = recipe.assemble(metadata, splits, seed)
     outcome = fit(
         task, recipe, seed=seed, fabric=fabric, folder=folder, resume=job.resume, save_every=job.save_every, name=name,
         workers=job.machine.workers, tensorboard=job.tensorboard,
     )  # fmt: skip
-    result: dict[str, Any] = {"options": dataclasses.asdict(recipe), "val": outcome.val, "test": outcome.test}
+    result: dict[str, Any] = {"options": recipe.model_dump(), "val": outcome.val, "test": outcome.test}
     result |= {"best_epoch": outcome.best_epoch, "epochs": outcome.epochs}
     if fabric.global_rank == 0:
         write_json(folder / "result.json", result)
@@ -131,7 +129,7 @@ def _candidates(recipe: Recipe, fixed: Collection[str]) -> Iterator[tuple[Recipe
     grid = {name: values for name, values in recipe.grid.items() if name not in fixed}
     for values in itertools.product(*grid.values()):
         choice = dict(zip(grid, values, strict=True))
-        yield dataclasses.replace(recipe, **choice), choice
+        yield recipe.replace(**choice), choice
 
 
 def _rank(recipe: Recipe, val: dict[str, float]) -> tuple[float, float]:

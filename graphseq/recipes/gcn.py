@@ -6,18 +6,18 @@ Kipf & Welling (2017), Semi-supervised classification with graph convolutional n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from ..datasets import karate, planetoid
 from ..errors import Words, expected
 from ..nn import NodeClassifier, SparseFeatures
 from ..topology import Topology
-from ..train import Batch, Split, option
-from .base import Facts, Prediction, Recipe, Source, Splits
+from ..train import Batch, Split
+from .base import Metadata, Prediction, Recipe, Source, Splits
 from .inputs import graph_from_json
 
 if TYPE_CHECKING:
@@ -28,37 +28,36 @@ __all__ = ["RECIPES", "KarateGCN", "NodeGCN", "PlanetoidGCN"]
 _SPARSE = 0.1  # features of which a smaller share is not zero are kept sparse
 
 
-@dataclass(frozen=True, kw_only=True)
 class NodeGCN(Recipe):
     """A two-layer GCN on one graph, all nodes at once: ``Z = Â dropout(relu(Â dropout(X) W_1)) W_2``."""
 
-    network: ClassVar[str] = "GCN"
-    input: ClassVar[str] = "numbers of nodes of the graph, or a graph as JSON: x, edge_index"
+    network = "GCN"
+    input = "numbers of nodes of the graph, or a graph as JSON: x, edge_index"
 
     epochs: int = 200
     lr: float = 0.01
     weight_decay: float = 5e-4
-    hidden: int = option(16, "hidden units", low=1)
-    dropout: float = option(0.5, "of the inputs of each layer", low=0, high=1)
+    hidden: int = Field(default=16, ge=1, description="hidden units")
+    dropout: float = Field(default=0.5, ge=0, le=1, description="of the inputs of each layer")
 
-    def facts(self, data: Data) -> Facts:
+    def metadata(self, data: Data) -> Metadata:
         """Return the width of the features and the classes."""
         return {"features": data.num_features, "classes": _classes(data)}
 
-    def model(self, facts: Facts) -> NodeClassifier:
+    def model(self, metadata: Metadata) -> NodeClassifier:
         """Make the network."""
-        return NodeClassifier(facts["features"], self.hidden, len(facts["classes"]), dropout=self.dropout)
+        return NodeClassifier(metadata["features"], self.hidden, len(metadata["classes"]), dropout=self.dropout)
 
-    def splits(self, data: Data, facts: Facts, seed: int) -> Splits:
+    def splits(self, data: Data, metadata: Metadata, seed: int) -> Splits:
         """Return the labelled nodes that the masks name; each batch has the whole graph."""
         sparse = float((data.x != 0).float().mean()) < _SPARSE
         inputs = (SparseFeatures.of(data.x) if sparse else data.x, Topology.from_data(data))
         return Splits(*(_split(inputs, data.y, data[f"{part}_mask"]) for part in ("train", "val", "test")))
 
-    def read(self, text: str, facts: Facts, source: Source) -> Prediction:
+    def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
         """Read numbers of nodes, or another graph."""
         if text.lstrip().startswith("{"):
-            graph = graph_from_json(text, facts["features"])
+            graph = graph_from_json(text, metadata["features"])
             nodes = torch.arange(graph.num_nodes)
         else:
             graph = self.data(source, 0)
@@ -67,12 +66,11 @@ class NodeGCN(Recipe):
         return Prediction(batch, [f"node {node}" for node in nodes.tolist()], [graph])
 
 
-@dataclass(frozen=True, kw_only=True)
 class KarateGCN(NodeGCN):
     """Who follows whom when Zachary's karate club splits; two members of each side are known."""
 
-    summary: ClassVar[str] = "which of two clubs each member joins, from friendships; built in"
-    example: ClassVar[str] = "0 8 33"
+    summary = "which of two clubs each member joins, from friendships; built in"
+    example = "0 8 33"
 
     epochs: int = 100
 
@@ -85,15 +83,14 @@ class KarateGCN(NodeGCN):
         return [{"params": list(model.parameters())}]
 
 
-@dataclass(frozen=True, kw_only=True)
 class PlanetoidGCN(NodeGCN):
     """Topics of papers, from their words and citations, with the published split of 20 papers a class."""
 
-    summary: ClassVar[str] = "topics of papers, from words and citations"
-    example: ClassVar[str] = "0 1 2"
+    summary = "topics of papers, from words and citations"
+    example = "0 1 2"
 
-    dataset: str = option("Cora", "the citation network: Cora, CiteSeer or PubMed")
-    check: bool = option(True, "whether the files must be the published ones")
+    dataset: str = Field(default="Cora", description="the citation network: Cora, CiteSeer or PubMed")
+    check: bool = Field(default=True, description="whether the files must be the published ones")
 
     def data(self, source: Source, seed: int) -> Data:
         """Read the graph; rows of features sum to 1."""

@@ -6,10 +6,10 @@ Xu, Hu, Leskovec & Jegelka (2019), How powerful are graph neural networks?
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -17,8 +17,8 @@ from ..datasets import tudataset
 from ..errors import Words, expected
 from ..nn import GraphClassifier
 from ..topology import Topology, batch
-from ..train import Batch, Split, Task, option
-from .base import Facts, Prediction, Recipe, Source, Splits
+from ..train import Batch, LRSchedule, Split
+from .base import Metadata, Prediction, Recipe, Source, Splits
 from .folds import parts
 from .inputs import graph_from_json
 
@@ -28,16 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["RECIPES", "GraphGIN"]
 
 
-class _Graphs(NamedTuple):
-    """Labelled graphs, the number of columns of their ``x`` that are attributes, and the labels' names."""
-
-    graphs: list[Data]
-    attributes: int
-    classes: list[str]
-    degrees: bool  # whether ``x`` are one-hot degrees
-
-
-@dataclass(frozen=True, kw_only=True)
 class GraphGIN(Recipe):
     """A graph isomorphism network whose layers are all read out.
 
@@ -45,22 +35,24 @@ class GraphGIN(Recipe):
     continuous attributes, where the set has them, are standardised by mean and deviation over the training graphs.
     """
 
-    summary: ClassVar[str] = "classes of graphs, such as molecules and proteins"
-    network: ClassVar[str] = "GIN"
-    input: ClassVar[str] = "a graph as JSON: edge_index, and x where nodes have labels"
+    summary = "classes of graphs, such as molecules and proteins"
+    network = "GIN"
+    input = "a graph as JSON: edge_index, and x where nodes have labels"
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {"hidden": (32, 64), "dropout": (0.0, 0.5)}
 
     epochs: int = 100
     batch_size: int = 32
-    schedule: Literal["constant", "cosine", "linear", "step", "onecycle"] = "step"
-    dataset: str = option("", "name of a set of TUDataset, such as MUTAG")
-    check: bool = option(True, "whether the files must be the published ones")
-    use_node_attr: bool = option(True, "whether nodes' continuous attributes, if any, are features")
-    hidden: int = option(32, "hidden units", low=1)
-    layers: int = option(4, "convolutions", low=1)
-    dropout: float = option(0.5, "before the classifiers", low=0, high=1)
-    readout: Literal["sum", "mean", "max"] = option("sum", "how nodes are read out")
-    max_degree: int = option(64, "where nodes have no features: degrees from here on are one feature", low=1)
+    schedule: LRSchedule = "step"
+    dataset: str = Field(default="", description="name of a set of TUDataset, such as MUTAG")
+    check: bool = Field(default=True, description="whether the files must be the published ones")
+    use_node_attr: bool = Field(default=False, description="whether nodes' continuous attributes are features too")
+    hidden: int = Field(default=32, ge=1, description="hidden units")
+    layers: int = Field(default=4, ge=1, description="convolutions")
+    dropout: float = Field(default=0.5, ge=0, le=1, description="before the classifiers")
+    readout: Literal["sum", "mean", "max"] = Field(default="sum", description="how nodes are read out")
+    max_degree: int = Field(
+        default=64, ge=1, description="degrees from here on are one feature, where nodes have no labels"
+    )
 
     def data(self, source: Source, seed: int) -> _Graphs:
         """Read the graphs; nodes without any features get their degree, one-hot."""
@@ -87,7 +79,7 @@ class GraphGIN(Recipe):
                 raise expected("dataset", "finite attributes", Words(f"others in graph {i + 1} of {self.dataset}"))
         return _Graphs(graphs, attributes, [f"class {label}" for label in found.classes], degrees)
 
-    def facts(self, data: _Graphs) -> Facts:
+    def metadata(self, data: list[Data]) -> Metadata:
         """Return the width of the features and the classes."""
         return {"features": data.graphs[0].num_features, "classes": data.classes, "degrees": data.degrees}
 
@@ -106,23 +98,23 @@ class GraphGIN(Recipe):
         facts = self.measure(data, self.facts(data), parts(self.labels(data), 10, seed)[0][0])
         return self.assemble(facts, self.splits(data, facts, seed), seed), facts
 
-    def model(self, facts: Facts) -> GraphClassifier:
+    def model(self, metadata: Metadata) -> GraphClassifier:
         """Make the network."""
         return GraphClassifier(
-            facts["features"], self.hidden, len(facts["classes"]), num_layers=self.layers, dropout=self.dropout,
+            metadata["features"], self.hidden, len(metadata["classes"]), num_layers=self.layers, dropout=self.dropout,
             reduce=self.readout,
         )  # fmt: skip
 
-    def splits(self, data: _Graphs, facts: Facts, seed: int) -> Splits:
+    def splits(self, data: list[Data], metadata: Metadata, seed: int) -> Splits:
         """Return eight tenths, one and one of the graphs, each with every class in the same proportion."""
         train, val, test = parts(self.labels(data), 10, seed)[0]
-        return Splits(*(self.subset(data, facts, part) for part in (train, val, test)))
+        return Splits(*(self.subset(data, metadata, part) for part in (train, val, test)))
 
     def labels(self, data: _Graphs) -> Tensor:
         """Return the graphs' classes."""
         return torch.cat([graph.y.reshape(1) for graph in data.graphs])
 
-    def subset(self, data: _Graphs, facts: Facts, indices: Tensor) -> Split:
+    def subset(self, data: list[Data], metadata: Metadata, indices: Tensor) -> Split:
         """Return some of the graphs, their structure laid out once."""
         graphs = [data.graphs[i] for i in indices.tolist()]
         x = [_standardised(graph.x, facts) for graph in graphs]
@@ -135,10 +127,11 @@ class GraphGIN(Recipe):
 
         return Split(len(graphs), collate)
 
-    def read(self, text: str, facts: Facts, source: Source) -> Prediction:
-        """Read one graph, its attributes as they are in the files."""
-        graph = graph_from_json(text, facts["features"], default=0.0 if facts["degrees"] else None)
-        if facts["degrees"] and '"x"' not in text:
+    def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
+        """Read one graph."""
+        needs_degrees = metadata["features"] == self.max_degree + 1
+        graph = graph_from_json(text, metadata["features"], default=0.0 if needs_degrees else None)
+        if needs_degrees and '"x"' not in text:
             graph.x = self._degrees(graph.edge_index, int(graph.num_nodes))
         if not graph.num_nodes:
             raise expected("input", "a graph with nodes", Words("none"))

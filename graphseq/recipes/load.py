@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ import torch
 from torch import nn
 
 from ..errors import GraphError, Words, expected
-from ..train import Machine, RunFolder, Session, describe_options, metric, read_json, read_tensors
-from .base import Facts, Recipe, Source
+from ..train import Machine, RunFolder, Session, metric, read_json, read_tensors
+from .base import Metadata, Recipe, Source
 from .inputs import text_of
 from .registry import find_recipe
 
@@ -29,7 +28,7 @@ class Run:
         name: the recipe's name.
         recipe: with the options of this run.
         seed: of this run.
-        facts: of the data.
+        metadata: of the data.
         model: in evaluation mode.
     """
 
@@ -37,7 +36,7 @@ class Run:
     name: str
     recipe: Recipe
     seed: int
-    facts: Facts
+    metadata: Metadata
     model: nn.Module
 
     @torch.no_grad()
@@ -53,10 +52,10 @@ class Run:
         """
         if not isinstance(source, str):
             raise expected("source", "a text or the name of a file", source)
-        batch, names, *_ = self.recipe.read(text_of(source), self.facts, Source() if data is None else data)
+        batch, names = self.recipe.read(text_of(source), self.metadata, Source() if data is None else data)
         output = self.model(*batch.inputs)
         scores = batch.rows(output[0] if isinstance(output, tuple) else output)
-        classes = self.facts.get("classes")
+        classes = self.metadata.get("classes")
         if classes is None:
             return [{"input": name, "value": row.tolist()} for name, row in zip(names, scores, strict=True)]
         chance, best = scores.softmax(1).max(1)
@@ -81,8 +80,8 @@ class Run:
         """
         if split not in ("train", "val", "test"):
             raise expected("split", "train, val or test", split)
-        task, facts = self.recipe.task(Source() if source is None else source, self.seed)
-        if facts != self.facts:
+        task, metadata = self.recipe.task(Source() if source is None else source, self.seed)
+        if metadata != self.metadata:
             raise expected("source", "the data that the run was trained with", Words("others"))
         part = getattr(task, split)
         if part is None:
@@ -126,15 +125,20 @@ def open_run(path: str | os.PathLike[str], *, recipe: str | None = None) -> Run:
         raise GraphError(f"{folder / 'config.json'} is not a run's configuration") from None
     if ":" in str(name) and recipe != name:
         raise expected("recipe", f"{name!r}, the recipe of this run, said by you too", recipe)
-    made = _with_options(find_recipe(str(name)), name, options)
-    facts = read_json(folder / "facts.json")
+    made = find_recipe(str(name))
+    try:
+        made = made.replace(**options)
+    except (GraphError, TypeError) as error:
+        what = f"{folder / 'config.json'}: {error}; was it written by another version of graphseq?"
+        raise GraphError(what) from None
+    metadata = read_json(folder / "metadata.json")
     weights, _ = read_tensors(folder / "best.safetensors")
-    model = made.model(facts)
+    model = made.model(metadata)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise expected("run", f"weights of {name}", Words(f"others: {error}")) from None
-    return Run(folder.path, name, made, seed, facts, model.eval())
+    return Run(folder.path, name, made, seed, metadata, model.eval())
 
 
 def load(path: str | os.PathLike[str], *, recipe: str | None = None) -> nn.Module:
@@ -165,11 +169,3 @@ def _best_of(path: Path) -> Path:
         value = result["val"].get(result["metric"], 0.0)
         found.append((value if best.larger_is_better else -value, path / name))
     return max(found, key=lambda pair: pair[0])[1]
-
-
-def _with_options(recipe: Recipe, name: str, options: dict[str, Any]) -> Recipe:
-    unknown = set(options) - {option.name for option in describe_options(recipe)}
-    if unknown:
-        text = Words(f"{', '.join(sorted(unknown))}: made by another version of graphseq?")
-        raise expected("run", f"a run with options of {name}", text)
-    return dataclasses.replace(recipe, **options)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from ..convert import Vocabulary
@@ -14,8 +14,8 @@ from ..datasets import SST, Phrases, digits
 from ..errors import Words, expected
 from ..nn import LSTM, SequenceClassifier
 from ..topology import Topology
-from ..train import Batch, Split, option
-from .base import Facts, Prediction, Recipe, Source, Splits
+from ..train import Batch, LRSchedule, Split
+from .base import Metadata, Prediction, Recipe, Source, Splits
 from .sentiment import SentimentRecipe, forget, words_of
 
 if TYPE_CHECKING:
@@ -26,57 +26,56 @@ __all__ = ["RECIPES", "DigitsGRU", "SentimentLSTM"]
 _PIXELS = 64
 
 
-@dataclass(frozen=True, kw_only=True)
 class DigitsGRU(Recipe):
     """Handwritten digits, one pixel after the other, read by a gated recurrent network."""
 
-    summary: ClassVar[str] = "handwritten digits, pixel by pixel; built in"
-    network: ClassVar[str] = "GRU"
-    input: ClassVar[str] = "64 numbers, 8 rows of 8 pixels, from 0 (white) to 16 (ink)"
-    example: ClassVar[str] = (
+    summary = "handwritten digits, pixel by pixel; built in"
+    network = "GRU"
+    input = "64 numbers, 8 rows of 8 pixels, from 0 (white) to 16 (ink)"
+    example = (
         "0 0 5 13 9 1 0 0 0 0 13 15 10 15 5 0 0 3 15 2 0 11 8 0 0 4 12 0 0 8 8 0 "
         "0 5 8 0 0 9 8 0 0 4 11 0 1 12 7 0 0 2 14 5 10 12 0 0 0 0 6 13 10 0 0 0"
     )
 
     epochs: int = 100
     batch_size: int = 32
-    schedule: Literal["constant", "cosine", "linear", "step", "onecycle"] = "onecycle"
+    schedule: LRSchedule = "onecycle"
     clip_norm: float = 1.0
-    layer: Literal["rnn", "gru", "lstm"] = option("gru", "the network: rnn, gru or lstm")
-    hidden: int = option(64, "hidden units", low=1)
-    layers: int = option(1, "layers, one above the other", low=1)
-    bidirectional: bool = option(False, "whether to read backwards too")
-    dropout: float = option(0.0, "between layers and before the classifier", low=0, high=1)
+    layer: Literal["rnn", "gru", "lstm"] = Field(default="gru", description="the network: rnn, gru or lstm")
+    hidden: int = Field(default=64, ge=1, description="hidden units")
+    layers: int = Field(default=1, ge=1, description="layers, one above the other")
+    bidirectional: bool = Field(default=False, description="whether to read backwards too")
+    dropout: float = Field(default=0.0, ge=0, le=1, description="between layers and before the classifier")
 
     def data(self, source: Source, seed: int) -> Data:
         """Return the digits, the seed dealing them to the parts."""
         return digits(seed=seed)
 
-    def facts(self, data: Data) -> Facts:
+    def metadata(self, data: Data) -> Metadata:
         """Return the classes."""
         return {"classes": [str(digit) for digit in range(10)]}
 
-    def model(self, facts: Facts) -> SequenceClassifier:
+    def model(self, metadata: Metadata) -> SequenceClassifier:
         """Make the network."""
         return SequenceClassifier(
-            1, self.hidden, len(facts["classes"]), layer=self.layer, num_layers=self.layers,
+            1, self.hidden, len(metadata["classes"]), layer=self.layer, num_layers=self.layers,
             bidirectional=self.bidirectional, dropout=self.dropout,
         )  # fmt: skip
 
-    def splits(self, data: Data, facts: Facts, seed: int) -> Splits:
+    def splits(self, data: Data, metadata: Metadata, seed: int) -> Splits:
         """Return the parts that the masks name."""
         masks = (data[f"{part}_mask"].nonzero()[:, 0] for part in ("train", "val", "test"))
-        return Splits(*(self.subset(data, facts, chosen) for chosen in masks))
+        return Splits(*(self.subset(data, metadata, chosen) for chosen in masks))
 
     def labels(self, data: Data) -> Tensor:
         """Return the digits' classes."""
         return torch.as_tensor(data.y)
 
-    def subset(self, data: Data, facts: Facts, indices: Tensor) -> Split:
+    def subset(self, data: Data, metadata: Metadata, indices: Tensor) -> Split:
         """Return some of the digits."""
         return Split(len(indices), lambda i: Batch((data.x[indices[i]],), data.y[indices[i]]))
 
-    def read(self, text: str, facts: Facts, source: Source) -> Prediction:
+    def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
         """Read 64 numbers, in JSON or parted by blanks or commas."""
         words = [word for word in re.split(r"[\s,\[\]]+", text) if word]
         flat = [number for number in map(_pixel, words) if number is not None]
@@ -97,25 +96,24 @@ def _pixel(word: str) -> float | None:
     return value if 0 <= value <= 16 else None
 
 
-@dataclass(frozen=True, kw_only=True)
 class SentimentLSTM(SentimentRecipe):
     """An LSTM, both ways, over the words of sentences and phrases: the Tree-LSTM's rival that sees no tree."""
 
-    summary: ClassVar[str] = "sentiment of a sentence, from its words in order"
-    network: ClassVar[str] = "bidirectional LSTM"
-    input: ClassVar[str] = "a sentence"
-    example: ClassVar[str] = "It is not bad at all ."
+    summary = "sentiment of a sentence, from its words in order"
+    network = "bidirectional LSTM"
+    input = "a sentence"
+    example = "It is not bad at all ."
 
     epochs: int = 4
     batch_size: int = 64
-    phrases: bool = option(True, "whether to train on phrases too, not on whole sentences alone")
+    phrases: bool = Field(default=True, description="whether to train on phrases too, not on whole sentences alone")
 
-    def model(self, facts: Facts) -> nn.Module:
+    def model(self, metadata: Metadata) -> nn.Module:
         """Make the network."""
-        sizes = (len(facts["words"]) + 1, self.embedding, self.hidden, len(facts["classes"]))
+        sizes = (len(metadata["words"]) + 1, self.embedding, self.hidden, len(metadata["classes"]))
         return _Sentences(*sizes, self.dropout, self.unknown)
 
-    def splits(self, data: Any, facts: Facts, seed: int) -> Splits:
+    def splits(self, data: Any, metadata: Metadata, seed: int) -> Splits:
         """Return the published splits: phrases or sentences to train on, sentences to judge."""
         train, dev, test = data
         some = self.limit or None
@@ -123,10 +121,10 @@ class SentimentLSTM(SentimentRecipe):
         taught = _sequences(train.phrases() if self.phrases else _whole(train), some)
         return Splits(taught, judged[0], judged[1])  # type: ignore[arg-type]
 
-    def read(self, text: str, facts: Facts, source: Source) -> Prediction:
+    def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
         """Read a sentence."""
         words = words_of(text)
-        vocabulary = Vocabulary(tuple(facts["words"]), lower=True)
+        vocabulary = Vocabulary(tuple(metadata["words"]), lower=True)
         inputs = (torch.tensor(vocabulary.encode(words)), Topology.chain([len(words)]))
         return Prediction(Batch(inputs, torch.zeros(1, dtype=torch.int64)), [" ".join(words)])
 

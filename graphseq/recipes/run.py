@@ -1,8 +1,8 @@
-"""Run a recipe: with one seed or several, in one process or several, into a folder that says it all."""
+"""Run a recipe: with one seed or several, in one process or several, into a folder that has all of the results."""
 
 from __future__ import annotations
 
-import dataclasses
+import re
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,12 @@ from ..errors import Words, expected
 from ..plot import curves
 from ..train import MAX_SEED, Machine, RunFolder, first_of_all, fit, launch, may_go_on, metric, read_json, write_json
 from .base import Recipe, Source
+from .registry import find_recipe
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Job", "summary", "train"]
+__all__ = ["Job", "new_folder", "summary", "train"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Job:
     Args:
         machine: device, precision, processes.
         source: where data come from.
-        resume: whether to go on with what the folder has.
+        resume: whether to resume the run in the folder.
         save_every: seconds between two checkpoints.
         tensorboard: whether to write for TensorBoard too.
     """
@@ -41,20 +42,31 @@ class Job:
 
 
 def train(
-    name: str, recipe: Recipe, out: str | Path, *, seeds: Sequence[int] = (0,), job: Job | None = None
-) -> dict[str, Any]:
-    """Train a recipe once with each seed, write all of it below a folder, and return the summary.
+    recipe: str | Recipe, out: str | Path | None = None, *, seeds: Sequence[int] = (0,), job: Job | None = None,
+    **options: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Train a recipe once with each seed, write everything into a folder, and return a summary.
 
-    With one seed the folder is the run's own; with several there is a run in each of ``seed-0``, ``seed-1``, ….
+    Args:
+        recipe: a name, as :func:`find_recipe` takes it, or a recipe.
+        out: the folder; by default a new one, ``runs/RECIPE/DATE-TIME``. With one seed it is the run's own; with
+            several there is a run in each of ``seed-0``, ``seed-1``, ….
+        seeds: of the weights, the order of examples and, for some recipes, the split.
+        job: how to run it.
+        options: of the recipe.
+
+    Returns:
+        ``recipe``, ``metric``, ``mean``, ``std``, ``values``, ``seconds``, ``split``, ``unit`` and ``out``, the folder.
 
     Raises:
-        GraphError: data or files are missing, or the folder holds another run.
+        GraphError: there is no such recipe or option, data or files are missing, or the folder holds another run.
 
     Example::
 
-        recipe = find_recipe("cora-gcn")
-        train("cora-gcn", recipe, "runs/cora", seeds=range(10))["mean"]
+        train("cora-gcn", seeds=range(10), hidden=32)["mean"]
     """
+    recipe = recipe.replace(**options) if isinstance(recipe, Recipe) else find_recipe(recipe, **options)
+    out = new_folder(recipe.name) if out is None else out
     job = Job() if job is None else job
     if not isinstance(seeds, Sequence) or not seeds or len(set(seeds)) < len(seeds):
         raise expected("seeds", "different seeds, at least one", seeds)
@@ -64,21 +76,31 @@ def train(
     top = RunFolder(out)
     names = [""] if len(seeds) == 1 else [f"seed-{seed}" for seed in seeds]
     folders = [top.path / name for name in names]
-    configs = {name_: _config(name, recipe, seed) for name_, seed in zip(names, seeds, strict=True)}
+    configs = {name: _config(recipe, seed) for name, seed in zip(names, seeds, strict=True)}
     if first_of_all():
         _check(top, configs, resume=job.resume)
-    results = [_once(name, recipe, folder, seed, job) for folder, seed in zip(folders, seeds, strict=True)]
-    total = summary(name, recipe, results, sum(result["seconds"] for result in results))
+    results = [_once(recipe, folder, seed, job) for folder, seed in zip(folders, seeds, strict=True)]
+    total = summary(recipe, results, sum(result["seconds"] for result in results))
     if len(seeds) > 1:
         write_json(top / "summary.json", total | {"runs": [folder.name for folder in folders]})
-    return total
+    return total | {"out": str(top.path)}
 
 
-def summary(name: str, recipe: Recipe, results: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
-    """Return mean and sample standard deviation of what some runs gave; shares are in per cent."""
+def new_folder(name: str) -> Path:
+    """Return a path that is free: ``runs/RECIPE/DATE-TIME``, with a number behind it if need be."""
+    wanted = Path("runs") / re.sub(r"[^\w.-]+", "-", name) / time.strftime("%Y-%m-%d-%H%M%S")
+    folder, count = wanted, 1
+    while folder.exists():
+        count += 1
+        folder = wanted.with_name(f"{wanted.name}-{count}")
+    return folder
+
+
+def summary(recipe: Recipe, results: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    """Return the mean and sample standard deviation of the results of some runs; shares are in per cent."""
     values = [result["value"] for result in results]
     return {
-        "recipe": name,
+        "recipe": recipe.name,
         "metric": recipe.metrics[0],
         "mean": statistics.fmean(values),
         "std": statistics.stdev(values) if len(values) > 1 else 0.0,
@@ -89,8 +111,8 @@ def summary(name: str, recipe: Recipe, results: Sequence[dict[str, Any]], second
     }
 
 
-def _config(name: str, recipe: Recipe, seed: int) -> dict[str, Any]:
-    return {"recipe": name, "seed": seed, "options": dataclasses.asdict(recipe)}
+def _config(recipe: Recipe, seed: int) -> dict[str, Any]:
+    return {"recipe": recipe.name, "seed": seed, "options": recipe.model_dump()}
 
 
 def _check(top: RunFolder, configs: Mapping[str, dict[str, Any]], *, resume: bool) -> None:
@@ -137,32 +159,32 @@ def _compare(folder: RunFolder, config: dict[str, Any]) -> None:
         raise expected("out", "a run's config.json", Words(f"{folder / 'config.json'}, which lacks {error}")) from None
 
 
-def _once(name: str, recipe: Recipe, path: Path, seed: int, job: Job) -> dict[str, Any]:
+def _once(recipe: Recipe, path: Path, seed: int, job: Job) -> dict[str, Any]:
     folder = RunFolder(path)
-    config = _config(name, recipe, seed)
+    config = _config(recipe, seed)
     if folder.result is not None and read_json(folder / "config.json") == config:
         return folder.result  # over already: resuming finds nothing to do
-    result: dict[str, Any] = launch(job.machine, _train, name, recipe, path, seed, job)
+    result: dict[str, Any] = launch(job.machine, _train, recipe, path, seed, job)
     return result
 
 
-def _train(fabric: Fabric, name: str, recipe: Recipe, path: Path, seed: int, job: Job) -> dict[str, Any]:
+def _train(fabric: Fabric, recipe: Recipe, path: Path, seed: int, job: Job) -> dict[str, Any]:
     """Train once, in each process."""
     start = time.perf_counter()
     folder = RunFolder(path)
-    task, facts = recipe.task(job.source, seed)
+    task, metadata = recipe.task(job.source, seed)
     first = fabric.global_rank == 0
     if first:
-        write_json(folder / "facts.json", facts)
-        write_json(folder / "config.json", _config(name, recipe, seed))
+        write_json(folder / "metadata.json", metadata)
+        write_json(folder / "config.json", _config(recipe, seed))
     outcome = fit(
         task, recipe, seed=seed, fabric=fabric, workers=job.machine.workers, folder=folder, resume=job.resume,
-        save_every=job.save_every, tensorboard=job.tensorboard, name=f"{name}, seed {seed}",
+        save_every=job.save_every, tensorboard=job.tensorboard, name=f"{recipe.name}, seed {seed}",
     )  # fmt: skip
     report = outcome.val if recipe.reports == "val" else outcome.test
     measured = report[recipe.metrics[0]]
     result = {
-        "recipe": name,
+        "recipe": recipe.name,
         "seed": seed,
         "metric": recipe.metrics[0],
         "split": "dev" if recipe.reports == "val" else recipe.reports,
@@ -174,6 +196,6 @@ def _train(fabric: Fabric, name: str, recipe: Recipe, path: Path, seed: int, job
         "seconds": time.perf_counter() - start,
     }
     if first:
-        curves(outcome, folder / "curves.png", title=f"{name}, seed {seed}")
+        curves(outcome.records, folder / "curves.png", title=f"{recipe.name}, seed {seed}")
         write_json(folder / "result.json", result)
     return result

@@ -4,43 +4,44 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from ..datasets import SENTIMENTS, SST
 from ..errors import MissingData, expected
-from ..train import option
-from .base import Facts, Recipe, Source
+from ..train import LRSchedule, Optimizer
+from .base import Metadata, Recipe, Source
 
 __all__ = ["SentimentRecipe", "forget", "words_of"]
 
 
-@dataclass(frozen=True, kw_only=True)
 class SentimentRecipe(Recipe):
     """The Stanford Sentiment Treebank, with words' vectors that are learnt, and decay more than the rest.
 
     Some words are made unknown in training, so that the unknown word's vector is learnt too.
     """
 
-    reports: ClassVar[str] = "val"
+    reports = "val"
 
-    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    optimizer: Optimizer = "adamw"
     lr: float = 2e-3
     weight_decay: float = 0.1
-    schedule: Literal["constant", "cosine", "linear", "step", "onecycle"] = "cosine"
+    schedule: LRSchedule = "cosine"
     average: float = 0.99
     select: Literal["loss", "metric"] = "metric"
-    labels_of: Literal["fine", "binary"] = option("fine", "fine: five classes; binary: positive or negative")
-    check: bool = option(True, "whether the files must be the published ones")
-    limit: int = option(0, "examples of each split that are used, for a quick try; 0 for all", low=0)
-    embedding: int = option(300, "size of the words' vectors", low=1)
-    embedding_decay: float = option(1.0, "weight decay of the words' vectors", low=0)
-    hidden: int = option(150, "hidden units", low=1)
-    dropout: float = option(0.5, "of words' vectors and of states", low=0, high=1)
-    unknown: float = option(0.1, "share of words that are made unknown in training", low=0, high=1)
+    labels_of: Literal["fine", "binary"] = Field(
+        default="fine", description="fine: five classes; binary: positive or negative"
+    )
+    check: bool = Field(default=True, description="whether the files must be the published ones")
+    limit: int = Field(default=0, ge=0, description="examples of each split that are used, for a quick try; 0 for all")
+    embedding: int = Field(default=300, ge=1, description="size of the words' vectors")
+    embedding_decay: float = Field(default=1.0, ge=0, description="weight decay of the words' vectors")
+    hidden: int = Field(default=150, ge=1, description="hidden units")
+    dropout: float = Field(default=0.5, ge=0, le=1, description="of words' vectors and of states")
+    unknown: float = Field(default=0.1, ge=0, le=1, description="share of words that are made unknown in training")
 
     def data(self, source: Source, seed: int) -> list[SST | None]:
         """Read training, development and test split; the last may be missing."""
@@ -60,7 +61,7 @@ class SentimentRecipe(Recipe):
                 found.append(part)
         return found
 
-    def facts(self, data: Any) -> Facts:
+    def metadata(self, data: Any) -> Metadata:
         """Return the classes and the words."""
         classes = list(SENTIMENTS) if self.labels_of == "fine" else ["negative", "positive"]
         return {"classes": classes, "words": list(data[0].vocabulary.words)}

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from ..convert import KINDS, Vocabulary, encode_tokens, encode_words, leaf_spans, read_trees, syntax_tree
@@ -18,8 +18,8 @@ from ..datasets import VERBS, FunctionTrees, stdlib_functions
 from ..errors import Words, expected
 from ..nn import TreeClassifier, TreeLSTM
 from ..topology import Topology, batch
-from ..train import Batch, Split, option
-from .base import Facts, Prediction, Recipe, Source, Splits
+from ..train import Batch, LRSchedule, Optimizer, Split
+from .base import Metadata, Prediction, Recipe, Source, Splits
 from .sentiment import SentimentRecipe, forget, words_of
 
 if TYPE_CHECKING:
@@ -28,38 +28,37 @@ if TYPE_CHECKING:
 __all__ = ["RECIPES", "SentimentTreeLSTM", "VerbTreeLSTM"]
 
 
-@dataclass(frozen=True, kw_only=True)
 class SentimentTreeLSTM(SentimentRecipe):
     """A binary Tree-LSTM, trained on every phrase of a sentence's tree and judged at the roots."""
 
-    summary: ClassVar[str] = "sentiment of every phrase of a sentence, on its tree"
-    network: ClassVar[str] = "binary Tree-LSTM"
-    input: ClassVar[str] = "a tree as (label (label word) (label word)), or a sentence, read as right-branching"
-    example: ClassVar[str] = "(_ (_ (_ not) (_ bad)) (_ (_ at) (_ all)))"
+    summary = "sentiment of every phrase of a sentence, on its tree"
+    network = "binary Tree-LSTM"
+    input = "a tree as (label (label word) (label word)), or a sentence, read as right-branching"
+    example = "(_ (_ (_ not) (_ bad)) (_ (_ at) (_ all)))"
 
     epochs: int = 6
     batch_size: int = 25
-    root_weight: float = option(3.0, "how much a sentence counts beside a phrase", low=0)
+    root_weight: float = Field(default=3.0, ge=0, description="how much a sentence counts beside a phrase")
 
-    def model(self, facts: Facts) -> TreeClassifier:
+    def model(self, metadata: Metadata) -> TreeClassifier:
         """Make the network."""
         model = _Sentiment(
-            len(facts["words"]) + 1, self.embedding, self.hidden, len(facts["classes"]), dropout=self.dropout
+            len(metadata["words"]) + 1, self.embedding, self.hidden, len(metadata["classes"]), dropout=self.dropout
         )
         model.unknown = self.unknown
         nn.init.normal_(model.embedding.weight, std=0.1)
         return model
 
-    def splits(self, data: Any, facts: Facts, seed: int) -> Splits:
+    def splits(self, data: Any, metadata: Metadata, seed: int) -> Splits:
         """Return the published splits: all phrases to train on, the roots to judge."""
         train, dev, test = data
         some = slice(self.limit or None)
         judged = [None if part is None else _tree_split(part.trees[some], None) for part in (dev, test)]
         return Splits(_tree_split(train.trees[some], self.root_weight), judged[0], judged[1])  # type: ignore[arg-type]
 
-    def read(self, text: str, facts: Facts, source: Source) -> Prediction:
+    def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
         """Read a tree, or a sentence."""
-        vocabulary = Vocabulary(tuple(facts["words"]), lower=True)
+        vocabulary = Vocabulary(tuple(metadata["words"]), lower=True)
         text = text.strip()
         tree = _one_tree(text if text.startswith("(") else _right_branching(text))
         topology = Topology.from_data(tree)
@@ -125,44 +124,43 @@ def _phrases(tree: Data) -> list[str]:
     return [" ".join(tree.tokens[a:b]) for a, b in leaf_spans(tree).tolist()]
 
 
-@dataclass(frozen=True, kw_only=True)
 class VerbTreeLSTM(Recipe):
     """A child-sum Tree-LSTM on syntax trees of Python's own library; a node is what it is plus the name it has."""
 
-    summary: ClassVar[str] = "the verb that begins a function's name, from its syntax tree; built in"
-    network: ClassVar[str] = "child-sum Tree-LSTM"
-    input: ClassVar[str] = "Python source with functions"
-    example: ClassVar[str] = "def f(self, key, default=None): return self._items.get(key, default)"
+    summary = "the verb that begins a function's name, from its syntax tree; built in"
+    network = "child-sum Tree-LSTM"
+    input = "Python source with functions"
+    example = "def f(self, key, default=None): return self._items.get(key, default)"
 
     epochs: int = 20
     batch_size: int = 25
-    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    optimizer: Optimizer = "adamw"
     lr: float = 2e-3
     weight_decay: float = 0.1
-    schedule: Literal["constant", "cosine", "linear", "step", "onecycle"] = "cosine"
-    max_nodes: int = option(300, "size of the largest tree that is kept", low=8)
-    hidden: int = option(128, "hidden units", low=1)
-    dropout: float = option(0.5, "of nodes' vectors and of the roots' states", low=0, high=1)
+    schedule: LRSchedule = "cosine"
+    max_nodes: int = Field(default=300, ge=8, description="size of the largest tree that is kept")
+    hidden: int = Field(default=128, ge=1, description="hidden units")
+    dropout: float = Field(default=0.5, ge=0, le=1, description="of nodes' vectors and of the roots' states")
 
     def data(self, source: Source, seed: int) -> FunctionTrees:
         """Read the functions, the seed dealing whole modules to the parts."""
         return stdlib_functions(seed=seed, max_nodes=self.max_nodes)
 
-    def facts(self, data: FunctionTrees) -> Facts:
+    def metadata(self, data: FunctionTrees) -> Metadata:
         """Return the classes and the names."""
         return {"classes": list(VERBS), "words": list(data.vocabulary.words)}
 
-    def model(self, facts: Facts) -> nn.Module:
+    def model(self, metadata: Metadata) -> nn.Module:
         """Make the network."""
-        return _Functions(len(facts["words"]) + 1, self.hidden, len(facts["classes"]), self.dropout)
+        return _Functions(len(metadata["words"]) + 1, self.hidden, len(metadata["classes"]), self.dropout)
 
-    def splits(self, data: FunctionTrees, facts: Facts, seed: int) -> Splits:
+    def splits(self, data: FunctionTrees, metadata: Metadata, seed: int) -> Splits:
         """Return the parts."""
         return Splits(*(_function_split(part) for part in (data.train, data.val, data.test)))
 
-    def read(self, text: str, facts: Facts, source: Source) -> Prediction:
+    def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
         """Read the functions of some source."""
-        vocabulary = Vocabulary(tuple(facts["words"]))
+        vocabulary = Vocabulary(tuple(metadata["words"]))
         try:
             root = ast.parse(text)
         except (SyntaxError, ValueError) as error:

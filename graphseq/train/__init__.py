@@ -5,20 +5,23 @@ from .folder import Log, RunFolder, environment
 from .loop import Outcome, Stopped, fit
 from .machine import Machine, first_of_all, launch
 from .metrics import METRICS, Metric, measure, metric
-from .options import Option, describe_options, from_text, nearest, option, validate
+from .options import Option, Options, nearest
 from .randomness import seed_all
 from .session import MAX_SEED, Session
-from .settings import Training, may_go_on
+from .settings import LRSchedule, Optimizer, Training, may_go_on
 from .task import Batch, Split, Task, class_loss
 
 __all__ = [
     "MAX_SEED",
     "METRICS",
     "Batch",
+    "LRSchedule",
     "Log",
     "Machine",
     "Metric",
+    "Optimizer",
     "Option",
+    "Options",
     "Outcome",
     "RunFolder",
     "Session",
@@ -27,21 +30,17 @@ __all__ = [
     "Task",
     "Training",
     "class_loss",
-    "describe_options",
     "environment",
     "first_of_all",
     "fit",
-    "from_text",
     "launch",
     "may_go_on",
     "measure",
     "metric",
     "nearest",
-    "option",
     "read_json",
     "read_tensors",
     "seed_all",
-    "validate",
     "write_bytes",
     "write_json",
     "write_tensors",

@@ -9,13 +9,13 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
+from pydantic import Field, model_validator
 
 from ..errors import GraphError, Words, expected
-from .options import option, validate
+from .options import Options
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Machine", "first_of_all", "launch"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Machine:
+class Machine(Options):
     """Where a run takes place: nothing here is meant to change what comes out, beyond rounding.
 
     ``processes`` above 1 trains data-parallel: each process has a copy of the model and a share of each batch
@@ -35,15 +34,16 @@ class Machine:
     2
     """
 
-    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = option("32-true", "of numbers")
-    processes: int = option(1, "processes that train together, on each machine", low=1)
-    threads: int = option(0, "threads of each process; 0 for as many as PyTorch takes", low=0)
-    workers: int = option(0, "processes that prepare batches; 0 prepares them between the steps", low=0)
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps")
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = Field(default="32-true", description="of the numbers")
+    processes: int = Field(default=1, ge=1, description="processes that train together, on each machine")
+    threads: int = Field(default=0, ge=0, description="threads of each process; 0 for PyTorch's default")
+    workers: int = Field(
+        default=0, ge=0, description="processes that prepare batches; 0 prepares them between the steps"
+    )
 
-    def __post_init__(self) -> None:
-        """Check the options."""
-        validate(self)
+    @model_validator(mode="after")
+    def _exists(self) -> Self:
         kind, _, index = self.device.partition(":")
         if kind not in ("auto", "cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal())):
             raise expected("device", "auto, cpu, cuda, cuda:N or mps", self.device)
@@ -55,6 +55,7 @@ class Machine:
             raise expected("device", "cuda without a number where processes is above 1", self.device)
         if kind == "mps" and not torch.backends.mps.is_available():
             raise expected("device", "a device that PyTorch sees", Words("'mps'"))
+        return self
 
     def fabric(self) -> Fabric:
         """Return the Fabric, not yet launched."""

@@ -1,116 +1,105 @@
-"""Options of a dataclass: a default and a line of help each, and values read from text, checked."""
+"""Options: pydantic models that read text as well as values, and whose errors are :class:`~graphseq.GraphError`."""
 
 from __future__ import annotations
 
-import dataclasses
+import copy
 import difflib
-import math
-import types
-import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import GraphError, Words, expected
 
-__all__ = ["Option", "describe_options", "from_text", "nearest", "option", "validate"]
-
-_T = TypeVar("_T")
-_TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+__all__ = ["Option", "Options", "nearest"]
 
 
-def option(default: Any, help: str, *, low: float | None = None, high: float | None = None) -> Any:
-    """Declare a field of an options dataclass.
+class Options(BaseModel):
+    """Base class of sets of options: immutable, with types and limits that are checked, and a line of help each.
 
-    Args:
-        default: its value where nobody says another.
-        help: one line, in lower case.
-        low: the least value admitted.
-        high: the greatest value admitted.
-
-    >>> @dataclass(frozen=True)
-    ... class Settings:
-    ...     epochs: int = option(10, "passes over the data", low=1)
-    >>> from_text(Settings(), {"epochs": "20"})
-    Settings(epochs=20)
-    """
-    return dataclasses.field(default=default, metadata={"help": help, "low": low, "high": high})
-
-
-@dataclass(frozen=True)
-class Option:
-    """What is known of an option: name, type, default in this object, help and limits."""
-
-    name: str
-    type: Any
-    value: Any
-    help: str
-    low: float | None
-    high: float | None
-
-    @property
-    def kind(self) -> str:
-        """Return the type in words."""
-        if typing.get_origin(self.type) is Literal:
-            return " or ".join(typing.get_args(self.type))
-        words = [_word(part) for part in _alternatives(self.type)]
-        return " or ".join(words) + self._range()
-
-    def _range(self) -> str:
-        if self.low is None and self.high is None:
-            return ""
-        if self.high is None:
-            return f" of at least {self.low:g}"
-        return f" from {0 if self.low is None else self.low:g} to {self.high:g}"
-
-
-def describe_options(settings: Any) -> list[Option]:
-    """Return the options of an object whose class is a dataclass, in the order of their declaration.
-
-    A class that only changes a default (``epochs: int = 5``) keeps the help and the limits of its base class.
-    """
-    hints = typing.get_type_hints(type(settings))
-    found = []
-    for field in dataclasses.fields(settings):
-        meta = _inherited(type(settings), field.name)
-        value = getattr(settings, field.name)
-        found.append(Option(field.name, hints[field.name], value, meta["help"], meta["low"], meta["high"]))
-    return found
-
-
-def _inherited(owner: type, name: str) -> Mapping[str, Any]:
-    for base in owner.__mro__:
-        field = base.__dict__.get("__dataclass_fields__", {}).get(name)
-        if field is not None and field.metadata:
-            return typing.cast(Mapping[str, Any], field.metadata)
-    return {"help": "", "low": None, "high": None}
-
-
-def from_text(settings: _T, values: Mapping[str, str]) -> _T:
-    """Return the settings with some options changed to what their texts say.
+    A subclass that only changes a default (``epochs: int = 5``) keeps the help and the limits of its base class.
 
     Raises:
-        GraphError: there is no such option (the nearest is suggested), or the text is no value of its type.
+        GraphError: there is no such option, or a value is of another type or out of its limits.
 
-    >>> @dataclass(frozen=True)
-    ... class Settings:
-    ...     epochs: int = option(10, "passes over the data", low=1)
-    >>> from_text(Settings(), {"epoch": "3"})
+    >>> from pydantic import Field
+    >>> class Settings(Options):
+    ...     epochs: int = Field(default=10, ge=1, description="passes over the data")
+    >>> Settings(epochs=5).parse({"epochs": "20"})
+    Settings(epochs=20)
+    >>> Settings(epoch=5)
     Traceback (most recent call last):
         ...
     graphseq.errors.GraphError: `epoch`: expected the name of an option, got 'epoch'; did you mean 'epochs'?
     """
-    options = {option.name: option for option in describe_options(settings)}
-    changed = {}
-    for name, text in values.items():
-        if name not in options:
-            raise expected(name, "the name of an option", Words(f"{name!r}{nearest(name, options)}"))
-        if not isinstance(text, str):
-            raise expected(name, "a text", text)
-        changed[name] = _value(options[name], text)
-    made: _T = dataclasses.replace(settings, **changed)  # type: ignore[type-var]
-    validate(made)
-    return made
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    if not TYPE_CHECKING:  # type checkers derive the signature from the fields
+
+        def __init__(self, /, **values: Any) -> None:
+            """Check the values: numbers must be numbers."""
+            self._validate(values, strict=True)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Let fields with another default have the help and the limits of the field that they override."""
+        changed = {}
+        for name, field in cls.model_fields.items():
+            bases = (getattr(base, "__pydantic_fields__", {}).get(name) for base in cls.__mro__[1:])
+            inherited = next(filter(None, bases), None)
+            if inherited is not None and inherited is not field and field.description is None:
+                changed[name] = copy.copy(inherited)
+                changed[name].default = field.default
+        if changed:
+            cls.__pydantic_fields__.update(changed)
+            cls.model_rebuild(force=True)
+
+    def _validate(self, values: Mapping[str, Any], *, strict: bool) -> None:
+        try:
+            self.__pydantic_validator__.validate_python(dict(values), strict=strict, self_instance=self)
+        except ValidationError as error:
+            raise _graph_error(type(self), error) from None
+
+    def _with(self, values: Mapping[str, Any], *, strict: bool) -> Self:
+        made = self.model_copy()
+        made._validate({**dict(self), **values}, strict=strict)
+        object.__setattr__(made, "__pydantic_private__", self.__pydantic_private__)  # such as a recipe's name
+        return made
+
+    def replace(self, **options: Any) -> Self:
+        """Return a copy in which some options have other values.
+
+        Raises:
+            GraphError: there is no such option, or a value is of another type or out of its limits.
+        """
+        return self._with(options, strict=True)
+
+    def parse(self, texts: Mapping[str, str]) -> Self:
+        """Return a copy in which some options have the values that these texts stand for.
+
+        Raises:
+            GraphError: there is no such option, or a text is no value of its type.
+        """
+        return self._with(texts, strict=False)
+
+    def described(self) -> list[Option]:
+        """Return the options in the order of their declaration, with their values in this object."""
+        schemas = type(self).model_json_schema()["properties"]
+        return [
+            Option(name, getattr(self, name), _kind(schemas[name]), field.description or "", schemas[name])
+            for name, field in type(self).model_fields.items()
+        ]
+
+
+class Option(NamedTuple):
+    """What is known of an option: its name, value, type with limits in words, line of help, and JSON schema."""
+
+    name: str
+    value: Any
+    kind: str
+    help: str
+    schema: dict[str, Any]
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -120,68 +109,40 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(names)}"
 
 
-def validate(settings: Any) -> None:
-    """Check the types and limits of all options.
+def _graph_error(cls: type[Options], error: ValidationError) -> GraphError:
+    """Return the first of pydantic's complaints as the library words it."""
+    first = error.errors(include_url=False)[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, GraphError):  # raised by a validator of ours
+        return cause
+    name = str(first["loc"][0]) if first["loc"] else cls.__name__
+    if first["type"] == "extra_forbidden":
+        return expected(name, "the name of an option", Words(f"{name!r}{nearest(name, cls.model_fields)}"))
+    if first["type"] == "missing":
+        return expected(name, "a value", Words("none"))
+    schema = cls.model_json_schema()["properties"].get(name)
+    what = first["msg"] if cause is not None or schema is None else _kind(schema)
+    return expected(name, what, first["input"])
 
-    Raises:
-        GraphError: one is of another type or out of its limits.
+
+_TYPES = {"integer": "an integer", "number": "a number", "string": "text", "boolean": "true or false", "null": "none"}
+_LIMITS = {
+    "minimum": "of at least", "exclusiveMinimum": "above", "maximum": "of at most", "exclusiveMaximum": "below",
+}  # fmt: skip
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    """Return in words what values a JSON schema admits.
+
+    >>> _kind({"type": "number", "minimum": 0, "maximum": 1}), _kind({"enum": ["a", "b", "c"]})
+    ('a number from 0 to 1', 'a, b or c')
     """
-    for option in describe_options(settings):
-        if not any(_is(option.value, part) for part in _alternatives(option.type)):
-            raise expected(option.name, option.kind, option.value)
-        if isinstance(option.value, int | float) and not isinstance(option.value, bool):
-            low = -math.inf if option.low is None else option.low
-            high = math.inf if option.high is None else option.high
-            if not low <= option.value <= high:
-                raise expected(option.name, option.kind, option.value)
-
-
-def _alternatives(type_: Any) -> tuple[Any, ...]:
-    union = typing.get_origin(type_) in (typing.Union, types.UnionType)
-    return typing.get_args(type_) if union else (type_,)
-
-
-def _is(value: Any, type_: Any) -> bool:
-    if typing.get_origin(type_) is Literal:
-        return value in typing.get_args(type_)
-    if type_ is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if type_ is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if type_ is type(None):
-        return value is None
-    return isinstance(value, typing.get_origin(type_) or type_)
-
-
-def _value(option: Option, text: str) -> Any:
-    for part in _alternatives(option.type):
-        try:
-            value = _read(text, part)
-        except ValueError:
-            continue
-        if _is(value, part):
-            return value
-    raise expected(option.name, option.kind, text)
-
-
-def _read(text: str, type_: Any) -> Any:
-    if type_ is bool:
-        if text.lower() not in _TRUTH:
-            raise ValueError
-        return _TRUTH[text.lower()]
-    if type_ is type(None):
-        if text.lower() not in ("none", ""):
-            raise ValueError
-        return None
-    if typing.get_origin(type_) is Literal:
-        return next((choice for choice in typing.get_args(type_) if str(choice) == text), text)
-    if type_ in (int, float, str):
-        return type_(text)
-    raise GraphError(f"an option of type {type_} cannot be set from text")
-
-
-def _word(type_: Any) -> str:
-    if typing.get_origin(type_) is Literal:
-        return " or ".join(map(str, typing.get_args(type_)))
-    names = {int: "an integer", float: "a number", str: "a text", bool: "true or false", type(None): "none"}
-    return names.get(type_, getattr(type_, "__name__", str(type_)))
+    if "anyOf" in schema:
+        return " or ".join(map(_kind, schema["anyOf"]))
+    if "enum" in schema:
+        *others, last = map(str, schema["enum"])
+        return f"{', '.join(others)} or {last}"
+    word = _TYPES.get(schema.get("type", ""), str(schema.get("const", schema.get("type", "a value"))))
+    if {"minimum", "maximum"} <= schema.keys():
+        return f"{word} from {schema['minimum']:g} to {schema['maximum']:g}"
+    return " ".join([word, *(f"{limit} {schema[key]:g}" for key, limit in _LIMITS.items() if key in schema)])

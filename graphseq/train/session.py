@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -223,7 +222,7 @@ class Session:
         numbers = {"epoch": self.epoch, "batch": self.batch, "weights": self._weights, "seed": self.seed}
         best = {"best_epoch": self.best_epoch, "best_value": self.best_value}
         machine = {"processes": self.fabric.world_size, "precision": self._precision}
-        options = {field.name: getattr(self.settings, field.name) for field in dataclasses.fields(Training)}
+        options = {name: getattr(self.settings, name) for name in Training.model_fields}
         return tensors, numbers | best | machine | {"options": options}
 
     def _all_gather(self, tensor: Tensor) -> list[Tensor]:

@@ -3,46 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
-from .options import option, validate
+from pydantic import Field
 
-__all__ = ["Training", "may_go_on"]
+from .options import Options
+
+__all__ = ["LRSchedule", "Optimizer", "Training", "may_go_on"]
+
+Optimizer = Literal["adam", "adamw", "sgd"]
+LRSchedule = Literal["constant", "cosine", "linear", "step", "onecycle"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Training:
+class Training(Options):
     """The options of training; a recipe adds those of its data and model.
 
     Raises:
-        GraphError: one is of another type than it should be, or out of its limits.
+        GraphError: there is no such option, or a value is of another type or out of its limits.
 
     >>> Training(epochs=5).lr
     0.01
     """
 
-    epochs: int = option(100, "passes over the training split, at most", low=1)
-    batch_size: int = option(0, "examples a step; 0 for all of them at once", low=0)
-    accumulate: int = option(1, "parts that a batch is run in, to save memory; their gradients add up", low=1)
-    optimizer: Literal["adam", "adamw", "sgd"] = option("adam", "adam, adamw or sgd (momentum 0.9)")
-    lr: float = option(0.01, "learning rate, the highest of its schedule", low=0)
-    weight_decay: float = option(0.0, "of the optimizer, where the recipe does not say otherwise", low=0)
-    schedule: Literal["constant", "cosine", "linear", "step", "onecycle"] = option(
-        "constant", "how the learning rate goes over the epochs"
+    epochs: int = Field(default=100, ge=1, description="maximum number of passes over the training split")
+    batch_size: int = Field(default=0, ge=0, description="examples per step; 0 for all of them at once")
+    accumulate: int = Field(
+        default=1, ge=1, description="parts in which a batch is run, to save memory; their gradients are added up"
     )
-    warmup: float = option(0.0, "share of the steps in which the learning rate rises to its highest", low=0, high=1)
-    step_epochs: int = option(50, "epochs after which schedule=step halves the learning rate", low=1)
-    clip_norm: float = option(0.0, "longest gradient, as one vector; 0 for no limit", low=0)
-    clip_value: float = option(0.0, "largest entry of the gradient; 0 for no limit", low=0)
-    average: float = option(0.0, "decay of the average of the weights that is judged; 0 for none", low=0, high=1)
-    patience: int = option(0, "epochs without a better validation result after which to stop; 0 for never", low=0)
-    select: Literal["loss", "metric"] = option("loss", "what of the validation split chooses the epoch")
-    eval_batch_size: int = option(256, "examples at once when judging, where batch_size is not 0", low=1)
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        validate(self)
+    optimizer: Optimizer = Field(default="adam", description="optimizer; sgd has momentum 0.9")
+    lr: float = Field(default=0.01, ge=0, description="learning rate, at the highest point of its schedule")
+    weight_decay: float = Field(default=0.0, ge=0, description="weight decay, where the recipe sets no other")
+    schedule: LRSchedule = Field(default="constant", description="learning-rate schedule over the epochs")
+    warmup: float = Field(
+        default=0.0, ge=0, le=1, description="share of the steps over which the learning rate warms up"
+    )
+    step_epochs: int = Field(
+        default=50, ge=1, description="epochs after which the step schedule halves the learning rate"
+    )
+    clip_norm: float = Field(default=0.0, ge=0, description="maximum norm of the gradient; 0 for no limit")
+    clip_value: float = Field(
+        default=0.0, ge=0, description="maximum absolute value of a gradient entry; 0 for no limit"
+    )
+    average: float = Field(
+        default=0.0, ge=0, le=1, description="decay of a moving average of the weights, which is evaluated; 0 for none"
+    )
+    patience: int = Field(
+        default=0, ge=0, description="epochs without a better validation result before stopping; 0: never"
+    )
+    select: Literal["loss", "metric"] = Field(
+        default="loss", description="validation value that selects the best epoch"
+    )
+    eval_batch_size: int = Field(
+        default=256, ge=1, description="examples per evaluation batch, where batch_size is not 0"
+    )
 
 
 def may_go_on(option: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:

@@ -21,10 +21,11 @@ def no_data(monkeypatch):
     """No data set is to be had; what is built in is read from the cache as ever."""
     train = demo.train
 
-    def without(name, recipe, out, *, job):
+    def without(recipe, out, *, job):
+        name = recipe.name
         if name in ("cora-gcn", "mutag-gin", "sst-treelstm"):
             raise MissingData(f"{name} is in no data root; looked for\n  /here\nTo get it, look at https://example.org")
-        return train(name, recipe, out, job=job)
+        return train(recipe, out, job=job)
 
     monkeypatch.setattr(demo, "train", without)
 
@@ -63,7 +64,7 @@ def test_with_sentences(graphseq, monkeypatch, tmp_path):
         (tmp_path / f"root/sst/{split}.txt").write_text(SENTENCES)
     karate = next(part for part in demo._PARTS if part.recipe == "karate-gcn")
     sentences = next(part for part in demo._PARTS if part.recipe == "sst-treelstm")
-    short = dataclasses.replace(sentences, quick={**sentences.quick, "check": "false"})
+    short = dataclasses.replace(sentences, quick={**sentences.quick, "check": False})
     monkeypatch.setattr(demo, "_PARTS", (karate, short))
     done = graphseq("demo", "--quick", "--data-root", "root")
     assert "Left out" not in done.out and (tmp_path / "runs/demo/pictures/sentence.png").stat().st_size > 5000
@@ -79,4 +80,4 @@ def test_a_second_demo_has_a_folder_of_its_own(tmp_path):
 def test_the_parts_are_recipes():
     for part in demo._PARTS:
         for options in (part.options, part.quick):
-            demo.find_recipe(part.recipe, dict(options))
+            demo.find_recipe(part.recipe, **options)

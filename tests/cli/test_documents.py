@@ -35,7 +35,7 @@ def is_well_formed(words):
     command = GROUP.commands[words[0]]
     parameters = command.make_context(words[0], list(words[1:])).params
     if words[0] == "train":
-        find_recipe(parameters["recipe"], dict(text.split("=") for text in parameters["settings"] or []))
+        find_recipe(parameters["recipe"]).parse(dict(text.split("=") for text in parameters["settings"] or []))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[document.name for document in DOCUMENTS])

@@ -1,14 +1,13 @@
 """``graphseq recipes`` says what there is."""
 
-from graphseq.recipes import all_recipes, find_recipe, reached
-from graphseq.train import describe_options
+from graphseq.recipes import all_recipes, find_recipe, reference_results
 
 
 def test_the_table(graphseq):
     out = graphseq("recipes").out
     for name, recipe in all_recipes().items():
         line = next(line for line in out.splitlines() if line.startswith(f"{name} "))
-        assert recipe.network in line and recipe.summary in line and reached().get(name, "") in line
+        assert recipe.network in line and recipe.summary in line and reference_results().get(name, "") in line
 
 
 def test_the_table_as_json(graphseq):
@@ -20,7 +19,7 @@ def test_the_table_as_json(graphseq):
 def test_options_of_each(graphseq):
     for name, recipe in all_recipes().items():
         out = graphseq("recipes", name).out
-        for option in describe_options(recipe):
+        for option in recipe.described():
             assert option.help, f"{name}: {option.name} has no help"
             line = next(line for line in out.splitlines() if line.startswith(f"{option.name} "))
             assert option.help in line and option.kind in line

@@ -145,9 +145,9 @@ def test_a_split_that_the_data_lack(graphseq, karate_run, monkeypatch):
     whole = KarateGCN.task
 
     def task(self, source, seed):
-        made, facts = whole(self, source, seed)
+        made, metadata = whole(self, source, seed)
         made.test = None
-        return made, facts
+        return made, metadata
 
     monkeypatch.setattr(KarateGCN, "task", task)
     error = graphseq("evaluate", karate_run, code=2).err

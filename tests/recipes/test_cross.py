@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from graphseq.errors import GraphError
-from graphseq.recipes import Facts, Job, Recipe, Source, Splits, cross_validate, find_recipe, hold_out, parts
-from graphseq.train import Batch, Split, option
+from graphseq.recipes import Job, Metadata, Recipe, Source, Splits, cross_validate, find_recipe, hold_out, parts
+from graphseq.train import Batch, Split
 from tests.train.jobs import Noisy
 
 ASKED: list[set[int]] = []
 
 
-@dataclass(frozen=True, kw_only=True)
 class Points(Recipe):
     """A perceptron on points."""
 
@@ -30,26 +29,26 @@ class Points(Recipe):
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {"dropout": (0.0, 0.9), "lr": (0.05, 1e-9)}
 
     epochs: int = 12
-    dropout: float = option(0.5, "of hidden units", low=0, high=1)
+    dropout: float = Field(default=0.5, ge=0, le=1, description="of hidden units")
 
     def data(self, source: Source, seed: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(7)
         x = torch.randn(60, 6, generator=generator)
         return x, (x[:, 0] > 0).long()
 
-    def facts(self, data: Any) -> Facts:
+    def metadata(self, data: Any) -> Metadata:
         return {"classes": ["left", "right"]}
 
-    def model(self, facts: Facts) -> torch.nn.Module:
+    def model(self, metadata: Metadata) -> torch.nn.Module:
         return Noisy(6, 2, self.dropout)
 
-    def splits(self, data: Any, facts: Facts, seed: int) -> Splits:
+    def splits(self, data: Any, metadata: Metadata, seed: int) -> Splits:
         raise AssertionError("not asked for in cross-validation")
 
     def labels(self, data: Any) -> Tensor:
         return data[1]
 
-    def subset(self, data: Any, facts: Facts, indices: Tensor) -> Split:
+    def subset(self, data: Any, metadata: Metadata, indices: Tensor) -> Split:
         ASKED.append(set(indices.tolist()))
         return Split(len(indices), lambda i: Batch((data[0][indices[i]],), data[1][indices[i]]))
 
@@ -78,7 +77,7 @@ def test_too_few_or_many_folds(folds: int, tmp_path: Path) -> None:
 def test_selection_sees_no_test_part(tmp_path: Path) -> None:
     ASKED.clear()
     recipe = Points()
-    summary = cross_validate("points", recipe, tmp_path, folds=3)
+    summary = cross_validate(recipe, tmp_path, folds=3)
     assert list(summary)[:6] == ["recipe", "metric", "mean", "std", "values", "seconds"]
     assert len(summary["values"]) == 3 and summary["mean"] > 70
     assert [choice["lr"] for choice in summary["chosen"]] == [0.05] * 3  # 1e-9 learns nothing
@@ -103,18 +102,18 @@ def test_selection_sees_no_test_part(tmp_path: Path) -> None:
 
 
 def test_resuming_runs_nothing_again(tmp_path: Path) -> None:
-    first = cross_validate("points", Points(epochs=2), tmp_path, folds=2, fixed=["lr"])
+    first = cross_validate(Points(epochs=2), tmp_path, folds=2, fixed=["lr"])
     assert all(set(choice) == {"dropout"} for choice in first["chosen"])
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
-    again = cross_validate("points", Points(epochs=2), tmp_path, folds=2, fixed=["lr"], job=Job(resume=True))
+    again = cross_validate(Points(epochs=2), tmp_path, folds=2, fixed=["lr"], job=Job(resume=True))
     assert again["values"] == first["values"]
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
     for resume in (False, True):
         with pytest.raises(GraphError, match="`out`: expected a folder without a cross-validation"):
-            cross_validate("points", Points(epochs=3), tmp_path, folds=2, job=Job(resume=resume))
+            cross_validate(Points(epochs=3), tmp_path, folds=2, job=Job(resume=resume))
 
 
 def test_one_graph_cannot_be_cut(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match="`cross_validate`: expected a recipe with independent examples"):
-        cross_validate("karate-gcn", find_recipe("karate-gcn"), tmp_path / "x", folds=2)
+        cross_validate(find_recipe("karate-gcn"), tmp_path / "x", folds=2)
     assert not (tmp_path / "x").exists()

@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
+import pickle
 
 import numpy as np
 import pytest
 import torch
+from pydantic import Field
 from sklearn import metrics as sk
 
 from graphseq.errors import GraphError
-from graphseq.train import METRICS, Machine, Training, describe_options, from_text, measure, option
+from graphseq.train import METRICS, Machine, Training, measure
 from graphseq.train.schedules import rate
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Own(Training):
     epochs: int = 7
-    size: int | None = option(None, "of something", low=2)
-    name: str = option("", "of something")
+    size: int | None = Field(default=None, ge=2, description="of something")
+    name: str = Field(default="", description="of something")
+    flag: bool = Field(default=False, description="a flag")
 
 
-def test_every_option_has_help_and_its_base_s_limits() -> None:
-    options = {option.name: option for option in describe_options(Own())}
+class Deeper(Own):
+    size: int | None = 3
+
+
+def test_another_default_keeps_help_and_limits() -> None:
+    options = {option.name: option for option in Deeper().described()}
     assert all(option.help for option in options.values())
-    assert options["epochs"].value == 7 and options["epochs"].low == 1
-    assert options["epochs"].kind == "an integer of at least 1"
-    assert options["select"].kind == "loss or metric"
+    assert options["epochs"].value == 7 and options["epochs"].kind == "an integer of at least 1"
+    assert options["size"].value == 3 and options["size"].kind == "an integer of at least 2 or none"
+    assert options["select"].kind == "loss or metric" and options["flag"].kind == "true or false"
+    assert options["warmup"].kind == "a number from 0 to 1"
+    assert Own().size is None and Training().epochs == 100  # the base classes stay as they were
+    for wrong in ({"epochs": 0}, {"size": 1}):
+        with pytest.raises(GraphError):
+            Deeper(**wrong)
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [({"epochs": "3"}, 3), ({"size": "none"}, None), ({"size": "4"}, 4), ({"lr": "1e-3"}, 1e-3), ({"name": "x"}, "x"),
-     ({"optimizer": "sgd"}, "sgd")],
+    [({"epochs": "3"}, 3), ({"size": "4"}, 4), ({"lr": "1e-3"}, 1e-3), ({"name": "x"}, "x"), ({"name": "3"}, "3"),
+     ({"optimizer": "sgd"}, "sgd"), ({"flag": "Yes"}, True), ({"flag": "off"}, False)],
 )  # fmt: skip
-def test_from_text(text, value) -> None:
+def test_texts(text, value) -> None:
     [name] = text
-    assert getattr(from_text(Own(), text), name) == value
+    assert getattr(Own().parse(text), name) == value
 
 
 @pytest.mark.parametrize(
@@ -46,26 +56,35 @@ def test_from_text(text, value) -> None:
         ({"epoch": "3"}, "`epoch`: expected the name of an option, got 'epoch'; did you mean 'epochs'?"),
         ({"zzz": "3"}, "there are epochs"),
         ({"epochs": "3.5"}, "`epochs`: expected an integer of at least 1, got '3.5'"),
-        ({"epochs": "0"}, "`epochs`: expected an integer of at least 1, got 0"),
-        ({"lr": "nan"}, "`lr`: expected a number of at least 0"),
-        ({"optimizer": "adamm"}, "`optimizer`: expected adam or adamw or sgd, got 'adamm'"),
-        ({"size": "1"}, "`size`: expected an integer or none of at least 2, got 1"),
+        ({"epochs": "0"}, "`epochs`: expected an integer of at least 1, got '0'"),
+        ({"lr": "nan"}, "`lr`: expected a number of at least 0, got 'nan'"),
+        ({"optimizer": "adamm"}, "`optimizer`: expected adam, adamw or sgd, got 'adamm'"),
+        ({"size": "1"}, "`size`: expected an integer of at least 2 or none, got '1'"),
+        ({"flag": "maybe"}, "`flag`: expected true or false, got 'maybe'"),
     ],
 )
-def test_slips(text, message) -> None:
+def test_wrong_texts(text, message) -> None:
     with pytest.raises(GraphError) as caught:
-        from_text(Own(), text)
+        Own().parse(text)
     assert message in str(caught.value)
 
 
-def test_truth() -> None:
-    @dataclasses.dataclass(frozen=True)
-    class Truth:
-        flag: bool = option(False, "a flag")
+@pytest.mark.parametrize("value", ["3", True, 3.0, 3.5, None])
+def test_numbers_are_numbers(value) -> None:
+    for make in (Own, Own().replace):
+        with pytest.raises(GraphError, match=f"`epochs`: expected an integer of at least 1, got {value!r}"):
+            make(epochs=value)
+    assert Own(lr=1).lr == 1.0
+    with pytest.raises(GraphError, match="`lr`: expected a number"):
+        Own(lr=float("inf"))
 
-    assert from_text(Truth(), {"flag": "Yes"}).flag is True
-    with pytest.raises(GraphError, match="`flag`: expected true or false, got 'maybe'"):
-        from_text(Truth(), {"flag": "maybe"})
+
+def test_options_cannot_be_changed_and_are_compared_by_value() -> None:
+    settings = Own(epochs=3)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.epochs = 4
+    assert settings.replace(epochs=4) == Own(epochs=4) != settings
+    assert pickle.loads(pickle.dumps(settings)) == settings
 
 
 def _pytorch(name: str, steps: int) -> list[float]:
