@@ -14,6 +14,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 demo: $(PLAIN)  ## train some networks and draw them; ARGS="--quick" is shorter
 	$(BIN)/graphseq demo $(ARGS)
+	@echo
+	@echo "The program is $(BIN)/graphseq. In a terminal, this lets you type graphseq alone: source $(BIN)/activate"
 
 test: lint  ## check style and types, and run the tests; ARGS="-k sweep" selects
 	$(BIN)/python -m pytest -n 2 $(ARGS)

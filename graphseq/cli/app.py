@@ -17,6 +17,7 @@ from .. import __version__
 from ..errors import GraphError
 from .demo import demo
 from .doctor import doctor
+from .recipe_options import TrainCommand, with_recipe
 from .recipes import recipes
 from .runs import evaluate, predict
 from .show import is_first, note
@@ -30,7 +31,11 @@ _NO_MEMORY = ("can't allocate memory", "not enough memory", "Storage size calcul
 
 
 class _Commands(TyperGroup):
-    """Turns errors that a user can cause into one message and an exit code."""
+    """Gives `train` its recipe's options; turns errors that a user can cause into a message and an exit code."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, with_recipe(command, train, rest) if name == "train" else command, rest
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -38,12 +43,13 @@ class _Commands(TyperGroup):
         except GraphError as error:
             message = str(error)
             if "check=False" in message and ctx.invoked_subcommand == "train":
-                message += "\nOn the command line that is --set check=false."
+                message += "\nOn the command line that is --no-check."
         except KeyboardInterrupt:
             note("Stopped.")
             raise typer.Exit(STOPPED) from None
         except torch.OutOfMemoryError as error:
-            message = f"the device's memory is full; try --set batch_size or accumulate. {str(error).splitlines()[0]}"
+            first = str(error).splitlines()[0]
+            message = f"the device's memory is full; try a smaller --batch-size, or --accumulate. {first}"
         except (MemoryError, RuntimeError) as error:
             text = (str(error).splitlines() or [""])[0]
             if not isinstance(error, MemoryError) and not any(sign in text for sign in _NO_MEMORY):
@@ -51,7 +57,7 @@ class _Commands(TyperGroup):
             said = text.rpartition("DefaultCPUAllocator: ")[2]
             message = f"not enough memory: {said}" if said else "not enough memory"
         except OSError as error:
-            if error.errno == errno.EPIPE:  # the reader of our output has gone: no fault of anybody's
+            if error.errno == errno.EPIPE:  # the reader of our output has gone
                 raise
             message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         where = "" if is_first() else f" in process {os.environ['RANK']}"  # torchrun's others may fail alone
@@ -88,7 +94,7 @@ def graphseq(
 
 _COMMANDS: tuple[Callable[..., None], ...] = (demo, recipes, train, predict, evaluate, doctor)
 for _command in _COMMANDS:
-    app.command()(_command)
+    app.command(cls=TrainCommand if _command is train else None)(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

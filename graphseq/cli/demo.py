@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import torch
 import typer
 
 from ..errors import CorruptData, MissingData
-from ..recipes import Job, Source, find_recipe, train
+from ..recipes import Job, Source, find_recipe, new_folder, train
 from ..train import Stopped
 from .options import DataRoot, Offline, out_folder
 from .pictures import draw
@@ -21,9 +20,8 @@ from .show import note, program, say, table, told
 __all__ = ["demo"]
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A recipe and the options with which it is quick."""
+class _Part(NamedTuple):
+    """A recipe, the options of the demo, and those of ``--quick``."""
 
     recipe: str
     options: Mapping[str, Any]
@@ -45,15 +43,15 @@ def demo(
         str | None, typer.Option(metavar="DIR", help="Where to write; by default a new folder, runs/demo or -2, -3, …")
     ] = None,
     data_root: DataRoot = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Train hardly at all, to see that everything runs.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Hardly train, only see that everything runs.")] = False,
     offline: Offline = False,
 ) -> None:
     """Train networks on graphs, sequences and trees, in a few minutes, and draw what they learnt.
 
-    Three need no data; the others are left out where their data are neither found nor to be downloaded.
+    Three need no data; the others are left out where their data are neither found nor can be downloaded.
     """
-    folder = _free(Path("runs/demo")) if out is None else out_folder(out)
-    torch.set_num_threads(1)  # more gain little with networks so small, and lose much where other programs are busy
+    folder = new_folder(Path("runs/demo")) if out is None else out_folder(out)
+    torch.set_num_threads(1)  # more gain little with networks so small, and lose much on a busy machine
     source = Source(data_root, offline)
     done: dict[str, dict[str, Any]] = {}
     left_out: dict[str, str] = {}
@@ -61,13 +59,13 @@ def demo(
         recipe = find_recipe(part.recipe, **(part.quick if quick else part.options))
         note(f"[{i}/{len(_PARTS)}] {part.recipe}: {recipe.network}, {recipe.summary}")
         try:
-            # An interrupted demo goes on where it was, and one that is over is shown again.
+            # An interrupted demo is resumed, and a finished one is shown again.
             done[part.recipe] = train(recipe, folder / part.recipe, job=Job(source=source, resume=True))
         except (MissingData, CorruptData) as error:
             note("      left out: its data are not here")
             left_out[part.recipe] = _how_to_get(str(error))
         except (Stopped, KeyboardInterrupt):
-            note(f"\nStopped. To go on:\n\n  {program()} demo --out {shlex.quote(str(folder))}{' --quick' * quick}")
+            note(f"\nStopped. To resume:\n\n  {program()} demo --out {shlex.quote(str(folder))}{' --quick' * quick}")
             raise typer.Exit(130) from None
     drawn = draw(folder, list(done), source)
     say("\n" + _results(done))
@@ -77,17 +75,8 @@ def demo(
     say("\n" + _next(folder, done))
 
 
-def _free(folder: Path) -> Path:
-    """Return the first of runs/demo, runs/demo-2, … that is not there."""
-    count, free = 1, folder
-    while free.exists():
-        count += 1
-        free = folder.with_name(f"{folder.name}-{count}")
-    return free
-
-
 def _how_to_get(message: str) -> str:
-    """Return what a message says but for where files were looked for."""
+    """Return what a message says, without the places where files were looked for."""
     first, *others = message.splitlines()
     return " ".join(line for line in others if not line.startswith(" ")) or first
 
@@ -110,7 +99,7 @@ def _next(folder: Path, done: Mapping[str, dict[str, Any]]) -> str:
     commands = [
         ["The sentiment of a sentence of your own:" if "sst-treelstm" in done else "A verb for a function of your own:",
          shlex.join(map(str, own))],
-        ["What a result is worth, by ten seeds:", "train karate-gcn --seeds 10"],
+        ["How much results vary, over ten seeds:", "train karate-gcn --seeds 10"],
         ["Whether a network of your own, module:Model, is sound:", "doctor graphseq.nn:NodeClassifier"],
     ]  # fmt: skip
     return "Worth trying next:\n" + "\n".join(f"\n  {what}\n    {called} {command}" for what, command in commands)

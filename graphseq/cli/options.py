@@ -1,4 +1,4 @@
-"""Options that several commands have, and values given as texts."""
+"""Options that several commands share, and values given as texts."""
 
 from __future__ import annotations
 
@@ -15,24 +15,28 @@ __all__ = ["AsJson", "DataRoot", "Device", "Offline", "OwnRecipe", "out_folder",
 
 DataRoot = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="A folder of data sets, looked through before $GRAPHSEQ_DATA and the others."),
-]
+    typer.Option(
+        metavar="DIR", exists=True, file_okay=False,
+        help="A folder of data sets, searched before $GRAPHSEQ_DATA and the other data roots.",
+    ),
+]  # fmt: skip
 Device = Annotated[str, typer.Option(metavar="D", help="auto, cpu, cuda, cuda:1 or mps.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON as the last line, and all else on standard error.")]
-Offline = Annotated[bool, typer.Option("--offline", help="Never open a connection to download data.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON as the last line, the rest on standard error.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Never download data.")]
 OwnRecipe = Annotated[
     str | None,
     typer.Option(
-        "--recipe", metavar="MODULE:RECIPE", help="The run's recipe if it is your own: no file alone imports code."
+        "--recipe", metavar="MODULE:RECIPE",
+        help="The run's recipe, if it is one of your own: a run's files alone never import code.",
     ),
-]
+]  # fmt: skip
 
 
 def out_folder(text: str) -> Path:
     """Return the folder that ``--out`` names.
 
     Raises:
-        GraphError: nothing is there, as where a shell's variable is not set; as a path that is the current folder.
+        GraphError: the text is empty, as of a shell variable that is not set; as a path it is the current folder.
     """
     if not text.strip():
         raise expected("--out", "a folder's name", text)
@@ -40,7 +44,7 @@ def out_folder(text: str) -> Path:
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:
-    """Part ``KEY=VALUE`` texts; what is said last counts.
+    """Split ``KEY=VALUE`` texts; of a key that comes twice the last value counts.
 
     >>> pairs(["epochs=5", "layer=gru"])
     {'epochs': '5', 'layer': 'gru'}

@@ -156,9 +156,8 @@ def _karate(run: Run, path: Path) -> None:
     predicted = [run.metadata["classes"].index(each["class"]) for each in found]
     right = sum(a == b for a, b in zip(predicted, club.y.tolist(), strict=True))
     plot.graph(
-        club, path, colours=predicted, labels=range(club.num_nodes), names=["Mr. Hi's club", "the officer's club"],
-        marks={"known in training": club.train_mask, "wrong": wrong},
-        title=f"Predicted clubs: {int((~wrong).sum())} of {club.num_nodes} right",
+        club, path, colours=predicted, labels=[str(v) for v in range(club.num_nodes)],
+        names=run.metadata["classes"], title=f"Predicted clubs, {right} of {club.num_nodes} right",
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Annotated, Any
 
 import typer
@@ -20,68 +21,41 @@ def recipes(
     as_json: AsJson = False,
 ) -> None:
     """List the recipes, or the options of one."""
-    if name is None:
-        every = all_recipes()
-        if as_json:
-            say_json([_card(key, recipe) for key, recipe in every.items()])
-        else:
-            say(_overview(every))
-        return
-    recipe = find_recipe(name)
-    if as_json:
-        say_json(_card(name, recipe) | {"options": _options(recipe)})
+    if name is not None:
+        recipe = find_recipe(name)
+        options = [{"name": o.name, "type": o.kind, "default": o.value, "help": o.help} for o in recipe.described()]
+        say_json(_card(recipe) | {"options": options}) if as_json else say(_details(recipe))
+    elif as_json:
+        say_json([_card(recipe) for recipe in all_recipes().values()])
     else:
-        say(_details(name, recipe))
+        rows = [[r.name, r.network, reference_results().get(r.name, ""), r.summary] for r in all_recipes().values()]
+        say(table(rows, ["recipe", "network", "reference result", "predicts"]))
+        say("\ngraphseq recipes NAME    lists the options of one\ngraphseq train NAME      trains it")
 
 
-def _card(name: str, recipe: Recipe) -> dict[str, Any]:
+def _card(recipe: Recipe) -> dict[str, Any]:
     return {
-        "recipe": name,
+        "recipe": recipe.name,
         "network": recipe.network,
         "predicts": recipe.summary,
         "metric": recipe.metrics[0],
-        "reference_result": reference_results().get(name),
+        "reference_result": reference_results().get(recipe.name),
         "input": recipe.input,
         "example": recipe.example,
     }
 
 
-def _options(recipe: Recipe) -> list[dict[str, Any]]:
-    return [
-        {"name": o.name, "type": o.kind, "default": o.value, "help": o.help}
-        for o in recipe.described()
-    ]
-
-
-def _overview(every: dict[str, Recipe]) -> str:
-    rows = [[name, recipe.network, reference_results().get(name, ""), recipe.summary] for name, recipe in every.items()]
-    return "\n".join([
-        table(rows, ["recipe", "network", "reference result", "predicts"]),
-        "",
-        "graphseq recipes NAME    lists the options of one",
-        "graphseq train NAME      trains it; --set KEY=VALUE changes an option",
-    ])  # fmt: skip
-
-
-def _details(name: str, recipe: Recipe) -> str:
+def _details(recipe: Recipe) -> str:
     rows = [[o.name, _default(o.value), o.kind, o.help] for o in recipe.described()]
-    lines = [f"{name}: {recipe.network}, {recipe.summary}", *_about(type(recipe)), ""]
-    if name in reference_results():
-        lines += [f"Reference result: {reference_results()[name]}"]
-    lines += [
-        f"Reports:     {recipe.metrics[0]}, on the {'dev' if recipe.reports == 'val' else recipe.reports} split",
-        f"Predict of:  {recipe.input}",
-        *([f"             such as {cut(recipe.example, 90)}"] if recipe.example else []),
-        "",
-        "Options, to be set with --set NAME=VALUE:",
-        "",
-        table(rows, ["name", "default", "type", "meaning"]),
+    about = [
+        ["Reference result:", reference_results().get(recipe.name, "none")],
+        ["Reports:", f"{recipe.metrics[0]}, on the {'dev' if recipe.reports == 'val' else recipe.reports} split"],
+        ["Input to predict:", recipe.input],
+        *([["", f"such as {cut(recipe.example, 90)}"]] if recipe.example else []),
     ]
-    return "\n".join(lines)
-
-
-def _about(kind: type[Recipe]) -> list[str]:
-    return [line.strip() for line in (kind.__doc__ or "").strip().splitlines()]
+    head = f"{recipe.name}: {recipe.network}, {recipe.summary}\n{inspect.getdoc(type(recipe)) or ''}"
+    options = table(rows, ["name", "default", "type", "meaning"])
+    return f"{head}\n\n{table(about)}\n\nOptions, set by --NAME VALUE:\n\n{options}"
 
 
 def _default(value: Any) -> str:

@@ -1,37 +1,36 @@
-"""``graphseq predict`` and ``graphseq evaluate``: what has been trained, used."""
+"""``graphseq predict`` and ``graphseq evaluate``: the use of what has been trained."""
 
 from __future__ import annotations
 
 import contextlib
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ..errors import GraphError, Words, expected
-from ..plot import check_path
+from ..errors import Words, expected
 from ..recipes import Run, Source, open_run
-from ..train import METRICS, Machine, read_json
+from ..train import METRICS, Machine
 from .options import AsJson, DataRoot, Device, Offline, OwnRecipe
-from .pictures import draw_prediction
-from .show import cut, number, program, say, say_json, table
+from .show import cut, note, number, say, say_json, table
 
 __all__ = ["evaluate", "predict"]
 
 _ROWS, _LONGEST = 200, 60  # of a table that is printed: predictions, and characters of an input
 
 RunArgument = Annotated[
-    Path, typer.Argument(metavar="RUN", help="The folder of a run; of several seeds the best on validation data.")
+    Path,
+    typer.Argument(
+        metavar="RUN", help="The folder of a run; of several seeds the best, of a recipe's runs the newest is used."
+    ),
 ]
 
 
 def predict(
     run: RunArgument,
     input: Annotated[
-        str,
-        typer.Argument(metavar="INPUT", help="A text, or the name of a file with it; - reads standard input."),
+        str, typer.Argument(metavar="INPUT", help="A text, or the name of a file with it; - reads standard input.")
     ],
     recipe: OwnRecipe = None,
     picture: Annotated[
@@ -44,7 +43,7 @@ def predict(
 ) -> None:
     """Predict for an input of your own, with the network of a run.
 
-    What an input may be depends on the recipe: `graphseq recipes NAME` says it and gives an example.
+    What an input can be depends on the recipe: `graphseq recipes NAME` describes it and gives an example.
     """
     check_path(picture, argument="--plot")
     opened, source = _opened(run, recipe), Source(data_root, offline)
@@ -54,31 +53,25 @@ def predict(
         if picture is not None:
             draw_prediction(opened, text, source, picture)
     if as_json:
-        say_json({"recipe": opened.name, "run": str(opened.path), "predictions": found})
-    else:
-        say(table([_row(prediction) for prediction in found[:_ROWS]]) if found else "nothing to predict")
-        if len(found) > _ROWS:
-            say(f"and {len(found) - _ROWS:,} more; --json prints all")
+        about = {"note": found.note} if found.note else {}
+        say_json({"recipe": opened.name, "run": str(opened.path), "predictions": found, **about})
+        return
+    say(table([_row(prediction) for prediction in found[:_ROWS]]) if found else "nothing to predict")
+    if len(found) > _ROWS:
+        say(f"and {len(found) - _ROWS:,} more; --json prints all")
+    if found.note:
+        say(f"\nNote: {found.note}.")
 
 
 def _opened(folder: Path, recipe: str | None) -> Run:
-    """Open a run, after a look whether its folder holds something else that training makes."""
-    folder = folder.expanduser()
-    if (folder / "cross.json").is_file():
-        got = Words(f"{folder}, a cross-validation, which keeps no network to predict with")
-        raise expected("run", "the folder of a run", got)
-    begun = sorted(folder.glob("seed-*/config.json"))
-    if begun and not (folder / "config.json").is_file() and not (folder / "summary.json").is_file():
-        content = read_json(begun[0])
-        name = content.get("recipe", "RECIPE") if isinstance(content, dict) else "RECIPE"
-        command = f"{program()} train {shlex.quote(str(name))} --seeds N --out {shlex.quote(str(folder))} --resume"
-        got = Words(f"{folder}, several seeds, of which not all are over; {command} goes on")
-        raise expected("run", "the folder of a run", got)
-    return open_run(folder, recipe=recipe)
+    opened = open_run(folder, recipe=recipe)
+    if opened.path != folder.expanduser():
+        note(f"Run: {opened.path}")
+    return opened
 
 
 def _input(given: str, run: Run) -> str:
-    """Return the input; what came by standard input ends in a newline, and so is never taken for a file's name."""
+    """Return the input; standard input ends in a newline here, and so is never taken for a file's name."""
     if given != "-":
         if not given.strip():
             raise expected("input", run.recipe.input, Words("nothing"))
@@ -95,7 +88,7 @@ def _input(given: str, run: Run) -> str:
 
 
 def _row(prediction: dict[str, Any]) -> list[str]:
-    name = cut(str(prediction["input"]), _LONGEST)
+    name = cut("  " * prediction.get("depth", 0) + str(prediction["input"]), _LONGEST)
     if "class" in prediction:
         return [name, str(prediction["class"]), number(100 * prediction["probability"], "%")]
     values = prediction["value"]
@@ -104,25 +97,26 @@ def _row(prediction: dict[str, Any]) -> list[str]:
 
 def evaluate(
     run: RunArgument,
-    split: Annotated[str, typer.Option(metavar="SPLIT", help="train, val (or dev) or test.")] = "test",
+    split: Annotated[
+        str | None, typer.Option(metavar="SPLIT", help="train, val (or dev) or test; by default the reported one.")
+    ] = None,
     recipe: OwnRecipe = None,
     as_json: AsJson = False,
     data_root: DataRoot = None,
     device: Device = "auto",
     offline: Offline = False,
 ) -> None:
-    """Judge the network of a run again, on a split of its data."""
+    """Evaluate the network of a run again, on a split of its data."""
     opened = _opened(run, recipe)
-    part = "val" if split == "dev" else split
     with contextlib.redirect_stdout(sys.stderr):
-        try:
-            found = opened.evaluate(part, source=Source(data_root, offline), machine=Machine(device=device))
-        except GraphError as error:
-            if part != "test" or not str(error).startswith("`split`"):
-                raise
-            raise expected("split", "train or val, as the run's data have no test split", split) from None
+        found = opened.evaluate(split, source=Source(data_root, offline), machine=Machine(device=device))
+    split = split or ("dev" if opened.recipe.reports == "val" else opened.recipe.reports)
     if as_json:
         say_json({"recipe": opened.name, "run": str(opened.path), "split": split, **found})
-    else:
-        units = {name: METRICS[name].unit if name in METRICS else "" for name in found}
-        say(table([[split, name, number(value, units[name])] for name, value in found.items()]))
+        return
+    classes = found.pop("classes", [])
+    units = {name: METRICS[name].unit if name in METRICS else "" for name in found}
+    say(table([[split, name, number(value, units[name])] for name, value in found.items()]))
+    if classes:
+        rows = [[row["class"], str(row["examples"]), number(row["correct"], "%")] for row in classes]
+        say("\n" + table(rows, ["class", "examples", "correct"]))

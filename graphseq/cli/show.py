@@ -1,4 +1,4 @@
-"""What commands print: tables, numbers with their units, JSON."""
+"""What commands print: tables, numbers with units, JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["cut", "is_first", "note", "number", "program", "say", "say_json", "t
 
 
 def is_first() -> bool:
-    """Say whether this process is the one of several that speaks."""
+    """Say whether this process is the one of several that prints."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -49,7 +49,7 @@ def say(text: str = "") -> None:
 
 
 def note(text: str) -> None:
-    """Print a line on standard error: what is no result."""
+    """Print a line that is no result on standard error."""
     if is_first():
         typer.echo(text, err=True)
 
@@ -89,7 +89,7 @@ def number(value: float, unit: str) -> str:
 
 
 def told(summary: Mapping[str, Any]) -> str:
-    """Return a summary's metric in words: mean, standard deviation if there are several runs, unit, split.
+    """Return a summary's metric in words: split, mean, with several runs standard deviation, and unit.
 
     >>> told({"metric": "accuracy", "mean": 81.66, "std": 0.61, "values": [81, 82], "split": "test", "unit": "%"})
     'test accuracy 81.7 ± 0.6 %'

@@ -3,20 +3,22 @@
 from .base import Metadata, Prediction, Recipe, Source, Splits
 from .cross import cross_validate
 from .folds import hold_out, parts
-from .load import Run, load, open_run
+from .load import Predictions, Run, load, open_run
 from .registry import all_recipes, find_recipe, reference_results
-from .run import Job, new_folder, train
+from .run import Job, default_folder, new_folder, train
 
 __all__ = [
     "Job",
     "Metadata",
     "Prediction",
+    "Predictions",
     "Recipe",
     "Run",
     "Source",
     "Splits",
     "all_recipes",
     "cross_validate",
+    "default_folder",
     "find_recipe",
     "hold_out",
     "load",

@@ -41,11 +41,19 @@ class Splits(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """An input to predict for: a batch whose targets are ignored, and a name for each row."""
+    """An input to predict for.
+
+    Args:
+        batch: its targets are ignored.
+        names: of each row.
+        depths: of each row, where rows are the nodes of a tree in preorder.
+        note: what the answer must say about how the input was read.
+    """
 
     batch: Batch
     names: Sequence[str]
-    structures: Sequence[Any] = ()
+    depths: Sequence[int] = ()
+    note: str = ""
 
 
 class Recipe(Training, ABC):

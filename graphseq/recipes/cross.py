@@ -19,7 +19,7 @@ from ..errors import Words, expected
 from ..train import RunFolder, fit, launch, metric, read_json, write_json
 from .base import Metadata, Recipe, Splits
 from .folds import hold_out, parts
-from .run import Job, summary
+from .run import Job, summary, taken
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -34,11 +34,11 @@ def cross_validate(
     recipe: Recipe, out: str | Path, *, folds: int, seed: int = 0, fixed: Collection[str] = (),
     job: Job | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Estimate by K folds what a recipe reaches when its options are chosen on the training data too.
+    """Estimate by K-fold cross-validation how well a recipe does when its options are selected on training data, too.
 
-    For each fold: the other folds are parted into nine tenths and one; each candidate of ``recipe.grid`` is trained on
-    the nine and judged on the one, which also chooses its epoch; the best candidate is trained three times, each time
-    with another tenth for validation, and judged on the fold. The result is the mean over folds of these means.
+    For each fold: the other folds are split into nine tenths and one; each candidate of ``recipe.grid`` is trained on
+    the nine and evaluated on the one, which also selects its epoch; the best candidate is trained three times, each
+    time with another tenth for validation, and evaluated on the fold. The result is the mean over folds of these means.
 
     Args:
         recipe: of independent examples, with the options that all candidates share.
@@ -46,25 +46,28 @@ def cross_validate(
         folds: K.
         seed: of the folds, the parts and the weights.
         fixed: options that are not chosen but taken as the recipe has them.
-        job: how to run it; with ``resume`` runs that are over are not run again.
+        job: how to run it; with ``resume`` finished runs are not run again.
 
     Returns:
         The summary: mean and standard deviation over folds, and what was chosen in each.
 
     Raises:
-        GraphError: the recipe cannot be cut into folds, or there are too many folds, or the folder is taken.
+        GraphError: the recipe cannot be split into folds, or there are too many folds, or the folder is taken.
     """
     job = Job() if job is None else job
     top, start = RunFolder(out), time.perf_counter()
     config = {"recipe": recipe.name, "seed": seed, "folds": folds, "fixed": sorted(fixed)}
     config["options"] = recipe.model_dump()
     top.check()
-    if (top / "cross.json").exists() and not (job.resume and read_json(top / "cross.json") == config):
-        what = "with other options" if job.resume else "already; resume goes on with it"
-        raise expected("out", "a folder without a cross-validation", Words(f"{top.path}, which holds one {what}"))
-    if (top / "config.json").exists() or (top / "summary.json").exists():
-        raise expected("out", "a folder for a cross-validation", Words(f"{top.path}, which holds other runs"))
+    began = any((top / name).exists() for name in ("cross.json", "config.json", "summary.json"))
+    if began and not job.resume:
+        raise taken(top)
+    if began and not ((top / "cross.json").exists() and read_json(top / "cross.json") == config):
+        what = "a cross-validation with these options"
+        raise expected("out", what, Words(f"{top.path}, which holds another one or other runs"))
     launch(job.machine, _check, recipe, folds, seed, job)  # before anything is written
+    if job.notify is not None:
+        job.notify(f"Cross-validating {recipe.name} in {top.path}")
     write_json(top / "cross.json", config)
     found = [launch(job.machine, _fold, recipe, top.path, k, folds, seed, fixed, job) for k in range(folds)]
     total = summary(recipe, found, time.perf_counter() - start)
@@ -81,7 +84,7 @@ def _fold(
     fabric: Fabric, recipe: Recipe, out: Path, k: int, folds: int, seed: int, fixed: Collection[str],
     job: Job,
 ) -> dict[str, Any]:  # fmt: skip
-    """Choose a model and judge it on fold k."""
+    """Select a model and evaluate it on fold k."""
     data = recipe.data(job.source, seed)
     metadata, labels = recipe.metadata(data), recipe.labels(data)
     train, val, test = parts(labels, folds, seed)[k]

@@ -39,7 +39,7 @@ def parts(labels: Tensor, folds: int, seed: int) -> list[tuple[Tensor, Tensor, T
 
 
 def hold_out(labels: Tensor, indices: Tensor, count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Part some indices in two: the rest, and `count` of them, each class in the same proportion."""
+    """Split some indices in two: the rest, and `count` of them, each class in the same proportion."""
     from sklearn.model_selection import train_test_split
 
     classes = len(labels[indices].unique())

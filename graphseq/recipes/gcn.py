@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 __all__ = ["RECIPES", "KarateGCN", "NodeGCN", "PlanetoidGCN"]
 
+_TOPICS = {  # of the published files
+    "Cora": [
+        "Theory", "Reinforcement Learning", "Genetic Algorithms", "Neural Networks", "Probabilistic Methods",
+        "Case Based", "Rule Learning",
+    ],
+}  # fmt: skip
 _SPARSE = 0.1  # features of which a smaller share is not zero are kept sparse
 
 
@@ -32,17 +38,21 @@ class NodeGCN(Recipe):
     """A two-layer GCN on one graph, all nodes at once: ``Z = Â dropout(relu(Â dropout(X) W_1)) W_2``."""
 
     network = "GCN"
-    input = "numbers of nodes of the graph, or a graph as JSON: x, edge_index"
+    input = "node numbers of the graph, or a graph as JSON: x, edge_index"
 
     epochs: int = 200
     lr: float = 0.01
     weight_decay: float = 5e-4
     hidden: int = Field(default=16, ge=1, description="hidden units")
-    dropout: float = Field(default=0.5, ge=0, le=1, description="of the inputs of each layer")
+    dropout: float = Field(default=0.5, ge=0, le=1, description="dropout probability of the inputs of each layer")
 
     def metadata(self, data: Data) -> Metadata:
         """Return the width of the features and the classes."""
-        return {"features": data.num_features, "classes": _classes(data)}
+        return {"features": data.num_features, "classes": self.class_names(int(data.y.max()) + 1)}
+
+    def class_names(self, count: int) -> list[str]:
+        """Return the names of the classes."""
+        return [f"class {c}" for c in range(count)]
 
     def model(self, metadata: Metadata) -> NodeClassifier:
         """Make the network."""
@@ -55,7 +65,7 @@ class NodeGCN(Recipe):
         return Splits(*(_split(inputs, data.y, data[f"{part}_mask"]) for part in ("train", "val", "test")))
 
     def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
-        """Read numbers of nodes, or another graph."""
+        """Read node numbers, or another graph."""
         if text.lstrip().startswith("{"):
             graph = graph_from_json(text, metadata["features"])
             nodes = torch.arange(graph.num_nodes)
@@ -78,6 +88,10 @@ class KarateGCN(NodeGCN):
         """Return the club, the seed dealing its members to the parts."""
         return karate(seed=seed)
 
+    def class_names(self, count: int) -> list[str]:
+        """Return the leaders of the two clubs."""
+        return ["Mr. Hi", "officer"]
+
     def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
         """Return one group: weights decay in both layers."""
         return [{"params": list(model.parameters())}]
@@ -90,7 +104,7 @@ class PlanetoidGCN(NodeGCN):
     example = "0 1 2"
 
     dataset: str = Field(default="Cora", description="the citation network: Cora, CiteSeer or PubMed")
-    check: bool = Field(default=True, description="whether the files must be the published ones")
+    check: bool = Field(default=True, description="require the published files, by their checksums")
 
     def data(self, source: Source, seed: int) -> Data:
         """Read the graph; rows of features sum to 1."""
@@ -100,6 +114,10 @@ class PlanetoidGCN(NodeGCN):
             self.dataset, source.root, transform=NormalizeFeatures(), check=self.check, offline=source.offline
         )
         return graphs[0]
+
+    def class_names(self, count: int) -> list[str]:
+        """Return the topics, where they are known."""
+        return (_TOPICS.get(self.dataset) if self.check else None) or super().class_names(count)
 
     def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
         """Return the layers: the weights of the first alone decay."""
@@ -118,16 +136,12 @@ def _split(inputs: tuple[Any, ...], y: Tensor, mask: Tensor) -> Split:
     return Split(len(nodes), collate)
 
 
-def _classes(data: Data) -> list[str]:
-    return [f"class {c}" for c in range(int(data.y.max()) + 1)]
-
-
 def _numbers(text: str, count: int) -> Tensor:
     words = text.replace(",", " ").split()
     wrong = [word for word in words if not (word.isdecimal() and int(word) < count)]
     if wrong or not words:
         got = Words(repr(wrong[0][:80]) if wrong else "none")
-        raise expected("input", f"numbers of nodes from 0 to {count - 1}, or a graph as JSON", got)
+        raise expected("input", f"node numbers from 0 to {count - 1}, or a graph as JSON", got)
     return torch.tensor([int(word) for word in words])
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RECIPES", "GraphGIN"]
 
+_CLASSES = {"MUTAG": ["not mutagenic", "mutagenic"], "PROTEINS": ["enzyme", "not an enzyme"]}  # of the published files
+
 
 class GraphGIN(Recipe):
     """A graph isomorphism network whose layers are all read out.
@@ -44,22 +46,24 @@ class GraphGIN(Recipe):
     batch_size: int = 32
     schedule: LRSchedule = "step"
     dataset: str = Field(default="", description="name of a set of TUDataset, such as MUTAG")
-    check: bool = Field(default=True, description="whether the files must be the published ones")
-    use_node_attr: bool = Field(default=False, description="whether nodes' continuous attributes are features too")
+    check: bool = Field(default=True, description="require the published files, by their checksums")
+    use_node_attr: bool = Field(default=False, description="use continuous node attributes as features, too")
     hidden: int = Field(default=32, ge=1, description="hidden units")
-    layers: int = Field(default=4, ge=1, description="convolutions")
-    dropout: float = Field(default=0.5, ge=0, le=1, description="before the classifiers")
-    readout: Literal["sum", "mean", "max"] = Field(default="sum", description="how nodes are read out")
+    layers: int = Field(default=4, ge=1, description="number of convolutions")
+    dropout: float = Field(default=0.5, ge=0, le=1, description="dropout probability before the classifiers")
+    readout: Literal["sum", "mean", "max"] = Field(default="sum", description="readout of the nodes")
     max_degree: int = Field(
-        default=64, ge=1, description="degrees from here on are one feature, where nodes have no labels"
+        default=64, ge=1, description="degree from which all degrees are one feature, where nodes have no labels"
     )
 
     def data(self, source: Source, seed: int) -> _Graphs:
         """Read the graphs; nodes without any features get their degree, one-hot."""
         if not self.dataset:
-            raise expected("dataset", "the name of a set of TUDataset (--set dataset=MUTAG)", self.dataset)
-        found = tudataset(
-            self.dataset, source.root, use_node_attr=self.use_node_attr, check=self.check, offline=source.offline
+            raise expected("dataset", "the name of a set of TUDataset, such as MUTAG (--dataset MUTAG)", self.dataset)
+        graphs = list(
+            tudataset(
+                self.dataset, source.root, use_node_attr=self.use_node_attr, check=self.check, offline=source.offline
+            )
         )
         if not found.classes:
             lacks = f"{self.dataset}, which has no {self.dataset}_graph_labels.txt"
@@ -81,22 +85,9 @@ class GraphGIN(Recipe):
 
     def metadata(self, data: list[Data]) -> Metadata:
         """Return the width of the features and the classes."""
-        return {"features": data.graphs[0].num_features, "classes": data.classes, "degrees": data.degrees}
-
-    def measure(self, data: _Graphs, facts: Facts, train: Tensor) -> Facts:
-        """Return mean and standard deviation of the attributes over the nodes of the training graphs."""
-        if not data.attributes:
-            return facts
-        rows = torch.cat([data.graphs[i].x[:, : data.attributes] for i in train.tolist()]).double()
-        std = rows.std(0, correction=0)
-        scale = torch.where(std > 0, std, 1.0)  # what is constant becomes 0
-        return facts | {"mean": rows.mean(0).tolist(), "std": scale.tolist()}
-
-    def task(self, source: Source, seed: int) -> tuple[Task, Facts]:
-        """Read the data and make all that training needs."""
-        data = self.data(source, seed)
-        facts = self.measure(data, self.facts(data), parts(self.labels(data), 10, seed)[0][0])
-        return self.assemble(facts, self.splits(data, facts, seed), seed), facts
+        classes = sorted({int(graph.y) for graph in data})
+        names = _CLASSES.get(self.dataset) if self.check else None
+        return {"features": data[0].num_features, "classes": names or [f"class {c}" for c in range(classes[-1] + 1)]}
 
     def model(self, metadata: Metadata) -> GraphClassifier:
         """Make the network."""

@@ -1,34 +1,44 @@
-"""Runs that are over or under way, opened again: the model ready to use, predictions, judging."""
+"""Runs opened again: the model ready to use, predictions, evaluation."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import GraphError, Words, expected
-from ..train import Machine, RunFolder, Session, metric, read_json, read_tensors
+from ..train import Machine, RunFolder, Session, measure, metric, read_json, read_tensors
 from .base import Metadata, Recipe, Source
 from .inputs import text_of
 from .registry import find_recipe
 
-__all__ = ["Run", "load", "open_run"]
+__all__ = ["Predictions", "Run", "load", "open_run"]
+
+
+class Predictions(list[dict[str, Any]]):
+    """Predictions, one for each part of an input, and a ``note`` on how the input was read, which can be empty."""
+
+    def __init__(self, rows: Iterable[dict[str, Any]], note: str = "") -> None:
+        super().__init__(rows)
+        self.note = note
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's recipe with its options, what it knows of its data, and its model with the best weights.
+    """A run's recipe with its options, the metadata of its data, and its model with the best weights.
 
     Args:
         path: the run's folder.
         name: the recipe's name.
         recipe: with the options of this run.
         seed: of this run.
-        metadata: of the data.
+        metadata: of the data; ``classes`` are the names of the classes.
         model: in evaluation mode.
     """
 
@@ -40,72 +50,98 @@ class Run:
     model: nn.Module
 
     @torch.no_grad()
-    def predict(self, source: str, data: Source | None = None) -> list[dict[str, Any]]:
+    def predict(self, source: str, data: Source | None = None) -> Predictions:
         """Return the most likely class, and its probability, for each part of an input.
 
         Args:
-            source: the input, or the name of a file with it; the recipe's ``input`` says what it may be.
+            source: the input, or the name of a file with it; the recipe's ``input`` describes what it can be.
             data: where data come from, if the recipe needs them.
+
+        Returns:
+            For each part a dictionary: ``input``, ``class`` and ``probability`` or ``value``, and ``depth`` where parts
+            are phrases of a tree. The list's ``note`` says how the input was read, if that can be wrong.
 
         Raises:
             GraphError: the input is not what the recipe takes.
         """
         if not isinstance(source, str):
             raise expected("source", "a text or the name of a file", source)
-        batch, names = self.recipe.read(text_of(source), self.metadata, Source() if data is None else data)
-        output = self.model(*batch.inputs)
-        scores = batch.rows(output[0] if isinstance(output, tuple) else output)
+        read = self.recipe.read(text_of(source), self.metadata, Source() if data is None else data)
+        output = self.model(*read.batch.inputs)
+        scores = read.batch.rows(output[0] if isinstance(output, tuple) else output)
         classes = self.metadata.get("classes")
+        rows: list[dict[str, Any]] = [{"input": name} for name in read.names]
+        for row, depth in zip(rows, read.depths, strict=False):
+            row["depth"] = depth
         if classes is None:
-            return [{"input": name, "value": row.tolist()} for name, row in zip(names, scores, strict=True)]
-        chance, best = scores.softmax(1).max(1)
-        return [
-            {"input": name, "class": classes[c], "probability": p}
-            for name, c, p in zip(names, best.tolist(), chance.tolist(), strict=True)
-        ]
+            for row, value in zip(rows, scores.tolist(), strict=True):
+                row["value"] = value
+        else:
+            for row, c, p in zip(rows, *(x.tolist() for x in reversed(scores.softmax(1).max(1))), strict=True):
+                row |= {"class": classes[c], "probability": p}
+        return Predictions(rows, read.note)
 
-    def evaluate(self, split: str = "test", *, source: Source | None = None, machine: Machine | None = None) -> Any:
-        """Judge the model on a split of the run's data again.
+    @torch.no_grad()
+    def evaluate(
+        self, split: str | None = None, *, source: Source | None = None, machine: Machine | None = None
+    ) -> dict[str, Any]:
+        """Evaluate the model on a split of the run's data again.
 
         Args:
-            split: "train", "val" or "test".
+            split: "train", "val" (or "dev") or "test"; by default the one that the recipe reports.
             source: where data come from.
             machine: device and precision.
 
         Returns:
-            The mean loss and the metrics, shares in per cent.
+            The mean loss, the metrics, shares in per cent, and in ``classes`` the number of examples of each class and
+            how many of them are classified correctly, in per cent.
 
         Raises:
-            GraphError: there is no such split, or the data are missing or others than the run's.
+            GraphError: there is no such split, or the data are missing or not those of the run.
         """
-        if split not in ("train", "val", "test"):
+        wanted = {None: self.recipe.reports, "dev": "val"}.get(split, split)
+        if wanted not in ("train", "val", "test"):
             raise expected("split", "train, val or test", split)
         task, metadata = self.recipe.task(Source() if source is None else source, self.seed)
         if metadata != self.metadata:
             raise expected("source", "the data that the run was trained with", Words("others"))
-        part = getattr(task, split)
+        part = getattr(task, wanted)
         if part is None:
-            raise expected("split", f"one that {self.name} has", split)
+            there = [name for name in ("train", "val", "test") if getattr(task, name) is not None]
+            raise expected("split", f"{' or '.join(there)}, the splits of the run's data", split)
         task.model = self.model
         fabric = (Machine() if machine is None else machine).fabric()
         fabric.launch()
-        found = Session(task, self.recipe, fabric, self.seed).judge(part)
+        scores, target = Session(task, self.recipe, fabric, self.seed).outputs(part)
         self.model.eval()
-        return {k: _told(k, v) for k, v in found.items()}
+        found = {"loss": float(task.loss(scores, target).mean()), **measure(task.metrics, scores, target)}
+        told: dict[str, Any] = {name: _told(name, value) for name, value in found.items()}
+        return told | self._by_class(scores, target)
+
+    def _by_class(self, scores: Tensor, target: Tensor) -> dict[str, Any]:
+        classes = self.metadata.get("classes")
+        if classes is None:
+            return {}
+        right = scores.argmax(1) == target
+        counts = [(name, right[target == c]) for c, name in enumerate(classes)]
+        return {"classes": [
+            {"class": name, "examples": len(hits), "correct": round(100 * float(hits.float().mean()), 4)}
+            for name, hits in counts if len(hits)
+        ]}  # fmt: skip
 
 
 def _told(name: str, value: float) -> float:
-    """Return a metric as it is told: shares in per cent."""
+    """Return a metric as it is reported: shares in per cent."""
     return round(100 * value, 4) if name != "loss" and metric(name).unit == "%" else value
 
 
 def open_run(path: str | os.PathLike[str], *, recipe: str | None = None) -> Run:
-    """Open the folder of a run; of several seeds' the one that did best on validation data.
+    """Open the folder of a run; of several seeds the one with the best validation result.
 
     Args:
-        path: the folder.
-        recipe: ``my_module:MyRecipe``, where the run is of a recipe of your own: what a file says is not imported
-            unless you say so too.
+        path: the folder; or one with runs by date and time, such as ``runs/karate-gcn``, for the newest finished one.
+        recipe: ``my_module:MyRecipe``, where the run is of a recipe of your own: a module that is named in a file is
+            not imported unless you name it, too.
 
     Raises:
         GraphError: it is no run's folder, or it is damaged, or its training has not got to a first checkpoint.
@@ -117,17 +153,17 @@ def open_run(path: str | os.PathLike[str], *, recipe: str | None = None) -> Run:
     """
     if not isinstance(path, str | os.PathLike):
         raise expected("run", "the folder of a run", path)
-    folder = RunFolder(_best_of(Path(path).expanduser()))
+    folder = _find(Path(path).expanduser())
     config = read_json(folder / "config.json")
     try:
         name, seed, options = config["recipe"], config["seed"], config["options"]
     except (KeyError, TypeError):
         raise GraphError(f"{folder / 'config.json'} is not a run's configuration") from None
     if ":" in str(name) and recipe != name:
-        raise expected("recipe", f"{name!r}, the recipe of this run, said by you too", recipe)
-    made = find_recipe(str(name))
+        raise expected("recipe", f"{name!r}, the recipe of this run, named by you too", recipe)
+    found = find_recipe(str(name))
     try:
-        made = made.replace(**options)
+        made = found.replace(**options)
     except (GraphError, TypeError) as error:
         what = f"{folder / 'config.json'}: {error}; was it written by another version of graphseq?"
         raise GraphError(what) from None
@@ -138,14 +174,14 @@ def open_run(path: str | os.PathLike[str], *, recipe: str | None = None) -> Run:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise expected("run", f"weights of {name}", Words(f"others: {error}")) from None
-    return Run(folder.path, name, made, seed, metadata, model.eval())
+    return Run(folder, name, made, seed, metadata, model.eval())
 
 
 def load(path: str | os.PathLike[str], *, recipe: str | None = None) -> nn.Module:
     """Return the model of a run, with the weights of its best epoch, in evaluation mode.
 
     Args:
-        path: a run's folder, as ``graphseq train --out`` made it; of several seeds the best on validation data.
+        path: a run's folder, as :func:`open_run` takes it.
         recipe: ``my_module:MyRecipe``, where the run is of a recipe of your own.
 
     Raises:
@@ -159,12 +195,42 @@ def load(path: str | os.PathLike[str], *, recipe: str | None = None) -> nn.Modul
     return open_run(path, recipe=recipe).model
 
 
-def _best_of(path: Path) -> Path:
-    if (path / "config.json").is_file() or not (path / "summary.json").is_file():
+def _find(path: Path) -> Path:
+    """Return the folder of one run: this one, or the best of several seeds, or the newest of a recipe's.
+
+    Raises:
+        GraphError: there is none, with the reason.
+    """
+    if path.is_file():
+        raise expected("run", "the folder of a run", Words(f"{path}, a file; its folder is {path.parent}"))
+    if not path.is_dir():
+        raise expected("run", "the folder of a run", Words(f"{path}, which does not exist"))
+    if (path / "config.json").is_file():
         return path
+    if (path / "summary.json").is_file():
+        return _best_of(path)
+    if (path / "cross.json").is_file():
+        got = Words(f"{path}, a cross-validation, which keeps no network to predict with")
+        raise expected("run", "the folder of a run", got)
+    if begun := sorted(path.glob("seed-*/config.json")):
+        content = read_json(begun[0])
+        name = content.get("recipe", "RECIPE") if isinstance(content, dict) else "RECIPE"
+        command = f"graphseq train {name} --seeds N --out {path} --resume"
+        got = Words(f"{path}, with several seeds, not all of which are finished; `{command}` resumes them")
+        raise expected("run", "the folder of a run", got)
+    dated = (child for child in path.iterdir() if re.fullmatch(r"\d{4}-\d\d-\d\d-\d{6}(-\d+)?", child.name))
+    kept = [child for child in dated if (child / "summary.json").is_file() or _is_finished_run(child)]
+    return _find(max(kept)) if kept else path
+
+
+def _is_finished_run(folder: Path) -> bool:
+    return (folder / "config.json").is_file() and (folder / "result.json").is_file()
+
+
+def _best_of(path: Path) -> Path:
     found: list[tuple[float, Path]] = []
     for name in read_json(path / "summary.json")["runs"]:
-        result = read_json(path / name / "result.json")
+        result = RunFolder(path / name).result or {}
         best = metric(result["metric"])
         value = result["val"].get(result["metric"], 0.0)
         found.append((value if best.larger_is_better else -value, path / name))

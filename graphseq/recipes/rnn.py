@@ -41,11 +41,11 @@ class DigitsGRU(Recipe):
     batch_size: int = 32
     schedule: LRSchedule = "onecycle"
     clip_norm: float = 1.0
-    layer: Literal["rnn", "gru", "lstm"] = Field(default="gru", description="the network: rnn, gru or lstm")
+    layer: Literal["rnn", "gru", "lstm"] = Field(default="gru", description="recurrent layer")
     hidden: int = Field(default=64, ge=1, description="hidden units")
-    layers: int = Field(default=1, ge=1, description="layers, one above the other")
-    bidirectional: bool = Field(default=False, description="whether to read backwards too")
-    dropout: float = Field(default=0.0, ge=0, le=1, description="between layers and before the classifier")
+    layers: int = Field(default=1, ge=1, description="number of stacked layers")
+    bidirectional: bool = Field(default=False, description="read backwards, too")
+    dropout: float = Field(default=0.0, ge=0, le=1, description="dropout between layers and before the classifier")
 
     def data(self, source: Source, seed: int) -> Data:
         """Return the digits, the seed dealing them to the parts."""
@@ -106,7 +106,7 @@ class SentimentLSTM(SentimentRecipe):
 
     epochs: int = 4
     batch_size: int = 64
-    phrases: bool = Field(default=True, description="whether to train on phrases too, not on whole sentences alone")
+    phrases: bool = Field(default=True, description="train on phrases, too, not only on whole sentences")
 
     def model(self, metadata: Metadata) -> nn.Module:
         """Make the network."""
@@ -114,7 +114,7 @@ class SentimentLSTM(SentimentRecipe):
         return _Sentences(*sizes, self.dropout, self.unknown)
 
     def splits(self, data: Any, metadata: Metadata, seed: int) -> Splits:
-        """Return the published splits: phrases or sentences to train on, sentences to judge."""
+        """Return the published splits: phrases or sentences to train on, sentences to evaluate on."""
         train, dev, test = data
         some = self.limit or None
         judged = [None if part is None else _sequences(_whole(part), some) for part in (dev, test)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Words, expected
+from ..errors import GraphError, Words, expected
 from ..plot import curves
 from ..train import MAX_SEED, Machine, RunFolder, first_of_all, fit, launch, may_go_on, metric, read_json, write_json
 from .base import Recipe, Source
@@ -19,7 +19,7 @@ from .registry import find_recipe
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Job", "new_folder", "summary", "train"]
+__all__ = ["Job", "default_folder", "new_folder", "summary", "taken", "train"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,7 @@ class Job:
         resume: whether to resume the run in the folder.
         save_every: seconds between two checkpoints.
         tensorboard: whether to write for TensorBoard too.
+        notify: called with a line of text when the data have been read and a training begins.
     """
 
     machine: Machine = field(default_factory=Machine)
@@ -39,6 +40,7 @@ class Job:
     resume: bool = False
     save_every: float = 30.0
     tensorboard: bool = False
+    notify: Callable[[str], None] | None = None
 
 
 def train(
@@ -66,7 +68,7 @@ def train(
         train("cora-gcn", seeds=range(10), hidden=32)["mean"]
     """
     recipe = recipe.replace(**options) if isinstance(recipe, Recipe) else find_recipe(recipe, **options)
-    out = new_folder(recipe.name) if out is None else out
+    out = default_folder(recipe.name) if out is None else out
     job = Job() if job is None else job
     if not isinstance(seeds, Sequence) or not seeds or len(set(seeds)) < len(seeds):
         raise expected("seeds", "different seeds, at least one", seeds)
@@ -86,9 +88,13 @@ def train(
     return total | {"out": str(top.path)}
 
 
-def new_folder(name: str) -> Path:
-    """Return a path that is free: ``runs/RECIPE/DATE-TIME``, with a number behind it if need be."""
-    wanted = Path("runs") / re.sub(r"[^\w.-]+", "-", name) / time.strftime("%Y-%m-%d-%H%M%S")
+def default_folder(name: str) -> Path:
+    """Return a new folder for a run of the recipe of this name: ``runs/RECIPE/DATE-TIME``."""
+    return new_folder(Path("runs") / re.sub(r"[^\w.-]+", "-", name) / time.strftime("%Y-%m-%d-%H%M%S"))
+
+
+def new_folder(wanted: Path) -> Path:
+    """Return this path if nothing is there, else the first of those with -2, -3, … behind it."""
     folder, count = wanted, 1
     while folder.exists():
         count += 1
@@ -128,13 +134,23 @@ def _check(top: RunFolder, configs: Mapping[str, dict[str, Any]], *, resume: boo
     here += [""] if (top / "config.json").exists() or (top / "last.safetensors").exists() else []
     here += ["cross.json"] if (top / "cross.json").exists() else []
     if here and not resume:
-        raise expected("out", "a folder without a run", Words(f"{top.path}, which holds one; resume goes on with it"))
+        raise taken(top)
     if others := set(here) - set(configs):
         kinds = {"": "a single run", "cross.json": "a cross-validation"}
         what = ", ".join(kinds.get(name, name) for name in sorted(others))
         raise expected("out", "a folder with these runs or none", Words(f"{top.path}, which holds {what}"))
     for name in here:
         _compare(RunFolder(top / name if name else top.path), configs[name])
+
+
+def taken(folder: RunFolder) -> GraphError:
+    """Return the error for a folder that holds a run already, with all the ways out."""
+    finished = any((folder / name).exists() for name in ("result.json", "summary.json"))
+    more = "with more epochs " if finished else ""
+    got = f"{folder.path}, which holds {'a finished run' if finished else 'an unfinished run'}"
+    ways = f"choose another folder, or none for a new one; remove this one; resume it {more}(resume, --resume)"
+    use = "; or use what it has (graphseq predict, graphseq evaluate, graphseq.load)" if finished else ""
+    return expected("out", "a folder without a run", Words(f"{got}. You can {ways}{use}"))
 
 
 def _compare(folder: RunFolder, config: dict[str, Any]) -> None:
@@ -175,6 +191,8 @@ def _train(fabric: Fabric, recipe: Recipe, path: Path, seed: int, job: Job) -> d
     task, metadata = recipe.task(job.source, seed)
     first = fabric.global_rank == 0
     if first:
+        if job.notify is not None:
+            job.notify(f"Training {recipe.name} in {path}")
         write_json(folder / "metadata.json", metadata)
         write_json(folder / "config.json", _config(recipe, seed))
     outcome = fit(

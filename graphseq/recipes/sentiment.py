@@ -1,4 +1,4 @@
-"""What the recipes on the Stanford Sentiment Treebank share."""
+"""Shared base class of the recipes on the Stanford Sentiment Treebank."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["SentimentRecipe", "forget", "words_of"]
 
 
 class SentimentRecipe(Recipe):
-    """The Stanford Sentiment Treebank, with words' vectors that are learnt, and decay more than the rest.
+    """The Stanford Sentiment Treebank, with learnt word vectors, which have a weight decay of their own.
 
-    Some words are made unknown in training, so that the unknown word's vector is learnt too.
+    Some words are replaced by the unknown word in training, so that its vector is learnt, too.
     """
 
     reports = "val"
@@ -33,15 +33,15 @@ class SentimentRecipe(Recipe):
     average: float = 0.99
     select: Literal["loss", "metric"] = "metric"
     labels_of: Literal["fine", "binary"] = Field(
-        default="fine", description="fine: five classes; binary: positive or negative"
+        default="fine", description="five classes (fine), or positive and negative (binary)"
     )
-    check: bool = Field(default=True, description="whether the files must be the published ones")
-    limit: int = Field(default=0, ge=0, description="examples of each split that are used, for a quick try; 0 for all")
-    embedding: int = Field(default=300, ge=1, description="size of the words' vectors")
-    embedding_decay: float = Field(default=1.0, ge=0, description="weight decay of the words' vectors")
+    check: bool = Field(default=True, description="require the published files, by their checksums")
+    limit: int = Field(default=0, ge=0, description="number of examples per split, for a quick try; 0 for all")
+    embedding: int = Field(default=300, ge=1, description="size of the word vectors")
+    embedding_decay: float = Field(default=1.0, ge=0, description="weight decay of the word vectors")
     hidden: int = Field(default=150, ge=1, description="hidden units")
-    dropout: float = Field(default=0.5, ge=0, le=1, description="of words' vectors and of states")
-    unknown: float = Field(default=0.1, ge=0, le=1, description="share of words that are made unknown in training")
+    dropout: float = Field(default=0.5, ge=0, le=1, description="dropout probability of word vectors and states")
+    unknown: float = Field(default=0.1, ge=0, le=1, description="share of words made unknown in training")
 
     def data(self, source: Source, seed: int) -> list[SST | None]:
         """Read training, development and test split; the last may be missing."""
@@ -67,7 +67,7 @@ class SentimentRecipe(Recipe):
         return {"classes": classes, "words": list(data[0].vocabulary.words)}
 
     def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
-        """Return all but the words' vectors, and these with a weight decay of their own."""
+        """Return all but the word vectors, and these with a weight decay of their own."""
         words = model.embedding.weight
         rest = [parameter for parameter in model.parameters() if parameter is not words]
         return [{"params": rest}, {"params": [words], "weight_decay": self.embedding_decay}]

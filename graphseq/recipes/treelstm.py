@@ -25,11 +25,16 @@ from .sentiment import SentimentRecipe, forget, words_of
 if TYPE_CHECKING:
     from torch_geometric.data import Data
 
-__all__ = ["RECIPES", "SentimentTreeLSTM", "VerbTreeLSTM"]
+__all__ = ["NOT_PARSED", "RECIPES", "SentimentTreeLSTM", "VerbTreeLSTM"]
+
+NOT_PARSED = (
+    "the sentence was not parsed but read as a right-branching tree, which can be wrong about negation and other "
+    "phrases; give a tree, as (_ (_ (_ not) (_ bad)) (_ film)), to be sure"
+)
 
 
 class SentimentTreeLSTM(SentimentRecipe):
-    """A binary Tree-LSTM, trained on every phrase of a sentence's tree and judged at the roots."""
+    """A binary Tree-LSTM, trained on every phrase of a sentence's tree and evaluated at the roots."""
 
     summary = "sentiment of every phrase of a sentence, on its tree"
     network = "binary Tree-LSTM"
@@ -38,7 +43,7 @@ class SentimentTreeLSTM(SentimentRecipe):
 
     epochs: int = 6
     batch_size: int = 25
-    root_weight: float = Field(default=3.0, ge=0, description="how much a sentence counts beside a phrase")
+    root_weight: float = Field(default=3.0, ge=0, description="weight of a whole sentence in the loss; a phrase has 1")
 
     def model(self, metadata: Metadata) -> TreeClassifier:
         """Make the network."""
@@ -50,7 +55,7 @@ class SentimentTreeLSTM(SentimentRecipe):
         return model
 
     def splits(self, data: Any, metadata: Metadata, seed: int) -> Splits:
-        """Return the published splits: all phrases to train on, the roots to judge."""
+        """Return the published splits: all phrases to train on, the roots to evaluate on."""
         train, dev, test = data
         some = slice(self.limit or None)
         judged = [None if part is None else _tree_split(part.trees[some], None) for part in (dev, test)]
@@ -60,13 +65,14 @@ class SentimentTreeLSTM(SentimentRecipe):
         """Read a tree, or a sentence."""
         vocabulary = Vocabulary(tuple(metadata["words"]), lower=True)
         text = text.strip()
-        tree = _one_tree(text if text.startswith("(") else _right_branching(text))
+        parsed = text.startswith("(")
+        tree = _one_tree(text if parsed else _right_branching(text))
         topology = Topology.from_data(tree)
         if int(topology.in_degree.max()) > 2:
             raise expected("input", "a tree whose nodes have at most two children", Words("one with more"))
         spans = _phrases(tree)
         batch = Batch((encode_words(tree, vocabulary), topology), torch.zeros(len(spans), dtype=torch.int64))
-        return Prediction(batch, spans, [tree])
+        return Prediction(batch, spans, _depths(topology), "" if parsed else NOT_PARSED)
 
 
 class _Sentiment(TreeClassifier):
@@ -82,7 +88,7 @@ class _Sentiment(TreeClassifier):
 
 
 def _tree_split(trees: Sequence[Data], root_weight: float | None) -> Split:
-    """Return trees to train on, each labelled node counting, or, without a weight, to judge by their roots."""
+    """Return trees to train on, with every labelled node, or, without a weight, to evaluate on with their roots."""
     topologies = _topologies(trees)
 
     def collate(indices: Tensor) -> Batch:
@@ -120,6 +126,14 @@ def _right_branching(sentence: str) -> str:
     return "".join(f"(_ {word} " for word in others) + last + ")" * len(others)
 
 
+def _depths(tree: Topology) -> list[int]:
+    """Return how far each node is from the root, of a tree in preorder."""
+    depths = [0] * tree.num_nodes
+    for child, parent in sorted(tree.edge_index.t().tolist()):
+        depths[child] = depths[parent] + 1
+    return depths
+
+
 def _phrases(tree: Data) -> list[str]:
     return [" ".join(tree.tokens[a:b]) for a, b in leaf_spans(tree).tolist()]
 
@@ -138,9 +152,9 @@ class VerbTreeLSTM(Recipe):
     lr: float = 2e-3
     weight_decay: float = 0.1
     schedule: LRSchedule = "cosine"
-    max_nodes: int = Field(default=300, ge=8, description="size of the largest tree that is kept")
+    max_nodes: int = Field(default=300, ge=8, description="maximum number of nodes of a tree; larger ones are left out")
     hidden: int = Field(default=128, ge=1, description="hidden units")
-    dropout: float = Field(default=0.5, ge=0, le=1, description="of nodes' vectors and of the roots' states")
+    dropout: float = Field(default=0.5, ge=0, le=1, description="dropout probability of node vectors and root states")
 
     def data(self, source: Source, seed: int) -> FunctionTrees:
         """Read the functions, the seed dealing whole modules to the parts."""

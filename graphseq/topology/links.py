@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 import torch
 from torch import Tensor
 
+from ..errors import Words, expected
 from ..ops.csr import csr
 from ..ops.levels import Packed
 from ..ops.library import apart, kept
@@ -145,8 +146,17 @@ class Links:
         return Links(self.edge_index.flip(0), self.num_receivers, self.num_senders)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
-        """Return this on another device, with all that is compiled already."""
-        if torch.empty(0, device=device).device == self.device:
+        """Return this on another device, with all that is compiled already.
+
+        Raises:
+            GraphError: PyTorch sees no such device.
+        """
+        try:
+            where = torch.empty(0, device=device).device
+        except (AssertionError, RuntimeError) as error:  # the first from a build without CUDA
+            got = Words(f"{device!r}: {(str(error).splitlines() or [''])[0]}")
+            raise expected("device", "a device that PyTorch sees", got) from None
+        if where == self.device:
             return self
         seen: dict[int, Any] = {}
 

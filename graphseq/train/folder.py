@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import tempfile
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -67,9 +68,12 @@ class RunFolder:
             GraphError: it is a file, or lies in one, or may not be written to.
         """
         there = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            what = "is a file" if not there.is_dir() else "may not be written to"
-            raise expected("out", "a folder that can be written to", Words(f"{self.path}; {there} {what}"))
+        try:
+            with tempfile.TemporaryDirectory(prefix=".graphseq-", dir=there):
+                pass
+        except OSError as error:
+            got = Words(f"{self.path}; in {there}: {error.strerror or error}")
+            raise expected("out", "a folder that can be written to", got) from None
 
     def lock(self) -> FileLock:
         """Return a lock that one process at a time can hold; it is let go when that process ends, however it ends.

@@ -87,19 +87,19 @@ class Options(BaseModel):
         """Return the options in the order of their declaration, with their values in this object."""
         schemas = type(self).model_json_schema()["properties"]
         return [
-            Option(name, getattr(self, name), _kind(schemas[name]), field.description or "", schemas[name])
-            for name, field in type(self).model_fields.items()
+            Option(name, getattr(self, name), _kind(schema), _limits(schema), schema.get("description", ""))
+            for name, schema in schemas.items()
         ]
 
 
 class Option(NamedTuple):
-    """What is known of an option: its name, value, type with limits in words, line of help, and JSON schema."""
+    """What is known of an option: its name, its value, in words its type with limits and the limits alone, its help."""
 
     name: str
     value: Any
     kind: str
+    limits: str
     help: str
-    schema: dict[str, Any]
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -126,9 +126,7 @@ def _graph_error(cls: type[Options], error: ValidationError) -> GraphError:
 
 
 _TYPES = {"integer": "an integer", "number": "a number", "string": "text", "boolean": "true or false", "null": "none"}
-_LIMITS = {
-    "minimum": "of at least", "exclusiveMinimum": "above", "maximum": "of at most", "exclusiveMaximum": "below",
-}  # fmt: skip
+_LIMITS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
@@ -143,6 +141,11 @@ def _kind(schema: Mapping[str, Any]) -> str:
         *others, last = map(str, schema["enum"])
         return f"{', '.join(others)} or {last}"
     word = _TYPES.get(schema.get("type", ""), str(schema.get("const", schema.get("type", "a value"))))
+    limits = _limits(schema)
+    return f"{word} {'of ' * limits.startswith('at')}{limits}".rstrip()
+
+
+def _limits(schema: Mapping[str, Any]) -> str:
     if {"minimum", "maximum"} <= schema.keys():
-        return f"{word} from {schema['minimum']:g} to {schema['maximum']:g}"
-    return " ".join([word, *(f"{limit} {schema[key]:g}" for key, limit in _LIMITS.items() if key in schema)])
+        return f"from {schema['minimum']:g} to {schema['maximum']:g}"
+    return " ".join(f"{limit} {schema[key]:g}" for key, limit in _LIMITS.items() if key in schema)

@@ -67,12 +67,12 @@ def _elsewhere(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def karate_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("karate") / "run"
-    call("train", "karate-gcn", "--out", folder, "--set", "epochs=30")
+    call("train", "karate-gcn", "--out", folder, "--epochs", 30)
     return folder
 
 
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("digits") / "run"
-    call("train", "digits-gru", "--out", folder, "--set", "epochs=3", "--set", "batch_size=256")
+    call("train", "digits-gru", "--out", folder, "--epochs", 3, "--batch-size", 256)
     return folder

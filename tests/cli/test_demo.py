@@ -47,7 +47,7 @@ def test_without_data(graphseq, no_data, tmp_path):
     found = commands(done.out)
     assert [words[0] for words in found] == ["predict", "train", "doctor"]
     assert "line 1" in graphseq(*found[0]).out
-    assert "± " in graphseq(*found[1], "--set", "epochs=2").out
+    assert "± " in graphseq(*found[1], "--epochs", 2).out
     assert graphseq(*found[2]).out.endswith("Nothing failed.\n")
 
 
@@ -73,8 +73,9 @@ def test_with_sentences(graphseq, monkeypatch, tmp_path):
 
 
 def test_a_second_demo_has_a_folder_of_its_own(tmp_path):
-    (tmp_path / "runs/demo").mkdir(parents=True)
-    assert str(demo._free(tmp_path / "runs/demo")).endswith("demo-2")
+    for number in ("", "-2"):
+        (tmp_path / f"runs/demo{number}").mkdir(parents=True)
+    assert demo.new_folder(tmp_path / "runs/demo") == tmp_path / "runs/demo-3"
 
 
 def test_the_parts_are_recipes():

@@ -32,10 +32,13 @@ def lines(document):
 
 def is_well_formed(words):
     """Parse a command without running it: names of commands, options and recipes."""
-    command = GROUP.commands[words[0]]
-    parameters = command.make_context(words[0], list(words[1:])).params
-    if words[0] == "train":
-        find_recipe(parameters["recipe"]).parse(dict(text.split("=") for text in parameters["settings"] or []))
+    name, command, rest = GROUP.resolve_command(GROUP.make_context("graphseq", list(words)), list(words))
+    parameters = command.make_context(name, list(rest)).params
+    if name == "train":
+        texts = dict(text.split("=") for text in parameters["settings"] or [])
+        recipe = find_recipe(parameters["recipe"])
+        own = {name: parameters.get(name) for name in type(recipe).model_fields}
+        recipe.parse(texts | {name: str(value) for name, value in own.items() if value is not None})
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[document.name for document in DOCUMENTS])
@@ -45,6 +48,9 @@ def test_commands(document, graphseq):
         comment = line.rpartition("#")[2].strip() if "#" in line else ""
         if program == "make":
             assert f"\n{words[0]}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
+        elif program == "source":
+            assert line.startswith("source .venv/bin/activate")
+            assert "VENV := .venv\n" in (ROOT / "Makefile").read_text(encoding="utf-8")
         elif program == "torchrun":
             is_well_formed(shlex.split(line.partition(STARTED)[2]))
         elif comment.startswith("takes"):

@@ -18,7 +18,7 @@ def failing(error):
     [
         (PermissionError(13, "Permission denied", "runs/x"), 2, "Error: runs/x: Permission denied\n"),
         (OSError(28, "No space left on device"), 2, "Error: [Errno 28] No space left on device\n"),
-        (torch.OutOfMemoryError("out of memory\nmore"), 2, "Error: the device's memory is full; try --set batch_size"),
+        (torch.OutOfMemoryError("out of memory\nmore"), 2, "Error: the device's memory is full; try a smaller"),
         (MemoryError(), 2, "Error: not enough memory\n"),
         (MemoryError("Unable to allocate 7 PiB\nmore"), 2, "Error: not enough memory: Unable to allocate 7 PiB\n"),
         (
@@ -41,9 +41,9 @@ def test_data_that_are_not_the_published_ones(graphseq, monkeypatch):
     error = GraphError("train.txt was altered; check=False reads it all the same")
     monkeypatch.setattr("graphseq.cli.train.train_recipe", failing(error))
     done = graphseq("train", "cora-gcn", "--out", "run", code=2)
-    assert done.err.endswith(f"Error: {error}\nOn the command line that is --set check=false.\n")
+    assert done.err.endswith(f"Error: {error}\nOn the command line that is --no-check.\n")
     monkeypatch.setattr("graphseq.cli.runs.open_run", failing(error))
-    assert graphseq("evaluate", "run", code=2).err == f"Error: {error}\n"  # which has no --set
+    assert graphseq("evaluate", "run", code=2).err == f"Error: {error}\n"  # which has no --no-check
 
 
 @pytest.mark.parametrize("command", [("train", "karate-gcn"), ("demo", "--quick")], ids=["train", "demo"])
@@ -57,7 +57,7 @@ def test_out_without_a_name(graphseq, tmp_path, command, text):
 def test_ctrl_c_before_the_first_step_says_how_to_go_on(graphseq, monkeypatch):
     monkeypatch.setattr("graphseq.cli.train.train_recipe", failing(KeyboardInterrupt()))
     done = graphseq("train", "karate-gcn", "--out", "run", code=130)
-    assert "stopped. To go on:" in done.err and done.err.endswith(" train karate-gcn --out run --resume\n")
+    assert "stopped. To resume:" in done.err and done.err.endswith(" train karate-gcn --out run --resume\n")
 
 
 def test_ctrl_c_in_a_demo(graphseq, monkeypatch):

@@ -24,7 +24,7 @@ def test_predict_nodes(graphseq, karate_run):
     model = gs.load(karate_run)
     chance, best = model(club.x, club.edge_index).detach().softmax(1).max(1)
     for each, node in zip(found["predictions"], (0, 33), strict=True):
-        assert each["class"] == f"class {int(best[node])}"
+        assert each["class"] == ["Mr. Hi", "officer"][int(best[node])]
         assert each["probability"] == pytest.approx(float(chance[node]), abs=1e-5)
     lines = graphseq("predict", karate_run, "0 33").out.splitlines()
     assert lines[0].split()[:2] == ["node", "0"] and lines[0].endswith("%")
@@ -51,10 +51,10 @@ def test_predict_a_digit(graphseq, digits_run):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("34", "`input`: expected numbers of nodes from 0 to 33, or a graph as JSON, got '34'"),
-        ("", "`input`: expected numbers of nodes"),
+        ("34", "`input`: expected node numbers from 0 to 33, or a graph as JSON, got '34'"),
+        ("", "`input`: expected node numbers"),
         (" ", ", got nothing\n"),
-        ("nobody", "`input`: expected numbers of nodes"),
+        ("nobody", "`input`: expected node numbers"),
         ("{", "`input`: expected a graph as JSON"),
         ('{"edge_index": [[0], [1]]}', "`input`: expected a graph with x as one list of 34 numbers for each node"),
         ('{"edge_index": [[0], [1]], "x": [[1]]}', "`input`: expected x as one list of 34 numbers for each node"),
@@ -112,7 +112,7 @@ def test_evaluate(graphseq, karate_run):
     val = graphseq("evaluate", karate_run, "--split", "val", "--json", "--device", "cpu").last
     assert dev["loss"] == val["loss"] == pytest.approx(result["val"]["loss"], abs=1e-6)
     lines = [line.split()[:2] for line in graphseq("evaluate", karate_run, "--split", "train").out.splitlines()]
-    assert lines == [["train", "loss"], ["train", "accuracy"]]
+    assert lines[:2] == [["train", "loss"], ["train", "accuracy"]] and lines[3] == ["class", "examples"]
 
 
 def test_evaluate_digits(graphseq, digits_run):
@@ -133,12 +133,47 @@ def test_folders_without_one_network(graphseq, karate_run, tmp_path, command):
     name, *rest = command
     shutil.copytree(karate_run, tmp_path / "seeds" / "seed-0")
     done = graphseq(name, "seeds", *rest, code=2)
-    assert "`run`: expected the folder of a run, got seeds, several seeds, of which not all are over; " in done.err
-    assert done.err.endswith(" train karate-gcn --seeds N --out seeds --resume goes on\n")
+    assert "got seeds, with several seeds, not all of which are finished; `graphseq train karate-gcn" in done.err
     (tmp_path / "cross").mkdir()
     (tmp_path / "cross" / "cross.json").write_text("{}")
     done = graphseq(name, "cross", *rest, code=2)
     assert done.err.endswith("got cross, a cross-validation, which keeps no network to predict with\n")
+    done = graphseq(name, karate_run / "config.json", *rest, code=2)
+    assert f"`run`: expected the folder of a run, got {karate_run / 'config.json'}, a file; its folder is" in done.err
+    assert "which does not exist" in graphseq(name, "nowhere", *rest, code=2).err
+
+
+def test_the_newest_finished_run_of_a_recipe(graphseq, karate_run, tmp_path):
+    home = tmp_path / "runs/karate-gcn"
+    for name in ("2026-01-02-030405", "2026-01-02-030405-2", "2026-01-03-000000", "mine"):
+        shutil.copytree(karate_run, home / name)
+    (home / "2026-01-03-000000/result.json").unlink()
+    done = graphseq("predict", home, "0 1", "--json")
+    assert done.last["run"] == str(home / "2026-01-02-030405-2") and "Run: " in done.err
+    assert graphseq("evaluate", home, "--json").last["run"] == done.last["run"]
+
+
+def test_classes_by_name(graphseq, karate_run):
+    classes = graphseq("evaluate", karate_run, "--json").last["classes"]
+    assert [row["class"] for row in classes] == ["Mr. Hi", "officer"]
+    accuracy = graphseq("evaluate", karate_run, "--json").last["accuracy"]
+    right = sum(row["examples"] * row["correct"] for row in classes) / sum(row["examples"] for row in classes)
+    assert right == pytest.approx(accuracy, abs=1e-3)
+
+
+def test_sentences_that_are_not_parsed(graphseq, tmp_path):
+    (tmp_path / "root/sst").mkdir(parents=True)
+    for split in ("train", "dev"):
+        (tmp_path / f"root/sst/{split}.txt").write_text("(3 (2 It) (3 (3 works) (2 .)))\n(1 (2 It) (1 fails))\n")
+    graphseq("train", "sst-treelstm", "--data-root", "root", "--no-check", "--epochs", 1, "--hidden", 4, "--out", "run")
+    done = graphseq("predict", "run", "It works.")
+    lines = done.out.splitlines()
+    assert [line.split("  ")[0] for line in lines[:2]] == ["It works .", ""] and lines[2].startswith("  works .")
+    assert lines[3].startswith("    works") and "Note: the sentence was not parsed" in lines[-1]
+    found = graphseq("predict", "run", "It works.", "--json").last
+    assert "right-branching" in found["note"] and [row["depth"] for row in found["predictions"]] == [0, 1, 1, 2, 2]
+    assert "note" not in graphseq("predict", "run", "(_ (_ It) (_ works))", "--json").last
+    assert graphseq("evaluate", "run", "--data-root", "root", "--json").last["split"] == "dev"
 
 
 def test_a_split_that_the_data_lack(graphseq, karate_run, monkeypatch):
@@ -150,8 +185,8 @@ def test_a_split_that_the_data_lack(graphseq, karate_run, monkeypatch):
         return made, metadata
 
     monkeypatch.setattr(KarateGCN, "task", task)
-    error = graphseq("evaluate", karate_run, code=2).err
-    assert error == "Error: `split`: expected train or val, as the run's data have no test split, got 'test'\n"
+    error = graphseq("evaluate", karate_run, "--split", "test", code=2).err
+    assert error == "Error: `split`: expected train or val, the splits of the run's data, got 'test'\n"
 
 
 def test_a_damaged_run(graphseq, karate_run, tmp_path):

@@ -1,4 +1,4 @@
-"""``graphseq train``: the contract of its output, folders, slips, stopping and going on."""
+"""``graphseq train``: the contract of its output, options, folders, mistakes, stopping and resuming."""
 
 import json
 import os
@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from graphseq.recipes import all_recipes
 from graphseq.train import Session
 
-KARATE = ("train", "karate-gcn", "--set", "epochs=5")
+KARATE = ("train", "karate-gcn", "--epochs", "5")
 
 
 def test_json_is_the_last_line_and_the_only_one(graphseq, tmp_path):
@@ -53,7 +54,12 @@ def test_a_new_folder_each_time(graphseq, tmp_path):
 
 
 def test_a_folder_that_holds_a_run(graphseq, karate_run):
-    assert "expected a folder without a run" in graphseq(*KARATE, "--out", karate_run, code=2).err
+    before = {path: path.read_bytes() for path in karate_run.iterdir()}
+    message = graphseq(*KARATE, "--out", karate_run, code=2).err
+    assert f"`out`: expected a folder without a run, got {karate_run}, which holds a finished run" in message
+    for way in ("another folder", "remove", "more epochs", "--resume", "predict", "evaluate"):
+        assert way in message
+    assert "Training" not in message and before == {path: path.read_bytes() for path in karate_run.iterdir()}
 
 
 def test_a_file_for_a_folder(graphseq, tmp_path):
@@ -70,11 +76,11 @@ def test_a_file_for_a_folder(graphseq, tmp_path):
         ("hiden=3", "did you mean 'hidden'?"),
         ("epochs=many", "`epochs`: expected an integer of at least 1, got 'many'"),
         ("epochs=1.5", "`epochs`: expected an integer of at least 1, got '1.5'"),
-        ("epochs=0", "`epochs`: expected an integer of at least 1, got 0"),
+        ("epochs=0", "`epochs`: expected an integer of at least 1, got '0'"),
         ("epochs=", "`epochs`: expected an integer of at least 1, got ''"),
-        ("dropout=2", "`dropout`: expected a number from 0 to 1, got 2.0"),
+        ("dropout=2", "`dropout`: expected a number from 0 to 1, got '2'"),
         ("lr=nan", "`lr`: expected a number of at least 0, got 'nan'"),
-        ("optimizer=adamm", "`optimizer`: expected adam or adamw or sgd, got 'adamm'"),
+        ("optimizer=adamm", "`optimizer`: expected adam, adamw or sgd, got 'adamm'"),
     ],
 )
 def test_slips_in_settings(graphseq, tmp_path, setting, message):
@@ -90,11 +96,17 @@ def test_slips_in_settings(graphseq, tmp_path, setting, message):
         (("nowhere:Recipe",), "`recipe`: expected a module that is installed or in"),
         (("json:dumps",), "`recipe`: expected module:Recipe, where Recipe is a subclass"),
         (("karate-gcn", "--device", "gpu"), "`device`: expected auto, cpu, cuda, cuda:N or mps, got 'gpu'"),
-        (("karate-gcn", "--precision", "8"), "`precision`: expected 32-true or 16-mixed or bf16-mixed"),
-        (("karate-gcn", "--resume"), "`--resume`: expected a run that is not over, got none in runs/karate-gcn"),
+        (("karate-gcn", "--precision", "8"), "`precision`: expected 32-true, 16-mixed or bf16-mixed"),
+        (("karate-gcn", "--resume"), "`--resume`: expected an unfinished run, got none in runs/karate-gcn"),
         (("karate-gcn", "--cross-validate", "2", "--seeds", "2"), "`--seeds`: expected nothing beside --cross"),
-        (("tu-gin",), "`dataset`: expected the name of a set of TUDataset (--set dataset=MUTAG), got ''"),
-        (("sst-treelstm", "--data-root", "nowhere"), "`root`: expected a folder that exists, got 'nowhere'"),
+        (("tu-gin",), "`dataset`: expected the name of a set of TUDataset, such as MUTAG (--dataset MUTAG), got ''"),
+        (("karate-gcn", "--data-root", "nowhere"), "'nowhere' does not exist"),
+        (("karate-gcn", "--epoch", "3"), "--epochs"),
+        (("karate-gcn", "--hiden", "3"), "--hidden"),
+        (("karate-gcn", "--epochs", "many"), "`epochs`: expected an integer of at least 1, got 'many'"),
+        (("karate-gcn", "--dropout", "2"), "`dropout`: expected a number from 0 to 1, got '2'"),
+        (("karate-gc", "--help"), "did you mean 'karate-gcn'?"),
+        (("karate-gcn", "--device", "cuda:99"), "`device`: expected"),
     ],
 )
 def test_slips(graphseq, arguments, message):
@@ -102,11 +114,44 @@ def test_slips(graphseq, arguments, message):
     assert message in done.err and done.out == ""
 
 
-def test_missing_data_say_where_to_get_them(graphseq, tmp_path, monkeypatch):
+def test_missing_data_are_reported_before_training_begins(graphseq, tmp_path, monkeypatch):
     for name in ("GRAPHSEQ_DATA", "GRAPHSEQ_CACHE"):
         monkeypatch.setenv(name, str(tmp_path / "empty"))
     done = graphseq("train", "mutag-gin", "--offline", code=2)
-    assert done.err.splitlines()[-1] and "MUTAG" in done.err
+    assert "MUTAG" in done.err and "Training" not in done.err and not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_reported_before_the_data_are_read(graphseq, monkeypatch, tmp_path):
+    monkeypatch.setattr("graphseq.recipes.gcn.karate", lambda **given: pytest.fail("the data were read"))
+    (tmp_path / "file").write_text("")
+    for place in ("file/run", *(["/proc/run"] if Path("/proc/self").exists() else [])):
+        for command in (("train", "karate-gcn"), ("train", "digits-gru", "--cross-validate", "2")):
+            message = graphseq(*command, "--out", place, code=2).err
+            assert "`out`: expected a folder that can be written to, got" in message and "Training" not in message
+
+
+def test_the_options_of_a_recipe_are_options(graphseq, tmp_path):
+    graphseq("train", "karate-gcn", "--epochs", 3, "--hidden", 32, "--batch_size", 2, "--out", "run")
+    graphseq("train", "--out", "same", "--set", "hidden=32", "--epochs", 3, "karate-gcn", "--batch-size", 2)
+    options = [json.loads((tmp_path / name / "config.json").read_text())["options"] for name in ("run", "same")]
+    assert options[0] == options[1] and options[0]["hidden"] == 32 and options[0]["batch_size"] == 2
+    more = ("--hidden", 2, "--bidirectional", "--batch-size", 900, "--out", "two")
+    graphseq("train", "digits-gru", "--epochs", 1, *more)
+    assert json.loads((tmp_path / "two/config.json").read_text())["options"]["bidirectional"] is True
+
+
+def test_help_lists_options_with_defaults_and_limits(graphseq):
+    for name, recipe in all_recipes().items():
+        out = " ".join(graphseq("train", name, "--help").out.split())
+        for option in recipe.described():
+            assert f"--{option.name.replace('_', '-')} " in out and option.help[1:].split(";")[0] in out, option.name
+            assert option.limits in out
+    out = " ".join(graphseq("train", "karate-gcn", "--help").out.split())
+    assert "Hidden units. [default: 16; at least 1]" in out and "--optimizer adam|adamw|sgd" in out and "--seeds" in out
+    out = graphseq("train", "--help").out
+    assert all(f"  {name} " in out for name in all_recipes()) and "--seeds" in out and "--hidden" not in out
+    assert "pairs of brackets" in graphseq("train", "examples.my_recipe:Brackets", "--help").out.lower()
+    assert "--check / --no-check" in graphseq("train", "cora-gcn", "--help").out
 
 
 def test_a_seed_out_of_range(graphseq, tmp_path):
@@ -135,16 +180,16 @@ def stops(monkeypatch):
     monkeypatch.setattr(Session, "end_epoch", end)
 
 
-def test_stopped_and_taken_up_by_the_printed_command(graphseq, stops, tmp_path):
-    settings = ("train", "karate-gcn", "--set", "epochs=12", "--set", "hidden=7")
+def test_stopped_and_resumed_by_the_printed_command(graphseq, stops, tmp_path):
+    settings = ("train", "karate-gcn", "--set", "epochs=12", "--hidden", "7")
     done = graphseq(*settings, "--seed", 3, "--out", "my run", code=130)
     assert done.out == "" and "stopped in epoch 5" in done.err
     command = done.err.splitlines()[-1].strip()
     words = shlex.split(command[command.index(" train ") :])
-    assert words == [*settings[:1], "karate-gcn", "--seed", "3", *settings[2:], "--out", "my run", "--resume"]
-    went_on = graphseq(*words, "--json")
+    assert sorted(words) == sorted([*settings, "--seed", "3", "--out", "my run", "--resume"])
+    resumed = graphseq(*words, "--json")
     whole = graphseq(*settings, "--seed", 3, "--out", "whole", "--json")
-    assert went_on.last["values"] == whole.last["values"]
+    assert resumed.last["values"] == whole.last["values"]
     assert (tmp_path / "my run/metrics.jsonl").read_text() == (tmp_path / "whole/metrics.jsonl").read_text()
 
 
@@ -154,12 +199,13 @@ def test_resume_without_a_folder_takes_the_newest_and_its_options(graphseq, stop
     done = graphseq("train", "karate-gcn", "--resume", "--json")
     config = json.loads((tmp_path / done.last["out"] / "config.json").read_text())
     assert config["seed"] == 3 and config["options"]["epochs"] == 12
-    assert "a run that is not over" in graphseq("train", "karate-gcn", "--resume", code=2).err
+    assert "an unfinished run" in graphseq("train", "karate-gcn", "--resume", code=2).err
 
 
 def test_resume_several_seeds(graphseq, stops):
     graphseq("train", "karate-gcn", "--set", "epochs=3", "--seeds", 3, "--out", "run", code=130)
-    assert "`--seeds`: expected as many as" in graphseq("train", "karate-gcn", "--out", "run", "--resume", code=2).err
+    message = graphseq("train", "karate-gcn", "--out", "run", "--resume", code=2).err
+    assert "`--seeds`: expected the number of seeds of the run in run" in message
     done = graphseq("train", "karate-gcn", "--seeds", 3, "--out", "run", "--resume", "--json")
     whole = graphseq("train", "karate-gcn", "--set", "epochs=3", "--seeds", 3, "--json")
     assert done.last["values"] == whole.last["values"]
@@ -171,7 +217,8 @@ def test_resume_with_other_options(graphseq, stops):
     other = graphseq(*again, "--set", "hidden=5", code=2)
     assert "`hidden`: expected 16, as the run in run began with, got 5" in other.err
     assert "`seed`: expected 0, as the run in run began with, got 1" in graphseq(*again, "--seed", 1, code=2).err
-    assert "`recipe`: expected 'karate-gcn'" in graphseq("train", "digits-gru", *again[2:], code=2).err
+    message = graphseq("train", "digits-gru", *again[2:], code=2).err
+    assert "`recipe`: expected 'karate-gcn', the recipe of the run in run" in message
 
 
 def test_resume_in_a_folder_with_something_else(graphseq, tmp_path):
@@ -210,7 +257,7 @@ def test_tensorboard(graphseq, tmp_path):
 
 def test_a_recipe_of_ones_own(graphseq):
     name = "examples.my_recipe:Brackets"
-    settings = [word for text in ("epochs=1", "count=100", "hidden=4") for word in ("--set", text)]
+    settings = ("--epochs", 1, "--count", 100, "--hidden", 4)
     out = graphseq("train", name, *settings, "--out", "run").out
     assert f"predict run '(()(()))' --recipe {name}" in out and f"graphseq.load('run', recipe='{name}')" in out
     assert f"`recipe`: expected '{name}'" in graphseq("predict", "run", "(())", code=2).err
@@ -220,7 +267,7 @@ def test_a_recipe_of_ones_own(graphseq):
     assert graphseq("evaluate", "run", *own, "--json").last["accuracy"] >= 0
 
 
-DIGITS = ("train", "digits-gru", "--set", "epochs=1", "--set", "hidden=4", "--set", "batch_size=512")
+DIGITS = ("train", "digits-gru", "--epochs", "1", "--hidden", "4", "--set", "batch_size=512")
 
 
 def test_cross_validation(graphseq, tmp_path):
@@ -230,5 +277,5 @@ def test_cross_validation(graphseq, tmp_path):
     assert json.loads((tmp_path / "run/cross.json").read_text())["fixed"] == ["batch_size", "epochs", "hidden"]
     again = graphseq("train", "digits-gru", "--resume", "--out", "run")  # what it began with needn't be said again
     assert again.out.startswith("digits-gru, 2 folds: test accuracy ") and "predict" not in again.out
-    assert "got run, which holds one already" in graphseq(*DIGITS, "--cross-validate", 2, "--out", "run", code=2).err
+    assert "got run, which holds a finished run" in graphseq(*DIGITS, "--cross-validate", 2, "--out", "run", code=2).err
     assert "independent examples" in graphseq(*KARATE, "--cross-validate", 2, code=2).err

@@ -239,7 +239,7 @@ def test_wrong_seeds_are_told_first(seeds: object, tmp_path: Path) -> None:
         ('{"edge_index": [[0], [1, 2]], "x": []}', "edge_index: two lists of nodes"),
         ('{"x": []}', "a graph as JSON"),
         ("{" + "[" * 200_000, "a graph as JSON"),
-        ("0 8 99", "numbers of nodes from 0 to 33, or a graph as JSON, got '99'"),
+        ("0 8 99", "node numbers from 0 to 33, or a graph as JSON, got '99'"),
     ],
 )
 def test_graphs_of_the_wrong_shape(text: str, message: str, tmp_path: Path) -> None:

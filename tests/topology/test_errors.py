@@ -179,3 +179,10 @@ def test_batch_of_something_else():
 def test_taking_apart_what_is_no_topology():
     with pytest.raises(GraphError, match="`topology`: expected a Topology, got 3"):
         unbatch(3)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "cuda:x", *([] if torch.cuda.is_available() else ["cuda"])])
+def test_devices_that_are_not_there(device):
+    for value in (Topology.chain([3]), Topology.chain([3]).reverse()):
+        with pytest.raises(GraphError, match=f"`device`: expected a device that PyTorch sees, got {device!r}"):
+            value.to(device)

@@ -1,0 +1,102 @@
+"""The options of a recipe as options of ``graphseq train RECIPE``."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, get_type_hints
+
+import typer
+from typer.core import TyperCommand
+
+from ..recipes import Recipe, all_recipes, find_recipe
+from ..train import Option
+
+__all__ = ["TrainCommand", "with_recipe"]
+
+
+class TrainCommand(TyperCommand):
+    """`train`, whose help has the options of the recipe that is named, or else the recipes."""
+
+    recipe: Recipe | None = None
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the recipe's options first, then those of every run."""
+        own: list[tuple[str, str]] = []
+        common: list[tuple[str, str]] = []
+        fields = () if self.recipe is None else type(self.recipe).model_fields
+        for parameter in self.get_params(ctx):
+            if (record := parameter.get_help_record(ctx)) is not None:
+                (own if parameter.name in fields else common).append(record)
+        if self.recipe is None:
+            sections = {"Options": common}
+            sections["Recipes (train RECIPE --help lists the options of one)"] = [
+                (name, recipe.summary) for name, recipe in all_recipes().items()
+            ]
+        else:
+            sections = {f"Options of {self.recipe.name}": own, "Options of every run": common}
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def with_recipe(command: Any, train: Callable[..., None], words: Sequence[str]) -> Any:
+    """Return the command of the function `train`, with the options of the recipe that is named among its words, if any.
+
+    Raises:
+        GraphError: there is no such recipe.
+    """
+    name = _recipe_name(command, words)
+    if name is None:
+        return command
+    recipe = find_recipe(name)
+    context = command.context_settings | {"token_normalize_func": lambda name: name.replace("_", "-")}
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command("train", cls=TrainCommand, context_settings=context)(_extended(train, recipe))
+    made: Any = typer.main.get_command(app)
+    made.recipe = recipe
+    return made
+
+
+def _recipe_name(command: Any, words: Sequence[str]) -> str | None:
+    """Return the word that names a recipe: the first one that is neither an option nor the value of one."""
+    values = {name for option in command.params if not getattr(option, "is_flag", True) for name in option.opts}
+    bare = [word for before, word in zip(["", *words], words, strict=False) if word[:1] != "-" and before not in values]
+    known = [word for word in bare if word in all_recipes() or ":" in word]  # --epochs 3 RECIPE
+    return next(iter(known or bare), None)
+
+
+def _extended(function: Callable[..., None], recipe: Recipe) -> Callable[..., None]:
+    """Return a function with a keyword for each of the recipe's options, which become values of ``settings``."""
+    signature = inspect.signature(function, eval_str=True)
+    own = [option for option in recipe.described() if option.name not in signature.parameters]
+
+    @functools.wraps(function)
+    def extended(**given: Any) -> None:
+        values = {option.name: given.pop(option.name) for option in own}
+        texts = [f"{name}={value}" for name, value in values.items() if value is not None]
+        function(**given | {"settings": [*(given["settings"] or ()), *texts]})
+
+    added = [
+        inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(option))
+        for option in own
+    ]
+    extended.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *added])  # type: ignore[attr-defined]
+    hints = get_type_hints(function, include_extras=True)
+    extended.__annotations__ = hints | {parameter.name: parameter.annotation for parameter in added}
+    return extended
+
+
+def _annotation(option: Option) -> Any:
+    """Return an option as Typer declares it: a text, which the recipe reads and checks, or a flag."""
+    name = f"--{option.name.replace('_', '-')}"
+    help = f"{option.help[:1].upper()}{option.help[1:]}."
+    if isinstance(option.value, bool):
+        help = f"{help} [default: {'on' if option.value else 'off'}]"
+        return Annotated[bool | None, typer.Option(f"{name}/--no-{name[2:]}", show_default=False, help=help)]
+    metavar = "N" if isinstance(option.value, int) else "X" if isinstance(option.value, float) else "TEXT"
+    if " or " in option.kind:
+        metavar = option.kind.replace(" or ", "|").replace(", ", "|")
+    help = f"{help} [{'; '.join(filter(None, [f'default: {option.value}', option.limits]))}]"
+    return Annotated[str | None, typer.Option(name, metavar=metavar, show_default=False, help=help)]
