@@ -17,7 +17,7 @@ from .. import __version__
 from ..errors import GraphError
 from .demo import demo
 from .doctor import doctor
-from .recipe_options import TrainCommand, with_recipe
+from .recipe_options import TrainCommand, extended, with_recipe
 from .recipes import recipes
 from .runs import evaluate, predict
 from .show import is_first, note
@@ -92,9 +92,9 @@ def graphseq(
         typer.echo(context.get_help())
 
 
-_COMMANDS: tuple[Callable[..., None], ...] = (demo, recipes, train, predict, evaluate, doctor)
+_COMMANDS: tuple[Callable[..., None], ...] = (demo, recipes, extended(train), predict, evaluate, doctor)
 for _command in _COMMANDS:
-    app.command(cls=TrainCommand if _command is train else None)(_command)
+    app.command(cls=TrainCommand if _command.__name__ == "train" else None)(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

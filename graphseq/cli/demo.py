@@ -68,7 +68,8 @@ def demo(
             note(f"\nStopped. To resume:\n\n  {program()} demo --out {shlex.quote(str(folder))}{' --quick' * quick}")
             raise typer.Exit(130) from None
     drawn = draw(folder, list(done), source)
-    say("\n" + _results(done))
+    rows = [[name, find_recipe(name).network, told(each), f"{each['seconds']:.0f} s"] for name, each in done.items()]
+    say("\n" + table(rows, ["recipe", "network", "one run gave", "time"]))
     for name, why in left_out.items():
         say(f"\nLeft out: {name}. {why}")
     say(f"\nPictures, in {folder / 'pictures'}:\n" + table([[f"  {path.name}", what] for path, what in drawn.items()]))
@@ -81,25 +82,14 @@ def _how_to_get(message: str) -> str:
     return " ".join(line for line in others if not line.startswith(" ")) or first
 
 
-def _results(done: Mapping[str, dict[str, Any]]) -> str:
-    rows = []
-    for name, summary in done.items():
-        recipe = find_recipe(name)
-        rows.append([name, recipe.network, told(summary), f"{summary['seconds']:.0f} s"])
-    return table(rows, ["recipe", "network", "one run gave", "time"])
-
-
 def _next(folder: Path, done: Mapping[str, dict[str, Any]]) -> str:
     """Return three commands that run as they are printed."""
-    called = program()
+    what, name, text = "A verb for a function", "stdlib-treelstm", "def f(self, key): return self._items[key]"
     if "sst-treelstm" in done:
-        own = ("predict", folder / "sst-treelstm", "A film that is not bad at all.")
-    else:
-        own = ("predict", folder / "stdlib-treelstm", "def f(self, key): return self._items[key]")
-    commands = [
-        ["The sentiment of a sentence of your own:" if "sst-treelstm" in done else "A verb for a function of your own:",
-         shlex.join(map(str, own))],
-        ["How much results vary, over ten seeds:", "train karate-gcn --seeds 10"],
-        ["Whether a network of your own, module:Model, is sound:", "doctor graphseq.nn:NodeClassifier"],
-    ]  # fmt: skip
-    return "Worth trying next:\n" + "\n".join(f"\n  {what}\n    {called} {command}" for what, command in commands)
+        what, name, text = "The sentiment of a sentence", "sst-treelstm", "A film that is not bad at all."
+    commands = {
+        f"{what} of your own:": shlex.join(["predict", str(folder / name), text]),
+        "How much results vary, over ten seeds:": "train karate-gcn --seeds 10",
+        "Whether a network of your own, module:Model, is sound:": "doctor graphseq.nn:NodeClassifier",
+    }
+    return "Worth trying next:\n" + "".join(f"\n  {why}\n    {program()} {line}" for why, line in commands.items())

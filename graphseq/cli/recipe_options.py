@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from ..recipes import Recipe, all_recipes, find_recipe
-from ..train import Option
+from ..train import Machine, Option
 
-__all__ = ["TrainCommand", "with_recipe"]
+__all__ = ["TrainCommand", "extended", "with_recipe"]
 
 
 class TrainCommand(TyperCommand):
@@ -53,7 +53,7 @@ def with_recipe(command: Any, train: Callable[..., None], words: Sequence[str]) 
     recipe = find_recipe(name)
     context = command.context_settings | {"token_normalize_func": lambda name: name.replace("_", "-")}
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command("train", cls=TrainCommand, context_settings=context)(_extended(train, recipe))
+    app.command("train", cls=TrainCommand, context_settings=context)(extended(train, recipe))
     made: Any = typer.main.get_command(app)
     made.recipe = recipe
     return made
@@ -67,25 +67,33 @@ def _recipe_name(command: Any, words: Sequence[str]) -> str | None:
     return next(iter(known or bare), None)
 
 
-def _extended(function: Callable[..., None], recipe: Recipe) -> Callable[..., None]:
-    """Return a function with a keyword for each of the recipe's options, which become values of ``settings``."""
-    signature = inspect.signature(function, eval_str=True)
-    own = [option for option in recipe.described() if option.name not in signature.parameters]
+def extended(train: Callable[..., None], recipe: Recipe | None = None) -> Callable[..., None]:
+    """Return the function with a keyword for each option of a recipe and of a machine.
 
-    @functools.wraps(function)
-    def extended(**given: Any) -> None:
-        values = {option.name: given.pop(option.name) for option in own}
-        texts = [f"{name}={value}" for name, value in values.items() if value is not None]
-        function(**given | {"settings": [*(given["settings"] or ()), *texts]})
+    The first become values of its ``settings``, the second are its ``machine``.
+    """
+    signature = inspect.signature(train, eval_str=True)
+    kept = [parameter for name, parameter in signature.parameters.items() if name != "machine"]
+    machine = Machine().described()
+    taken = {*signature.parameters, *Machine.model_fields}
+    own = [] if recipe is None else [option for option in recipe.described() if option.name not in taken]
+
+    @functools.wraps(train)
+    def command(**given: Any) -> None:
+        def texts(options: Sequence[Option]) -> dict[str, str]:
+            values = {option.name: given.pop(option.name) for option in options}
+            return {name: str(value) for name, value in values.items() if value is not None}
+
+        settings = [*(given["settings"] or ()), *(f"{name}={text}" for name, text in texts(own).items())]
+        train(**given | {"settings": settings, "machine": texts(machine)})
 
     added = [
         inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(option))
-        for option in own
+        for option in [*own, *machine]
     ]
-    extended.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *added])  # type: ignore[attr-defined]
-    hints = get_type_hints(function, include_extras=True)
-    extended.__annotations__ = hints | {parameter.name: parameter.annotation for parameter in added}
-    return extended
+    command.__signature__ = signature.replace(parameters=[*kept, *added])  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in [*kept, *added]}
+    return command
 
 
 def _annotation(option: Option) -> Any:

@@ -16,7 +16,7 @@ from ..recipes import Job, Recipe, Source, default_folder, find_recipe
 from ..recipes import cross_validate as cross_validate_recipe
 from ..recipes import train as train_recipe
 from ..train import Machine, Stopped, read_json
-from .options import AsJson, DataRoot, Device, Offline, out_folder, pairs, ranks_here
+from .options import AsJson, DataRoot, Offline, out_folder, pairs, ranks_here
 from .show import note, program, say, say_json, table, told
 
 __all__ = ["train"]
@@ -27,8 +27,8 @@ def train(
     recipe: Annotated[
         str, typer.Argument(metavar="RECIPE", help="A recipe's name, or module:Recipe for one of your own.")
     ],
+    machine: dict[str, str],
     data_root: DataRoot = None,
-    device: Device = "auto",
     seeds: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Train N times, with different seeds.")
     ] = None,
@@ -49,17 +49,6 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Set an option of the recipe; the same as --KEY VALUE."),
     ] = None,
-    processes: Annotated[
-        int | None,
-        typer.Option(metavar="P", min=1, help="Processes that train together; by default 1, or those of torchrun."),
-    ] = None,
-    precision: Annotated[str, typer.Option(metavar="PRECISION", help="32-true, 16-mixed or bf16-mixed.")] = "32-true",
-    threads: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Threads of each process; 0 for PyTorch's default.")
-    ] = 0,
-    workers: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Processes that prepare batches; 0 to prepare them in the trainer.")
-    ] = 0,
     save_every: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="Seconds between two checkpoints.")
     ] = 30.0,
@@ -73,14 +62,10 @@ def train(
     same command with --resume continues from there, with the same result as without the stop.
     """
     here = ranks_here()
-    machine = Machine(
-        device=device, precision=_precision(precision), processes=processes or here or 1, threads=threads,
-        workers=workers,
-    )  # fmt: skip
     texts = pairs(settings or [])
     job = Job(
-        machine=machine, source=Source(data_root, offline), resume=resume, save_every=save_every,
-        tensorboard=tensorboard, notify=note,
+        machine=Machine(processes=here or 1).parse(machine), source=Source(data_root, offline), resume=resume,
+        save_every=save_every, tensorboard=tensorboard, notify=note,
     )  # fmt: skip
     find_recipe(recipe).parse(texts)  # wrong options are reported before a folder is looked for
     folder = _folder(recipe, out, resume=resume, together=here is not None)
@@ -108,11 +93,6 @@ def train(
         say_json(summary)
     else:
         say(_report(summary, chosen, folder))
-
-
-def _precision(text: str) -> Any:
-    """Return it as it is: Machine checks it."""
-    return text
 
 
 def _folder(name: str, out: str | None, *, resume: bool, together: bool) -> Path:

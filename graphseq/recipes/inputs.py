@@ -1,4 +1,4 @@
-"""Reading what somebody wants predicted."""
+"""Reading inputs to predict for."""
 
 from __future__ import annotations
 

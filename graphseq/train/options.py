@@ -49,8 +49,9 @@ class Options(BaseModel):
             bases = (getattr(base, "__pydantic_fields__", {}).get(name) for base in cls.__mro__[1:])
             inherited = next(filter(None, bases), None)
             if inherited is not None and inherited is not field and field.description is None:
-                changed[name] = copy.copy(inherited)
-                changed[name].default = field.default
+                same = field.annotation == inherited.annotation
+                changed[name] = new = copy.copy(inherited if same else field)  # limits are those of the type
+                new.default, new.description = field.default, inherited.description
         if changed:
             cls.__pydantic_fields__.update(changed)
             cls.model_rebuild(force=True)
@@ -68,19 +69,11 @@ class Options(BaseModel):
         return made
 
     def replace(self, **options: Any) -> Self:
-        """Return a copy in which some options have other values.
-
-        Raises:
-            GraphError: there is no such option, or a value is of another type or out of its limits.
-        """
+        """Return a copy in which some options have other values; errors are those of the class."""
         return self._with(options, strict=True)
 
     def parse(self, texts: Mapping[str, str]) -> Self:
-        """Return a copy in which some options have the values that these texts stand for.
-
-        Raises:
-            GraphError: there is no such option, or a text is no value of its type.
-        """
+        """Return a copy in which some options have the values that these texts stand for; errors as above."""
         return self._with(texts, strict=False)
 
     def described(self) -> list[Option]:

@@ -32,7 +32,7 @@ def test_every_command_and_parameter_has_help(name, graphseq):
     assert command.help and command.help[0].isupper()
     for parameter in command.params:
         assert getattr(parameter, "help", None), f"{name} {parameter.name}"
-        assert parameter.help.strip()[0].isalnum() and parameter.help.strip()[-1] in ".…", f"{name} {parameter.name}"
+        assert parameter.help.strip()[0].isalnum() and parameter.help.strip()[-1] in ".…]", f"{name} {parameter.name}"
     out = graphseq(name, "--help").out
     for parameter in command.params:
         shown = parameter.opts[0] if parameter.opts[0].startswith("-") else (parameter.metavar or parameter.name)

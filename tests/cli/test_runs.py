@@ -13,7 +13,7 @@ import torch
 
 import graphseq as gs
 from graphseq.datasets import digits, karate
-from graphseq.recipes import find_recipe
+from graphseq.recipes import Predictions, find_recipe
 from graphseq.recipes.gcn import KarateGCN
 
 
@@ -98,7 +98,7 @@ def test_many_predictions_of_long_inputs(graphseq, karate_run, monkeypatch):
     assert len(graphseq("predict", karate_run, " ".join(["0"] * 200)).out.splitlines()) == 200
     phrase = "word " * 5000
     for found in ({"input": phrase, "class": "good", "probability": 0.5}, {"input": phrase, "value": [1.0, 2.0]}):
-        monkeypatch.setattr("graphseq.recipes.Run.predict", lambda *given, found=found: [found])
+        monkeypatch.setattr("graphseq.recipes.Run.predict", lambda *given, found=found: Predictions([found]))
         assert len(graphseq("predict", karate_run, "0").out.partition("…")[0]) == 59
         assert graphseq("predict", karate_run, "0", "--json").last["predictions"] == [found]
 

@@ -27,6 +27,15 @@ class Deeper(Own):
     size: int | None = 3
 
 
+class Other(Own):
+    size: str = "wide"  # another type has no limits of numbers
+
+
+def test_another_type_keeps_the_help() -> None:
+    [option] = [option for option in Other().described() if option.name == "size"]
+    assert (option.value, option.kind, option.help) == ("wide", "text", "of something")
+
+
 def test_another_default_keeps_help_and_limits() -> None:
     options = {option.name: option for option in Deeper().described()}
     assert all(option.help for option in options.values())
