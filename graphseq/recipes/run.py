@@ -146,11 +146,14 @@ def _check(top: RunFolder, configs: Mapping[str, dict[str, Any]], *, resume: boo
 def taken(folder: RunFolder) -> GraphError:
     """Return the error for a folder that holds a run already, with all the ways out."""
     finished = any((folder / name).exists() for name in ("result.json", "summary.json"))
-    more = "with more epochs " if finished else ""
-    got = f"{folder.path}, which holds {'a finished run' if finished else 'an unfinished run'}"
-    ways = f"choose another folder, or none for a new one; remove this one; resume it {more}(resume, --resume)"
-    use = "; or use what it has (graphseq predict, graphseq evaluate, graphseq.load)" if finished else ""
-    return expected("out", "a folder without a run", Words(f"{got}. You can {ways}{use}"))
+    kind = "cross-validation" if (folder / "cross.json").exists() else "run"
+    got = f"{folder.path}, which holds {'a finished' if finished else 'an unfinished'} {kind}"
+    ways = "choose another folder, or none for a new one; remove this one"
+    if not finished:
+        ways += "; resume it (--resume)"
+    elif kind == "run":
+        ways += "; use its network (graphseq predict, evaluate); resume it with more epochs (--resume --epochs N)"
+    return expected("out", "a folder without a run", Words(f"{got}. Ways out: {ways}"))
 
 
 def _compare(folder: RunFolder, config: dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """``graphseq demo --quick``: with sentences and without, twice, and what it prints works."""
 
-import dataclasses
 import re
 import shlex
 
@@ -64,7 +63,7 @@ def test_with_sentences(graphseq, monkeypatch, tmp_path):
         (tmp_path / f"root/sst/{split}.txt").write_text(SENTENCES)
     karate = next(part for part in demo._PARTS if part.recipe == "karate-gcn")
     sentences = next(part for part in demo._PARTS if part.recipe == "sst-treelstm")
-    short = dataclasses.replace(sentences, quick={**sentences.quick, "check": False})
+    short = sentences._replace(quick={**sentences.quick, "check": False})
     monkeypatch.setattr(demo, "_PARTS", (karate, short))
     done = graphseq("demo", "--quick", "--data-root", "root")
     assert "Left out" not in done.out and (tmp_path / "runs/demo/pictures/sentence.png").stat().st_size > 5000

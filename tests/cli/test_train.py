@@ -277,5 +277,6 @@ def test_cross_validation(graphseq, tmp_path):
     assert json.loads((tmp_path / "run/cross.json").read_text())["fixed"] == ["batch_size", "epochs", "hidden"]
     again = graphseq("train", "digits-gru", "--resume", "--out", "run")  # what it began with needn't be said again
     assert again.out.startswith("digits-gru, 2 folds: test accuracy ") and "predict" not in again.out
-    assert "got run, which holds a finished run" in graphseq(*DIGITS, "--cross-validate", 2, "--out", "run", code=2).err
+    message = graphseq(*DIGITS, "--cross-validate", 2, "--out", "run", code=2).err
+    assert "got run, which holds a finished cross-validation" in message and "predict" not in message
     assert "independent examples" in graphseq(*KARATE, "--cross-validate", 2, code=2).err

@@ -146,6 +146,35 @@ def test_mixed_precision(name: str, tmp_path: Path) -> None:
     assert math.isfinite(record["loss"]) and all(p.dtype == torch.float32 for p in gs.load(tmp_path).parameters())
 
 
+def test_training_is_one_short_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    summary = gs.recipes.train("karate-gcn", epochs=2, hidden=5)
+    assert Path(summary["out"]).parent == Path("runs/karate-gcn")
+    assert open_run("runs/karate-gcn").recipe == find_recipe("karate-gcn", epochs=2, hidden=5)
+    assert train(find_recipe("karate-gcn", epochs=2), tmp_path / "own", hidden=5)["values"] == summary["values"]
+    for wrong, message in (({"hiden": 5}, "did you mean 'hidden'"), ({"hidden": "5"}, "`hidden`: expected an integer")):
+        with pytest.raises(GraphError, match=message):
+            train("karate-gcn", **wrong)
+    with pytest.raises(GraphError, match="`recipe`: expected the name of a recipe, got 3"):
+        train(3)
+
+
+def test_names_stay_with_recipes(tmp_path: Path) -> None:
+    recipe = find_recipe("cora-gcn")
+    assert recipe.name == recipe.replace(hidden=3).name == recipe.parse({"hidden": "3"}).name == "cora-gcn"
+    assert pickle.loads(pickle.dumps(recipe.replace(hidden=3))).name == "cora-gcn"
+    assert type(recipe)().name == "graphseq.recipes.gcn:PlanetoidGCN"
+
+
+def test_classes_have_names(tmp_path: Path) -> None:
+    train("karate-gcn", tmp_path, epochs=2)
+    run = open_run(tmp_path)
+    assert run.metadata["classes"] == ["Mr. Hi", "officer"] and run.predict("0")[0]["class"] in run.metadata["classes"]
+    found = run.evaluate()
+    assert [row["class"] for row in found["classes"]] == ["Mr. Hi", "officer"]
+    assert sum(row["examples"] for row in found["classes"]) == 20
+
+
 def test_same_seed_same_bits_and_other_seeds_others(tmp_path: Path) -> None:
     recipe = short("karate-gcn")
     for name in "ab":
@@ -292,7 +321,7 @@ def test_a_recipe_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     name = "mine_of_mine:Mine"
     train(find_recipe(name, epochs=2), tmp_path / "run")
     assert open_run(tmp_path / "run", recipe=name).model.convs[0].out_channels == 5
-    with pytest.raises(GraphError, match="`recipe`: expected 'mine_of_mine:Mine', the recipe of this run, said by you"):
+    with pytest.raises(GraphError, match="`recipe`: expected 'mine_of_mine:Mine', the recipe of this run, named"):
         gs.load(tmp_path / "run")  # a file alone does not get a module imported
 
 
