@@ -54,8 +54,8 @@ class _Commands(TyperGroup):
             text = (str(error).splitlines() or [""])[0]
             if not isinstance(error, MemoryError) and not any(sign in text for sign in _NO_MEMORY):
                 raise
-            said = text.rpartition("DefaultCPUAllocator: ")[2]
-            message = f"not enough memory: {said}" if said else "not enough memory"
+            detail = text.rpartition("DefaultCPUAllocator: ")[2]
+            message = f"not enough memory: {detail}" if detail else "not enough memory"
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader of our output has gone
                 raise

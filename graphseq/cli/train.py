@@ -154,8 +154,8 @@ def _report(summary: dict[str, Any], recipe: Recipe, folder: Path) -> str:
     lines += ["", "To use the trained network:"]
     lines += [f"  {program()} predict {where} {shlex.quote(recipe.example)}{more}"] if recipe.example else []
     lines += [f"  {program()} evaluate {where}{more}"]
-    said = repr(str(folder)) if own is None else f"{str(folder)!r}, recipe={own!r}"
-    return "\n".join([*lines, f"  graphseq.load({said})  # in Python"])
+    text = repr(str(folder)) if own is None else f"{str(folder)!r}, recipe={own!r}"
+    return "\n".join([*lines, f"  graphseq.load({text})  # in Python"])
 
 
 def _chosen(choices: Sequence[Mapping[str, Any]]) -> list[str]:

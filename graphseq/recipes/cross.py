@@ -91,11 +91,11 @@ def _fold(
     rest = train.new_tensor(sorted([*train.tolist(), *val.tolist()]))
     count = max(round(len(rest) / _HELD_OUT), len(labels.unique()))
 
-    def run(variant: Recipe, folder: str, number: int, judged: Tensor | None) -> dict[str, Any]:
+    def run(variant: Recipe, folder: str, number: int, held_out: Tensor | None) -> dict[str, Any]:
         learn, hold = hold_out(labels, rest, count, seed + number)
-        chosen = (learn, hold) if judged is None else (learn, hold, judged)
+        chosen = (learn, hold) if held_out is None else (learn, hold, held_out)
         cut = [recipe.subset(data, metadata, part) for part in chosen]
-        splits = Splits(cut[0], cut[1], cut[2] if judged is not None else None)
+        splits = Splits(cut[0], cut[1], cut[2] if held_out is not None else None)
         place = RunFolder(out / f"fold-{k}" / folder)
         return _once(fabric, variant, metadata, splits, place, seed + number, job, f"{recipe.name}, fold {k}, {folder}")
 

@@ -76,7 +76,7 @@ class DigitsGRU(Recipe):
         return Split(len(indices), lambda i: Batch((data.x[indices[i]],), data.y[indices[i]]))
 
     def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
-        """Read 64 numbers, in JSON or parted by blanks or commas."""
+        """Read 64 numbers, in JSON or separated by blanks or commas."""
         words = [word for word in re.split(r"[\s,\[\]]+", text) if word]
         flat = [number for number in map(_pixel, words) if number is not None]
         if len(flat) < len(words):
@@ -117,9 +117,9 @@ class SentimentLSTM(SentimentRecipe):
         """Return the published splits: phrases or sentences to train on, sentences to evaluate on."""
         train, dev, test = data
         some = self.limit or None
-        judged = [None if part is None else _sequences(_whole(part), some) for part in (dev, test)]
-        taught = _sequences(train.phrases() if self.phrases else _whole(train), some)
-        return Splits(taught, judged[0], judged[1])  # type: ignore[arg-type]
+        evaluated = [None if part is None else _sequences(_whole(part), some) for part in (dev, test)]
+        trained = _sequences(train.phrases() if self.phrases else _whole(train), some)
+        return Splits(trained, evaluated[0], evaluated[1])  # type: ignore[arg-type]
 
     def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
         """Read a sentence."""

@@ -58,8 +58,8 @@ class SentimentTreeLSTM(SentimentRecipe):
         """Return the published splits: all phrases to train on, the roots to evaluate on."""
         train, dev, test = data
         some = slice(self.limit or None)
-        judged = [None if part is None else _tree_split(part.trees[some], None) for part in (dev, test)]
-        return Splits(_tree_split(train.trees[some], self.root_weight), judged[0], judged[1])  # type: ignore[arg-type]
+        evaluated = [None if part is None else _tree_split(part.trees[some], None) for part in (dev, test)]
+        return Splits(_tree_split(train.trees[some], self.root_weight), evaluated[0], evaluated[1])  # type: ignore[arg-type]
 
     def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
         """Read a tree, or a sentence."""

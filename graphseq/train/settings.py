@@ -59,7 +59,7 @@ class Training(Options):
 
 
 def may_go_on(option: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Say whether a run may go on with this option's new value: only with more epochs, where nothing looks at the end.
+    """Say whether a run can be resumed with this new value: more epochs, if no schedule depends on them.
 
     >>> may_go_on("epochs", {"epochs": 5, "schedule": "cosine", "warmup": 0.0}, {"epochs": 9})
     False
