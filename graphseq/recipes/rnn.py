@@ -77,23 +77,15 @@ class DigitsGRU(Recipe):
 
     def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
         """Read 64 numbers, in JSON or separated by blanks or commas."""
-        words = [word for word in re.split(r"[\s,\[\]]+", text) if word]
-        flat = [number for number in map(_pixel, words) if number is not None]
-        if len(flat) < len(words):
-            wrong = next(word for word in words if _pixel(word) is None)
-            raise expected("input", "64 numbers from 0 to 16", Words(repr(wrong[:80])))
-        if len(flat) != _PIXELS:
-            raise expected("input", "64 numbers from 0 to 16", Words(f"{len(flat)} of them"))
+        try:
+            flat = [float(word) for word in re.split(r"[\s,\[\]]+", text) if word]
+        except ValueError as error:
+            raise expected("input", "64 numbers from 0 to 16", Words(f"what is none: {error}"[:160])) from None
+        if len(flat) != _PIXELS or not all(0 <= number <= 16 for number in flat):
+            got = Words(f"{len(flat)} of them" if len(flat) != _PIXELS else f"{min(flat)} to {max(flat)}")
+            raise expected("input", "64 numbers from 0 to 16", got)
         x = torch.tensor(flat).div(16).reshape(1, _PIXELS, 1)
         return Prediction(Batch((x,), torch.zeros(1, dtype=torch.int64)), ["digit"])
-
-
-def _pixel(word: str) -> float | None:
-    try:
-        value = float(word)
-    except ValueError:
-        return None
-    return value if 0 <= value <= 16 else None
 
 
 class SentimentLSTM(SentimentRecipe):

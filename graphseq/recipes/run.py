@@ -164,17 +164,11 @@ def _compare(folder: RunFolder, config: dict[str, Any]) -> None:
         return
     began = read_json(folder / "config.json")
     try:
-        before = began["options"]
-        for key in ("recipe", "seed"):
-            if began[key] != config[key]:
-                raise expected(key, f"{began[key]!r}, as the run in {folder.path} began with", config[key])
-        missing = config["options"].keys() - before.keys()
-        if missing:
-            raise KeyError(f"the options {', '.join(sorted(missing))}")
-        for key, value in config["options"].items():
-            if before[key] != value and not may_go_on(key, before, config["options"]):
-                raise expected(key, f"{before[key]!r}, as the run in {folder.path} began with", value)
-    except (KeyError, TypeError, AttributeError) as error:
+        before, now = ({"recipe": each["recipe"], "seed": each["seed"], **each["options"]} for each in (began, config))
+        for key, value in now.items():
+            if before[key] != value and not may_go_on(key, before, now):
+                raise expected(key, f"{before[key]!r}, as in the run in {folder.path}", value)
+    except (KeyError, TypeError) as error:
         raise expected("out", "a run's config.json", Words(f"{folder / 'config.json'}, which lacks {error}")) from None
 
 

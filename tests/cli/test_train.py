@@ -215,8 +215,8 @@ def test_resume_with_other_options(graphseq, stops):
     graphseq("train", "karate-gcn", "--set", "epochs=12", "--out", "run", code=130)
     again = ("train", "karate-gcn", "--out", "run", "--resume")
     other = graphseq(*again, "--set", "hidden=5", code=2)
-    assert "`hidden`: expected 16, as the run in run began with, got 5" in other.err
-    assert "`seed`: expected 0, as the run in run began with, got 1" in graphseq(*again, "--seed", 1, code=2).err
+    assert "`hidden`: expected 16, as in the run in run, got 5" in other.err
+    assert "`seed`: expected 0, as in the run in run, got 1" in graphseq(*again, "--seed", 1, code=2).err
     message = graphseq("train", "digits-gru", *again[2:], code=2).err
     assert "`recipe`: expected 'karate-gcn', the recipe of the run in run" in message
 

@@ -216,9 +216,9 @@ def test_resuming_finds_what_is_over_and_refuses_what_is_other(tmp_path: Path) -
     again = train(recipe, tmp_path, job=Job(resume=True))
     assert again["values"] == first["values"]
     for other, seeds, message in (
-        (find_recipe("karate-gcn", hidden=8, epochs=2), [0], "`hidden`: expected 16, as the run in"),
-        (recipe, [1], "`seed`: expected 0, as the run in"),
-        (find_recipe("karate-gcn", epochs=1), [0], "`epochs`: expected 2, as the run in"),
+        (find_recipe("karate-gcn", hidden=8, epochs=2), [0], "`hidden`: expected 16, as in the run in"),
+        (recipe, [1], "`seed`: expected 0, as in the run in"),
+        (find_recipe("karate-gcn", epochs=1), [0], "`epochs`: expected 2, as in the run in"),
     ):
         with pytest.raises(GraphError, match=message):
             train(other, tmp_path, seeds=seeds, job=Job(resume=True))
