@@ -71,7 +71,7 @@ def train(
     out = default_folder(recipe.name) if out is None else out
     job = Job() if job is None else job
     if not isinstance(seeds, Sequence) or not seeds or len(set(seeds)) < len(seeds):
-        raise expected("seeds", "different seeds, at least one", seeds)
+        raise expected("seeds", "a sequence of different seeds, such as range(3)", seeds)
     for seed in seeds:
         if not isinstance(seed, int) or not 0 <= seed < MAX_SEED:
             raise expected("seed", "an integer from 0 to 2**31 - 1", seed)
