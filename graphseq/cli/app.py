@@ -108,4 +108,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _as_line(message: Warning | str, *where: object, **line: object) -> str:
     """Return a warning without the place in the code, which no user of a command can act on."""
-    return f"Warning: {str(message).replace('check=False', '--set check=false')}\n"
+    return f"Warning: {str(message).replace('check=False', '--no-check')}\n"

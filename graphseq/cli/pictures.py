@@ -65,12 +65,12 @@ def draw_prediction(run: Run, given: str, source: Source, path: Path) -> None:
         GraphError: the recipe's predictions have no structures, the input is not what it takes, the path can't be
             written.
     """
-    asked, names, structures = run.recipe.read(text_of(given), run.facts, source)
+    asked, names, structures, *_ = run.recipe.read(text_of(given), run.metadata, source)
     if not structures:
         raise expected("--plot", "a run of a recipe on trees or graphs", Words(f"one of {run.name}"))
     output = run.model(*asked.inputs)
     scores = output[0] if isinstance(output, tuple) else output
-    classes = run.facts.get("classes")
+    classes = run.metadata.get("classes")
     data = structures[0]
     if len(structures) == 1 and len(scores) == data.num_nodes:
         colours = scores[:, 0] if classes is None else scores.argmax(1)
@@ -153,11 +153,12 @@ def _karate(run: Run, path: Path) -> None:
 
     club = karate(seed=run.seed)
     found = run.predict(" ".join(map(str, range(club.num_nodes))))
-    predicted = [run.metadata["classes"].index(each["class"]) for each in found]
-    right = sum(a == b for a, b in zip(predicted, club.y.tolist(), strict=True))
+    predicted = torch.tensor([run.metadata["classes"].index(each["class"]) for each in found])
+    wrong = predicted != club.y
     plot.graph(
-        club, path, colours=predicted, labels=[str(v) for v in range(club.num_nodes)],
-        names=run.metadata["classes"], title=f"Predicted clubs, {right} of {club.num_nodes} right",
+        club, path, colours=predicted, labels=range(club.num_nodes), names=run.metadata["classes"],
+        marks={"known in training": club.train_mask, "wrong": wrong},
+        title=f"Predicted clubs: {int((~wrong).sum())} of {club.num_nodes} right",
     )  # fmt: skip
 
 
@@ -172,21 +173,4 @@ def _sentence(run: Run, source: Source, path: Path) -> None:
             if best is None or kinds > best[0]:
                 best = kinds, tree, predicted
     if best is not None:
-        _, tree, predicted = best
-        classes = run.metadata["classes"]
-        plot.tree(
-            tree, path, colours=predicted.tolist(), labels=[""] * len(predicted), names=classes,
-            title="Predicted sentiment of each phrase",
-        )  # fmt: skip
-
-
-def _function(run: Run, path: Path) -> None:
-    import ast
-
-    from ..convert import KINDS, syntax_tree
-
-    node = ast.parse(run.recipe.example).body[0]
-    tree = syntax_tree(node, hide="f")
-    verb = run.predict(run.recipe.example)[0]["class"]
-    labels = [token or KINDS[kind] for token, kind in zip(tree.tokens, tree.kind.tolist(), strict=True)]
-    plot.tree(Topology.from_data(tree), path, labels=labels, title=f"Predicted verb: {verb}")
+        _phrases(best[1], best[2], run.metadata["classes"], path, "Predicted sentiment of each phrase")

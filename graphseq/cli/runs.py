@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import Words, expected
+from ..plot import check_path
 from ..recipes import Run, Source, open_run
 from ..train import METRICS, Machine
 from .options import AsJson, DataRoot, Device, Offline, OwnRecipe
+from .pictures import draw_prediction
 from .show import cut, note, number, say, say_json, table
 
 __all__ = ["evaluate", "predict"]

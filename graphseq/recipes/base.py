@@ -45,13 +45,16 @@ class Prediction(NamedTuple):
 
     Args:
         batch: its targets are ignored.
-        names: of each row.
+        names: one per row of the predictions.
+        structures: PyG ``Data`` that a picture can show: one with a prediction for each node, or one per prediction;
+            trees have `tokens`.
         depths: of each row, where rows are the nodes of a tree in preorder.
         note: what the answer must say about how the input was read.
     """
 
     batch: Batch
     names: Sequence[str]
+    structures: Sequence[Any] = ()
     depths: Sequence[int] = ()
     note: str = ""
 
@@ -115,6 +118,17 @@ class Recipe(Training, ABC):
     def labels(self, data: Any) -> Tensor:
         """Return the class of each example, int64 `[n]`, for cross-validation."""
         raise expected("cross_validate", "a recipe with independent examples", Words(type(self).__name__))
+
+    def measure(self, data: Any, metadata: Metadata, train: Tensor) -> Metadata:
+        """Return the metadata with what is measured on the training examples alone, such as the mean of their features;
+        by default nothing is.
+
+        Args:
+            data: what :meth:`data` returned.
+            metadata: what :meth:`metadata` returned.
+            train: indices of the training examples.
+        """
+        return metadata
 
     def subset(self, data: Any, metadata: Metadata, indices: Tensor) -> Split:
         """Return a split of the examples with these indices, for cross-validation."""

@@ -94,10 +94,11 @@ def _fold(
     def run(variant: Recipe, folder: str, number: int, held_out: Tensor | None) -> dict[str, Any]:
         learn, hold = hold_out(labels, rest, count, seed + number)
         chosen = (learn, hold) if held_out is None else (learn, hold, held_out)
-        cut = [recipe.subset(data, metadata, part) for part in chosen]
+        about = recipe.measure(data, metadata, learn)
+        cut = [recipe.subset(data, about, part) for part in chosen]
         splits = Splits(cut[0], cut[1], cut[2] if held_out is not None else None)
         place = RunFolder(out / f"fold-{k}" / folder)
-        return _once(fabric, variant, metadata, splits, place, seed + number, job, f"{recipe.name}, fold {k}, {folder}")
+        return _once(fabric, variant, about, splits, place, seed + number, job, f"{recipe.name}, fold {k}, {folder}")
 
     variants = list(_candidates(recipe, fixed))
     best, chosen = variants[0]

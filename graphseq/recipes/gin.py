@@ -6,7 +6,7 @@ Xu, Hu, Leskovec & Jegelka (2019), How powerful are graph neural networks?
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -17,7 +17,7 @@ from ..datasets import tudataset
 from ..errors import Words, expected
 from ..nn import GraphClassifier
 from ..topology import Topology, batch
-from ..train import Batch, LRSchedule, Split
+from ..train import Batch, LRSchedule, Split, Task
 from .base import Metadata, Prediction, Recipe, Source, Splits
 from .folds import parts
 from .inputs import graph_from_json
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
 __all__ = ["RECIPES", "GraphGIN"]
 
 _CLASSES = {"MUTAG": ["not mutagenic", "mutagenic"], "PROTEINS": ["enzyme", "not an enzyme"]}  # of the published files
+
+
+class _Graphs(NamedTuple):
+    """Labelled graphs, the number of columns of their ``x`` that are attributes, and the labels' names."""
+
+    graphs: list[Data]
+    attributes: int
+    classes: list[str]
+    degrees: bool  # whether ``x`` are one-hot degrees
 
 
 class GraphGIN(Recipe):
@@ -47,23 +56,21 @@ class GraphGIN(Recipe):
     schedule: LRSchedule = "step"
     dataset: str = Field(default="", description="name of a set of TUDataset, such as MUTAG")
     check: bool = Field(default=True, description="require the published files, by their checksums")
-    use_node_attr: bool = Field(default=False, description="use continuous node attributes as features, too")
+    use_node_attr: bool = Field(default=True, description="use continuous node attributes, if any, as features")
     hidden: int = Field(default=32, ge=1, description="hidden units")
     layers: int = Field(default=4, ge=1, description="number of convolutions")
     dropout: float = Field(default=0.5, ge=0, le=1, description="dropout probability before the classifiers")
     readout: Literal["sum", "mean", "max"] = Field(default="sum", description="readout of the nodes")
     max_degree: int = Field(
-        default=64, ge=1, description="degree from which all degrees are one feature, where nodes have no labels"
+        default=64, ge=1, description="degree from which all degrees are one feature, where nodes have no features"
     )
 
     def data(self, source: Source, seed: int) -> _Graphs:
         """Read the graphs; nodes without any features get their degree, one-hot."""
         if not self.dataset:
             raise expected("dataset", "the name of a set of TUDataset, such as MUTAG (--dataset MUTAG)", self.dataset)
-        graphs = list(
-            tudataset(
-                self.dataset, source.root, use_node_attr=self.use_node_attr, check=self.check, offline=source.offline
-            )
+        found = tudataset(
+            self.dataset, source.root, use_node_attr=self.use_node_attr, check=self.check, offline=source.offline
         )
         if not found.classes:
             lacks = f"{self.dataset}, which has no {self.dataset}_graph_labels.txt"
@@ -81,13 +88,27 @@ class GraphGIN(Recipe):
         for i, graph in enumerate(graphs):
             if not graph.x[:, :attributes].isfinite().all():
                 raise expected("dataset", "finite attributes", Words(f"others in graph {i + 1} of {self.dataset}"))
-        return _Graphs(graphs, attributes, [f"class {label}" for label in found.classes], degrees)
-
-    def metadata(self, data: list[Data]) -> Metadata:
-        """Return the width of the features and the classes."""
-        classes = sorted({int(graph.y) for graph in data})
         names = _CLASSES.get(self.dataset) if self.check else None
-        return {"features": data[0].num_features, "classes": names or [f"class {c}" for c in range(classes[-1] + 1)]}
+        return _Graphs(graphs, attributes, names or [f"class {label}" for label in found.classes], degrees)
+
+    def metadata(self, data: _Graphs) -> Metadata:
+        """Return the width of the features and the classes."""
+        return {"features": data.graphs[0].num_features, "classes": data.classes, "degrees": data.degrees}
+
+    def measure(self, data: _Graphs, metadata: Metadata, train: Tensor) -> Metadata:
+        """Return mean and standard deviation of the attributes over the nodes of the training graphs."""
+        if not data.attributes:
+            return metadata
+        rows = torch.cat([data.graphs[i].x[:, : data.attributes] for i in train.tolist()]).double()
+        std = rows.std(0, correction=0)
+        scale = torch.where(std > 0, std, 1.0)  # what is constant becomes 0
+        return metadata | {"mean": rows.mean(0).tolist(), "std": scale.tolist()}
+
+    def task(self, source: Source, seed: int) -> tuple[Task, Metadata]:
+        """Read the data and make all that training needs."""
+        data = self.data(source, seed)
+        metadata = self.measure(data, self.metadata(data), parts(self.labels(data), 10, seed)[0][0])
+        return self.assemble(metadata, self.splits(data, metadata, seed), seed), metadata
 
     def model(self, metadata: Metadata) -> GraphClassifier:
         """Make the network."""
@@ -96,7 +117,7 @@ class GraphGIN(Recipe):
             reduce=self.readout,
         )  # fmt: skip
 
-    def splits(self, data: list[Data], metadata: Metadata, seed: int) -> Splits:
+    def splits(self, data: _Graphs, metadata: Metadata, seed: int) -> Splits:
         """Return eight tenths, one and one of the graphs, each with every class in the same proportion."""
         train, val, test = parts(self.labels(data), 10, seed)[0]
         return Splits(*(self.subset(data, metadata, part) for part in (train, val, test)))
@@ -105,10 +126,10 @@ class GraphGIN(Recipe):
         """Return the graphs' classes."""
         return torch.cat([graph.y.reshape(1) for graph in data.graphs])
 
-    def subset(self, data: list[Data], metadata: Metadata, indices: Tensor) -> Split:
+    def subset(self, data: _Graphs, metadata: Metadata, indices: Tensor) -> Split:
         """Return some of the graphs, their structure laid out once."""
         graphs = [data.graphs[i] for i in indices.tolist()]
-        x = [_standardised(graph.x, facts) for graph in graphs]
+        x = [_standardised(graph.x, metadata) for graph in graphs]
         y = self.labels(data)[indices]
         topologies = [Topology.from_edge_index(graph.edge_index, int(graph.num_nodes)) for graph in graphs]
 
@@ -119,14 +140,13 @@ class GraphGIN(Recipe):
         return Split(len(graphs), collate)
 
     def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
-        """Read one graph."""
-        needs_degrees = metadata["features"] == self.max_degree + 1
-        graph = graph_from_json(text, metadata["features"], default=0.0 if needs_degrees else None)
-        if needs_degrees and '"x"' not in text:
+        """Read one graph, its attributes as they are in the files."""
+        graph = graph_from_json(text, metadata["features"], default=0.0 if metadata["degrees"] else None)
+        if metadata["degrees"] and '"x"' not in text:
             graph.x = self._degrees(graph.edge_index, int(graph.num_nodes))
         if not graph.num_nodes:
             raise expected("input", "a graph with nodes", Words("none"))
-        batch = Batch((_standardised(graph.x, facts), Topology.from_data(graph)), torch.zeros(1, dtype=torch.int64))
+        batch = Batch((_standardised(graph.x, metadata), Topology.from_data(graph)), torch.zeros(1, dtype=torch.int64))
         return Prediction(batch, ["graph"], [graph])
 
     def _degrees(self, edge_index: Tensor, nodes: int) -> Tensor:
@@ -134,11 +154,11 @@ class GraphGIN(Recipe):
         return one_hot(degree, self.max_degree + 1).float()
 
 
-def _standardised(x: Tensor, facts: Facts) -> Tensor:
+def _standardised(x: Tensor, metadata: Metadata) -> Tensor:
     """Return the features with their first columns, the attributes, in units of the training graphs' deviation."""
-    if "mean" not in facts:
+    if "mean" not in metadata:
         return x
-    mean, std = (torch.tensor(facts[name], dtype=torch.float64) for name in ("mean", "std"))
+    mean, std = (torch.tensor(metadata[name], dtype=torch.float64) for name in ("mean", "std"))
     return torch.cat([((x[:, : len(mean)] - mean) / std).float(), x[:, len(mean) :]], 1)
 
 

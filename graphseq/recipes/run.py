@@ -211,6 +211,6 @@ def _train(fabric: Fabric, recipe: Recipe, path: Path, seed: int, job: Job) -> d
         "seconds": time.perf_counter() - start,
     }
     if first:
-        curves(outcome.records, folder / "curves.png", title=f"{recipe.name}, seed {seed}")
+        curves(outcome, folder / "curves.png", title=f"{recipe.name}, seed {seed}")
         write_json(folder / "result.json", result)
     return result

@@ -72,7 +72,7 @@ class SentimentTreeLSTM(SentimentRecipe):
             raise expected("input", "a tree whose nodes have at most two children", Words("one with more"))
         spans = _phrases(tree)
         batch = Batch((encode_words(tree, vocabulary), topology), torch.zeros(len(spans), dtype=torch.int64))
-        return Prediction(batch, spans, _depths(topology), "" if parsed else NOT_PARSED)
+        return Prediction(batch, spans, [tree], _depths(topology), "" if parsed else NOT_PARSED)
 
 
 class _Sentiment(TreeClassifier):

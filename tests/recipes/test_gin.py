@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from graphseq.errors import GraphError
-from graphseq.recipes import Job, Source, cross, find_recipe, open_run, train
+from graphseq.recipes import Job, Recipe, Source, cross, find_recipe, open_run, train
 from graphseq.recipes.folds import parts
 from graphseq.recipes.gin import GraphGIN
 
@@ -39,8 +39,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "root"
 
 
-def own(**options: object) -> GraphGIN:
-    return GraphGIN(**{"dataset": "OWN", "check": False, "epochs": 20, "hidden": 8, "layers": 2, **options})
+def own(**options: object) -> Recipe:
+    given = {"dataset": "OWN", "check": False, "epochs": 20, "hidden": 8, "layers": 2, **options}
+    return find_recipe("tu-gin", **given)
 
 
 def source(root: Path) -> Source:
@@ -50,11 +51,11 @@ def source(root: Path) -> Source:
 def test_attributes_are_standardised_by_the_training_graphs_alone(root: Path) -> None:
     recipe = own()
     data = recipe.data(source(root), 0)
-    task, facts = recipe.task(source(root), 0)
+    task, metadata = recipe.task(source(root), 0)
     part = parts(recipe.labels(data), 10, 0)[0][0]
     raw = torch.cat([data.graphs[i].x[:, :1] for i in part.tolist()])
-    assert facts["mean"] == pytest.approx([float(raw.mean()), 5])
-    assert facts["std"] == pytest.approx([float(raw.std(correction=0)), 1])
+    assert metadata["mean"] == pytest.approx([float(raw.mean()), 5])
+    assert metadata["std"] == pytest.approx([float(raw.std(correction=0)), 1])
     x = task.train.collate(torch.arange(len(part))).inputs[0]
     assert x[:, 0].mean().abs() < 1e-5 and abs(float(x[:, 0].std(correction=0)) - 1) < 1e-5 and not x[:, 1].any()
     x = task.test.collate(torch.arange(1)).inputs[0]
@@ -62,28 +63,28 @@ def test_attributes_are_standardised_by_the_training_graphs_alone(root: Path) ->
 
 
 def test_learns_what_raw_attributes_hide_and_reads_them_raw(root: Path, tmp_path: Path) -> None:
-    summary = train("tu-gin", own(), tmp_path / "run", job=Job(source=source(root)))
+    summary = train(own(), tmp_path / "run", job=Job(source=source(root)))
     assert summary["mean"] == 100
     run = open_run(tmp_path / "run")
-    assert run.facts["classes"] == ["class 3", "class 7"]
+    assert run.metadata["classes"] == ["class 3", "class 7"]
     assert run.evaluate("test", source=source(root))["accuracy"] == 100
     for kind, offset in enumerate(OFFSET):
         x = [[1000 * offset, 5.0]] * 3
         text = json.dumps({"x": x, "edge_index": [[0, 1, 1, 2], [1, 0, 2, 1]]})
-        assert run.predict(text)[0]["class"] == run.facts["classes"][kind]
+        assert run.predict(text)[0]["class"] == run.metadata["classes"][kind]
 
 
 def test_each_fold_measures_its_own_training_part(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     measure = GraphGIN.measure
 
-    def spy(self, data, facts, train):
+    def spy(self, data, metadata, train):
         seen.append(set(train.tolist()))
-        return measure(self, data, facts, train)
+        return measure(self, data, metadata, train)
 
     monkeypatch.setattr(GraphGIN, "measure", spy)
     job = Job(source=source(root))
-    cross.cross_validate("tu-gin", own(epochs=1), tmp_path / "run", folds=2, fixed=("hidden", "dropout"), job=job)
+    cross.cross_validate(own(epochs=1), tmp_path / "run", folds=2, fixed=("hidden", "dropout"), job=job)
     assert [len(train) for train in seen] == [18] * 6  # three runs in each fold, two of its twenty graphs held out
     assert not set.union(*seen[:3]) & set.union(*seen[3:])
 
@@ -110,8 +111,8 @@ def test_what_cannot_be_trained_on(root: Path, change: dict[str, str | None], me
 
 
 def test_without_its_attributes_the_set_has_degrees(root: Path) -> None:
-    task, facts = own(use_node_attr=False, max_degree=4).task(source(root), 0)
-    assert facts["features"] == 5 and "mean" not in facts
+    task, metadata = own(use_node_attr=False, max_degree=4).task(source(root), 0)
+    assert metadata["features"] == 5 and "mean" not in metadata
     x = task.train.collate(torch.arange(1)).inputs[0]
     assert x.tolist() == [[0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 1, 0, 0, 0]]
 
@@ -119,19 +120,18 @@ def test_without_its_attributes_the_set_has_degrees(root: Path) -> None:
 def test_the_recipe_of_the_reference_result_has_the_features_that_it_was_measured_with(data_root: Path) -> None:
     recipe = find_recipe("proteins-gin")
     data = recipe.data(Source(data_root), 0)
-    assert recipe.facts(data)["features"] == 3 and recipe.measure(data, {}, torch.arange(9)) == {}
+    assert recipe.metadata(data)["features"] == 3 and recipe.measure(data, {}, torch.arange(9)) == {}
 
 
 def test_the_command_line_tells_what_is_odd_about_a_set_in_a_line_each(root: Path, tmp_path: Path) -> None:
     edges = root / "tudataset/OWN/raw/OWN_A.txt"
     edges.write_text("".join(edges.read_text().splitlines(keepends=True)[1:]))
-    options = ["dataset=OWN", "epochs=1", "hidden=4", "layers=1", "batch_size=99"]
-    words = [word for option in options for word in ("--set", option)]
+    words = ["--dataset", "OWN", "--epochs", "1", "--hidden", "4", "--layers", "1", "--batch-size", "99"]
     command = [sys.executable, "-m", "graphseq", "train", "tu-gin", "--data-root", str(root), "--out", "run", *words]
     env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     told = [line for line in done.stderr.splitlines() if "Warning" in line]
     assert done.returncode == 0 and len(told) == 2, done
     assert told[0].startswith("Warning: tudataset/OWN/raw: no checksum is recorded of OWN_A.txt (and 3 more), so a")
-    assert "; --set check=false if they are your own" in told[0]
+    assert "; --no-check if they are your own" in told[0]
     assert told[1].startswith("Warning: OWN: 1 of 159 edges are in one direction only")
