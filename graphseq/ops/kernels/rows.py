@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import prange
-
-from .jit import parallel
+from .jit import rowwise
 
 # Sums over neighbours read four of them a pass, so that a row of the result is loaded and stored a quarter as often.
 
 
-def _weighted(ptr: Any, index: Any, edge: Any, weight: Any, x: Any, out: Any) -> None:
-    for v in prange(out.shape[0]):
+@rowwise()
+def weighted_sum(low: int, high: int, ptr: Any, index: Any, edge: Any, weight: Any, x: Any, out: Any) -> None:
+    """``out[v] = Σ_k weight[edge[k]] x[index[k]]`` over k from ``ptr[v]`` to ``ptr[v + 1]``."""
+    for v in range(low, high):
         row, first, end = out[v], ptr[v], ptr[v + 1]
         row[:] = 0
         whole = end - (end - first) % 4
@@ -27,8 +27,10 @@ def _weighted(ptr: Any, index: Any, edge: Any, weight: Any, x: Any, out: Any) ->
                 row[j] += a * p[j]
 
 
-def _plain(ptr: Any, index: Any, x: Any, out: Any) -> None:
-    for v in prange(out.shape[0]):
+@rowwise()
+def plain_sum(low: int, high: int, ptr: Any, index: Any, x: Any, out: Any) -> None:
+    """``out[v] = Σ_k x[index[k]]``."""
+    for v in range(low, high):
         row, first, end = out[v], ptr[v], ptr[v + 1]
         row[:] = 0
         whole = end - (end - first) % 4
@@ -42,8 +44,10 @@ def _plain(ptr: Any, index: Any, x: Any, out: Any) -> None:
                 row[j] += p[j]
 
 
-def _dots(ptr: Any, index: Any, edge: Any, a: Any, b: Any, out: Any) -> None:
-    for v in prange(a.shape[0]):
+@rowwise()
+def dots(low: int, high: int, ptr: Any, index: Any, edge: Any, a: Any, b: Any, out: Any) -> None:
+    """``out[edge[k]] = a[v] · b[index[k]]``."""
+    for v in range(low, high):
         left = a[v]
         for k in range(ptr[v], ptr[v + 1]):
             right = b[index[k]]
@@ -53,8 +57,10 @@ def _dots(ptr: Any, index: Any, edge: Any, a: Any, b: Any, out: Any) -> None:
             out[edge[k]] = total
 
 
-def _segment_sum(ptr: Any, values: Any, out: Any) -> None:
-    for v in prange(out.shape[0]):
+@rowwise()
+def segment_sum(low: int, high: int, ptr: Any, values: Any, out: Any) -> None:
+    """``out[v] = Σ_k values[k]``."""
+    for v in range(low, high):
         row = out[v]
         row[:] = 0
         for k in range(ptr[v], ptr[v + 1]):
@@ -63,9 +69,10 @@ def _segment_sum(ptr: Any, values: Any, out: Any) -> None:
                 row[j] += source[j]
 
 
-def _segment_argmax(ptr: Any, values: Any, arg: Any) -> None:
+@rowwise()
+def segment_argmax(low: int, high: int, ptr: Any, values: Any, arg: Any) -> None:
     """Fill `arg` with the first row of each segment that has its maximum, or the number of rows where it has none."""
-    for v in prange(arg.shape[0]):
+    for v in range(low, high):
         for j in range(arg.shape[1]):
             best = values.shape[0]
             for k in range(ptr[v], ptr[v + 1]):
@@ -74,7 +81,3 @@ def _segment_argmax(ptr: Any, values: Any, arg: Any) -> None:
                     if values[k, j] != values[k, j]:  # NaN wins, as in torch.max
                         break
             arg[v, j] = best
-
-
-weighted_sum, plain_sum = parallel(_weighted), parallel(_plain)
-dots, segment_sum, segment_argmax = parallel(_dots), parallel(_segment_sum), parallel(_segment_argmax)
