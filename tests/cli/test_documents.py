@@ -32,6 +32,7 @@ def lines(document):
 
 def is_well_formed(words):
     """Parse a command without running it: names of commands, options and recipes."""
+    words = [word for word in words if "/of/" not in word and word != "--data-root"]  # a folder of the reader's
     name, command, rest = GROUP.resolve_command(GROUP.make_context("graphseq", list(words)), list(words))
     parameters = command.make_context(name, list(rest)).params
     if name == "train":
