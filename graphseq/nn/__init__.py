@@ -3,7 +3,7 @@
 from . import lowerings
 from .cells import ChildSumTreeLSTMCell, ElmanCell, GRUCell, LSTMCell, NaryTreeLSTMCell
 from .convs import GatedGraphConv, GCNConv, GINConv, SparseFeatures
-from .models import GraphClassifier, NodeClassifier, SequenceClassifier, TreeClassifier
+from .models import GraphClassifier, NodeClassifier, SequenceClassifier, TextClassifier, TreeClassifier
 from .pool import readout
 from .recurrent import GRU, LSTM, RNN, Recurrent, TreeLSTM
 
@@ -24,6 +24,7 @@ __all__ = [
     "Recurrent",
     "SequenceClassifier",
     "SparseFeatures",
+    "TextClassifier",
     "TreeClassifier",
     "TreeLSTM",
     "lowerings",

@@ -66,7 +66,7 @@ def TOP_DOWN():
 
 SOUND = [
     gs.nn.NodeClassifier, gs.nn.GraphClassifier, gs.nn.TreeClassifier,
-    lambda: gs.nn.TreeClassifier(9, 4, 5, 3, kind="child-sum"),
+    lambda: gs.nn.TreeClassifier(9, 4, 5, 3, cell="child-sum-tree-lstm"),
     *(lambda kind=kind: gs.nn.Recurrent(kind(4, 5)) for kind in (
         gs.nn.ElmanCell, gs.nn.GRUCell, gs.nn.LSTMCell, gs.nn.ChildSumTreeLSTMCell, gs.nn.NaryTreeLSTMCell)),
     lambda: gs.nn.Recurrent(gs.nn.GRUCell(5, 5), gs.Rounds(3)),

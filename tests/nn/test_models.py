@@ -114,7 +114,7 @@ def test_models_learn_to_tell_two_classes():
         SequenceClassifier(2, 8, 2, bidirectional=True): lambda m: m(sign[:, :, None].expand(8, 5, 2)),
         SequenceClassifier(2, 8, 2, layer="lstm"): lambda m: m(pack_sequence([s.expand(5, 2) for s in sign])),
         TreeClassifier(2, 4, 8, 2): lambda m: m(word, tree, roots=True),
-        TreeClassifier(2, 4, 8, 2, kind="child-sum"): lambda m: m(word, tree)[tree.roots],
+        TreeClassifier(2, 4, 8, 2, cell="child-sum-tree-lstm"): lambda m: m(word, tree)[tree.roots],
         NodeClassifier(2, 8, 2, dropout=0.0): lambda m: m(sign.expand(8, 2), ring),
         GraphClassifier(2, 8, 2, num_layers=2): lambda m: m(sign.repeat_interleave(6, 0).expand(48, 2), chain),
     }

@@ -1,8 +1,19 @@
 """Whole models, made of the layers."""
 
 from .graph import GraphClassifier
+from .library import cells, convolutions, takes_weights
 from .node import NodeClassifier
-from .sequence import SequenceClassifier
+from .sequence import SequenceClassifier, TextClassifier, sequence_layers
 from .tree import TreeClassifier
 
-__all__ = ["GraphClassifier", "NodeClassifier", "SequenceClassifier", "TreeClassifier"]
+__all__ = [
+    "GraphClassifier",
+    "NodeClassifier",
+    "SequenceClassifier",
+    "TextClassifier",
+    "TreeClassifier",
+    "cells",
+    "convolutions",
+    "sequence_layers",
+    "takes_weights",
+]

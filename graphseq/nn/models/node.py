@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
+from ...errors import Words, expected
 from ...topology import Topology
-from ..convs import GCNConv, SparseFeatures
+from ..convs import SparseFeatures
+from .library import make_conv, takes_weights
 
 
 class NodeClassifier(nn.Module):
@@ -22,17 +25,23 @@ class NodeClassifier(nn.Module):
         num_classes: C.
         num_layers: number of convolutions.
         dropout: of the inputs of each.
+        conv: the convolution: "gcn", "gin" or another of graphseq.nn's by name, or a function of two widths that makes
+            a layer, such as a layer's class.
+
+    Raises:
+        GraphError: no such convolution; on a call, weights of edges that the convolution doesn't take.
 
     >>> NodeClassifier(3, 4, 2)(torch.zeros(2, 3), torch.tensor([[0, 1], [1, 0]])).shape
     torch.Size([2, 2])
     """
 
     def __init__(
-        self, in_channels: int, hidden_channels: int, num_classes: int, *, num_layers: int = 2, dropout: float = 0.5
-    ) -> None:
+        self, in_channels: int, hidden_channels: int, num_classes: int, *, num_layers: int = 2, dropout: float = 0.5,
+        conv: str | Callable[[int, int], nn.Module] = "gcn",
+    ) -> None:  # fmt: skip
         super().__init__()
         sizes = [in_channels, *[hidden_channels] * (num_layers - 1), num_classes]
-        self.convs = nn.ModuleList(GCNConv(a, b) for a, b in pairwise(sizes))
+        self.convs = nn.ModuleList(make_conv(conv, a, b) for a, b in pairwise(sizes))
         self.dropout = nn.Dropout(dropout)
 
     def forward(
@@ -45,11 +54,14 @@ class NodeClassifier(nn.Module):
             edge_index: int64 `[2, E]`, or a topology.
             edge_weight: `[E]`.
         """
+        weights = () if edge_weight is None else (edge_weight,)
+        if weights and not takes_weights(self.convs[0]):
+            raise expected("edge_weight", "None for a convolution without weights", Words("weights"))
         first, *others = self.convs
         if isinstance(x, SparseFeatures):
-            h: Tensor = first(x.dropout(self.dropout.p, training=self.training), edge_index, edge_weight)
+            h: Tensor = first(x.dropout(self.dropout.p, training=self.training), edge_index, *weights)
         else:
-            h = first(self.dropout(x), edge_index, edge_weight)
+            h = first(self.dropout(x), edge_index, *weights)
         for conv in others:
-            h = conv(self.dropout(torch.relu(h)), edge_index, edge_weight)
+            h = conv(self.dropout(torch.relu(h)), edge_index, *weights)
         return h

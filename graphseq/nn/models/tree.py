@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
+from ...cell import Cell
 from ...topology import Topology
 from ...topology.inputs import check_range, same_length
-from ..recurrent import TreeLSTM
+from ..recurrent import Recurrent
+from .library import make_cell
 
 
 class TreeClassifier(nn.Module):
-    """Classify trees whose nodes carry words or other symbols: ``y_v = W dropout(h_v) + b`` with a Tree-LSTM's h.
+    """Classify trees whose nodes carry words or other symbols: ``y_v = W dropout(h_v) + b`` with a swept cell's h.
 
     Tai, Socher & Manning (2015), Improved semantic representations from tree-structured LSTM networks, section 4.1.
 
@@ -20,9 +24,13 @@ class TreeClassifier(nn.Module):
         embedding_size: F.
         hidden_size: H.
         num_classes: C.
-        kind: "nary" or "child-sum".
-        arity: of "nary".
+        cell: "nary-tree-lstm", "child-sum-tree-lstm" or another cell of graphseq.nn by name, or a function of two
+            sizes that makes one, such as a cell's class.
+        arity: the most children of a node, for cells with a slot for each.
         dropout: of embeddings and of states.
+
+    Raises:
+        GraphError: no such cell.
 
     >>> import torch
     >>> model = TreeClassifier(10, 3, 4, num_classes=5)
@@ -31,12 +39,12 @@ class TreeClassifier(nn.Module):
     """
 
     def __init__(
-        self, num_symbols: int, embedding_size: int, hidden_size: int, num_classes: int, *, kind: str = "nary",
-        arity: int = 2, dropout: float = 0.0,
+        self, num_symbols: int, embedding_size: int, hidden_size: int, num_classes: int, *,
+        cell: str | Callable[[int, int], Cell] = "nary-tree-lstm", arity: int = 2, dropout: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
         self.embedding = nn.Embedding(num_symbols, embedding_size)
-        self.tree_lstm = TreeLSTM(embedding_size, hidden_size, kind, arity)
+        self.recurrent = Recurrent(make_cell(cell, embedding_size, hidden_size, arity=arity))
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(hidden_size, num_classes)
 
@@ -53,7 +61,8 @@ class TreeClassifier(nn.Module):
             check_range("symbols", symbols, self.embedding.num_embeddings, low=-1)
         nodes = (symbols >= 0).nonzero()[:, 0]
         x = self.dropout(self.embedding(symbols.index_select(0, nodes)))
-        h, _ = self.tree_lstm(x, topology, nodes=nodes)
+        states = self.recurrent(x, topology, nodes=nodes)
+        h: Tensor = states[0] if isinstance(states, tuple) else states
         if roots:
             h = h.index_select(0, topology.roots)
         scores: Tensor = self.classifier(self.dropout(h))

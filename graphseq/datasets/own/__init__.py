@@ -1,0 +1,33 @@
+"""Data of the user's own: tables, JSON lines, GraphML, SMILES, folders of graphs."""
+
+from graphseq.datasets.own.examples import PARTS, Columns, Examples
+from graphseq.datasets.own.features import learn, make_features, width
+from graphseq.datasets.own.graphs import Graph, graph_of, molecule, node_examples, read_graphs, read_nodes
+from graphseq.datasets.own.records import Record, json_records, read_records
+from graphseq.datasets.own.texts import read_sequences, read_texts, sequence_of
+from graphseq.datasets.own.trees import Tree, read_forest, tree_of, trees_of
+
+__all__ = [
+    "PARTS",
+    "Columns",
+    "Examples",
+    "Graph",
+    "Record",
+    "Tree",
+    "graph_of",
+    "json_records",
+    "learn",
+    "make_features",
+    "molecule",
+    "node_examples",
+    "read_forest",
+    "read_graphs",
+    "read_nodes",
+    "read_records",
+    "read_sequences",
+    "read_texts",
+    "sequence_of",
+    "tree_of",
+    "trees_of",
+    "width",
+]

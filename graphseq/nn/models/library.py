@@ -1,0 +1,160 @@
+"""Cells and convolutions by name: what the library has, so that a layer added later is found without a line here."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from ...cell import Cell
+from ...errors import Words, expected
+from .. import cells as _cells
+from .. import convs as _convs
+
+__all__ = ["cells", "convolutions", "make_cell", "make_conv", "takes_weights"]
+
+_ROUNDS, _ORDER = 2, 3  # of layers that want a number of rounds, and of filters that want a polynomial's order
+
+
+def cells() -> dict[str, type[Cell]]:
+    """Return the cells of :mod:`graphseq.nn` that a width of inputs and one of states suffice to make, by name.
+
+    >>> sorted(cells())[:3]
+    ['child-sum-tree-lstm', 'elman', 'gru']
+    """
+    known = {"input_size": 1, "hidden_size": 1}
+    found = _classes(_cells, "Cell").items()
+    return {name: kind for name, kind in found if issubclass(kind, Cell) and _suffice(kind, known)}
+
+
+def convolutions() -> dict[str, type[nn.Module]]:
+    """Return the convolutions of :mod:`graphseq.nn` that run on features and edges alone, by name.
+
+    >>> sorted(convolutions())
+    ['gated-graph', 'gcn', 'gin']
+    """
+    found = {}
+    for name, kind in _classes(_convs, "Conv").items():
+        called = list(inspect.signature(kind.forward).parameters.values())[3:]  # behind self, x and edge_index
+        if _suffice(kind, _sizes(kind, 1, 1, None)) and all(p.default is not p.empty for p in called):
+            found[name] = kind
+    return found
+
+
+def make_cell(cell: str | Callable[..., Cell], input_size: int, hidden_size: int, **more: int) -> Cell:
+    """Return a cell of these sizes.
+
+    Args:
+        cell: a name in :func:`cells`, or a cell's class, or another function of the two sizes.
+        input_size: F.
+        hidden_size: H.
+        more: further arguments, given to library cells that have them.
+
+    Raises:
+        GraphError: there is no such cell.
+    """
+    kind = _find(cell, cells(), "cell")
+    if isinstance(cell, str):
+        made = kind(input_size, hidden_size, **{name: n for name, n in more.items() if name in _parameters(kind)})
+    else:
+        made = kind(input_size, hidden_size)
+    if not isinstance(made, Cell):
+        raise expected("cell", "a name or a function that makes a graphseq.Cell", Words(f"one that makes {made!r}"))
+    return made
+
+
+def make_conv(
+    conv: str | Callable[[int, int], nn.Module], in_channels: int, out_channels: int, *,
+    mlp: Callable[[int, int], nn.Module] | None = None,
+) -> nn.Module:  # fmt: skip
+    """Return a convolution of these widths.
+
+    A layer that keeps its width, such as the gated one, gets a linear map before it where the two widths differ.
+
+    Args:
+        conv: a name in :func:`convolutions`, or a layer's class, or another function of the two widths.
+        in_channels: F.
+        out_channels: F'.
+        mlp: makes the network inside layers that have one, such as GIN; by default two linear maps with a ReLU.
+
+    Raises:
+        GraphError: there is no such convolution.
+    """
+    kind = _find(conv, convolutions(), "conv")
+    if not (isinstance(kind, type) and kind in convolutions().values()):
+        made = kind(in_channels, out_channels)
+        if not isinstance(made, nn.Module):
+            raise expected("conv", "a name or a function that makes a module", Words(f"one that makes {made!r}"))
+        return made
+    given = _sizes(kind, in_channels, out_channels, mlp or _perceptron)
+    required = {name: value for name, value in given.items() if _is_required(kind, name)}
+    conv_: nn.Module = kind(**required)
+    keeps_width = not {"in_channels", "nn"} & set(_parameters(kind))
+    return _Projected(in_channels, out_channels, conv_) if keeps_width and in_channels != out_channels else conv_
+
+
+def takes_weights(conv: nn.Module) -> bool:
+    """Say whether a layer can be called with ``edge_weight``."""
+    return "edge_weight" in inspect.signature(getattr(conv, "conv", conv).forward).parameters
+
+
+class _Projected(nn.Module):
+    """A linear map, then a layer that keeps its width."""
+
+    def __init__(self, in_channels: int, out_channels: int, conv: nn.Module) -> None:
+        super().__init__()
+        self.lin, self.conv = nn.Linear(in_channels, out_channels), conv
+
+    def forward(self, x: Tensor, edge_index: Any, *rest: Any) -> Tensor:
+        out: Tensor = self.conv(self.lin(x), edge_index, *rest)
+        return out
+
+
+def _perceptron(in_channels: int, out_channels: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(in_channels, out_channels), nn.ReLU(), nn.Linear(out_channels, out_channels))
+
+
+def _sizes(kind: Any, in_channels: int, out_channels: int, mlp: Any) -> dict[str, Any]:
+    """Return the arguments that a convolution's constructor may want; `nn` maps nodes only where no width is asked."""
+    inner = {} if "in_channels" in _parameters(kind) else {"nn": mlp and mlp(in_channels, out_channels)}
+    return {"in_channels": in_channels, "out_channels": out_channels, "num_layers": _ROUNDS, "K": _ORDER, **inner}
+
+
+def _classes(package: Any, suffix: str) -> dict[str, Any]:
+    kinds = {name: kind for name, kind in vars(package).items() if isinstance(kind, type) and name.endswith(suffix)}
+    return {_name(name.removesuffix(suffix)): kind for name, kind in kinds.items() if name != suffix}
+
+
+def _name(camel: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", camel).lower()
+
+
+def _parameters(kind: Any) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(kind).parameters
+
+
+def _is_required(kind: Any, name: str) -> bool:
+    return name in _parameters(kind) and _parameters(kind)[name].default is inspect.Parameter.empty
+
+
+def _suffice(kind: Any, known: Mapping[str, Any]) -> bool:
+    return all(name in known for name in _parameters(kind) if _is_required(kind, name))
+
+
+def _find(given: Any, known: Mapping[str, Any], argument: str) -> Any:
+    if not isinstance(given, str):
+        if not callable(given):
+            raise expected(argument, f"a name or a function of two widths; there are {', '.join(known)}", given)
+        return given
+    plain = {re.sub(r"[^a-z0-9]", "", name): kind for name, kind in known.items()}
+    wanted = re.sub(r"[^a-z0-9]", "", given.lower())
+    for name in (wanted, wanted.removesuffix("cell"), wanted.removesuffix("conv")):
+        if name in plain:
+            return plain[name]
+    close = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.7)
+    hint = f"; did you mean {next(n for n in known if re.sub('-', '', n) == close[0])!r}?" if close else ""
+    raise expected(argument, f"one of {', '.join(sorted(known))}", Words(f"{given!r}{hint}"))

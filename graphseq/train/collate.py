@@ -1,0 +1,145 @@
+"""Splits of lists that fit into memory: each example laid out once, a batch joined from those that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ..errors import Words, expected
+from ..topology import Topology, batch
+from .task import Batch, Split
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
+
+__all__ = ["chain_split", "graph_split", "node_split", "tree_split"]
+
+
+def graph_split(graphs: Sequence[Data], *, weight: Tensor | None = None) -> Split:
+    """Return a split of graphs, whose batches are ``(x, topology)`` with one target a graph.
+
+    Args:
+        graphs: PyG ``Data`` with ``x``, ``edge_index`` and ``y``; with ``edge_weight`` in all of them, batches are
+            ``(x, topology, None, edge_weight)``, as :class:`graphseq.nn.GraphClassifier` takes them.
+        weight: `[n]`, how much each graph counts in the loss.
+
+    Raises:
+        GraphError: a graph lacks x or y, or has another width of features than the first.
+    """
+    weighted = bool(graphs) and all(isinstance(graph.get("edge_weight"), Tensor) for graph in graphs)
+    for i, graph in enumerate(graphs):
+        if not isinstance(graph.x, Tensor) or graph.x.dim() != 2 or graph.x.size(1) != graphs[0].x.size(1):
+            width = f"{graphs[0].x.size(1)}" if isinstance(graphs[0].x, Tensor) and graphs[0].x.dim() == 2 else "F"
+            raise expected(f"graphs[{i}].x", f"a tensor of shape [N, {width}]", graph.x)
+        if not isinstance(graph.y, Tensor) or len(graph.y.reshape(-1)) < 1:
+            raise expected(f"graphs[{i}].y", "the target of the graph", graph.y)
+    x = [graph.x if graph.x.is_floating_point() else graph.x.float() for graph in graphs]
+    weights = [graph.edge_weight for graph in graphs] if weighted else []
+    y = _targets([graph.y for graph in graphs])
+    topologies = [Topology.from_data(graph) for graph in graphs]
+
+    def collate(indices: Tensor) -> Batch:
+        chosen = indices.tolist()
+        inputs: tuple[Any, ...] = (torch.cat([x[i] for i in chosen]), batch([topologies[i] for i in chosen]))
+        if weighted:
+            inputs += (None, torch.cat([weights[i] for i in chosen]))
+        return Batch(inputs, y[indices], weight=None if weight is None else weight[indices])
+
+    return Split(len(graphs), collate)
+
+
+def _targets(y: Sequence[Tensor]) -> Tensor:
+    """Return `[n]`, or `[n, T]` where there are several targets an example."""
+    if not y:
+        return torch.zeros(0, dtype=torch.int64)
+    return torch.stack([target.reshape(-1) for target in y]).squeeze(1)
+
+
+def tree_split(
+    trees: Sequence[Data], *, inputs: Sequence[str] = ("word",), on: str = "nodes", root_weight: float = 1.0,
+    weight: Tensor | None = None,
+) -> Split:  # fmt: skip
+    """Return a split of trees, whose batches are the nodes' tensors and the topology.
+
+    Args:
+        trees: PyG ``Data``, edges child → parent, with ``y`` and the tensors `inputs`.
+        inputs: the nodes' tensors that the model takes.
+        on: what has a target: each of the "nodes" with a label ``y`` of 0 or more; the "roots"; or the "trees", where
+            y has one entry a tree and the model returns one row a tree.
+        root_weight: how much a root counts beside another node.
+        weight: `[n]`, how much each tree counts in the loss.
+
+    Raises:
+        GraphError: a tree lacks a tensor; another `on`.
+    """
+    if on not in ("nodes", "roots", "trees"):
+        raise expected("on", '"nodes", "roots" or "trees"', on)
+    for i, tree in enumerate(trees):
+        if lost := [name for name in (*inputs, "y") if not isinstance(tree.get(name), Tensor)]:
+            raise expected(f"trees[{i}]", f"Data with the tensors {', '.join((*inputs, 'y'))}", Words(f"no {lost[0]}"))
+    topologies = [Topology.from_data(tree) for tree in trees]
+    for topology in topologies:
+        _ = topology.level  # computed once here, then joined in every batch
+
+    def collate(indices: Tensor) -> Batch:
+        chosen = indices.tolist()
+        topology = batch([topologies[i] for i in chosen])
+        *given, y = (torch.cat([trees[i][name] for i in chosen]) for name in (*inputs, "y"))
+        each = None if weight is None else weight[indices]
+        if on == "trees":
+            return Batch((*given, topology), y, weight=each)
+        if on == "roots":
+            return Batch((*given, topology), y[topology.roots], topology.roots, each)
+        count = torch.ones(len(y)).index_fill(0, topology.roots, root_weight)
+        count = count if each is None else count * each[topology.batch]
+        nodes = (y >= 0).nonzero()[:, 0]
+        if len(nodes) == len(y):
+            return Batch((*given, topology), y, weight=count)
+        return Batch((*given, topology), y[nodes], nodes, count[nodes])
+
+    return Split(len(trees), collate)
+
+
+def chain_split(values: Tensor, lengths: Tensor, y: Tensor, *, weight: Tensor | None = None) -> Split:
+    """Return a split of sequences that lie one behind the other, whose batches are ``(values, topology)``.
+
+    Args:
+        values: `[N, …]`, vectors or words.
+        lengths: int64 `[n]`, which sum up to N.
+        y: `[n]`.
+        weight: `[n]`, how much each sequence counts in the loss.
+    """
+    begins = lengths.cumsum(0) - lengths
+
+    def collate(indices: Tensor) -> Batch:
+        begin, length = begins[indices], lengths[indices]
+        first = length.cumsum(0) - length
+        at = torch.arange(int(length.sum())) + (begin - first).repeat_interleave(length)
+        counted = None if weight is None else weight[indices]
+        return Batch((values[at], Topology.chain(length)), y[indices], weight=counted)
+
+    return Split(len(lengths), collate)
+
+
+def node_split(data: Data, nodes: Tensor, *, weight: Tensor | None = None, x: Any = None) -> Split:
+    """Return a split of one graph's nodes; each batch has the whole graph, ``(x, topology)``.
+
+    Args:
+        data: PyG ``Data`` with ``x``, ``edge_index`` and ``y``; with ``edge_weight``, that stands behind the topology.
+        nodes: a mask, or int64 `[n]`.
+        weight: `[n]`, how much each node counts in the loss.
+        x: the features in another form, such as :class:`graphseq.nn.SparseFeatures`.
+    """
+    nodes = nodes.nonzero()[:, 0] if nodes.dtype == torch.bool else nodes
+    inputs: tuple[Any, ...] = (data.x if x is None else x, Topology.from_data(data))
+    if isinstance(data.get("edge_weight"), Tensor):
+        inputs += (data.edge_weight,)
+
+    def collate(indices: Tensor) -> Batch:
+        chosen = nodes[indices]
+        return Batch(inputs, data.y[chosen], chosen, None if weight is None else weight[indices])
+
+    return Split(len(nodes), collate)

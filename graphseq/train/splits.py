@@ -1,0 +1,337 @@
+"""Ready splits of lists: graphs, trees, sequences and texts as they are, dealt to training, validation and test."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..convert import Vocabulary, tokenize
+from ..errors import Words, expected
+from .collate import chain_split, graph_split, node_split, tree_split
+from .task import Split
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
+
+__all__ = [
+    "Splits", "class_names", "class_weights", "deal", "graph_splits", "node_splits", "sequence_splits", "text_splits",
+    "tree_splits",
+]  # fmt: skip
+
+Parts = Sequence[Sequence[int] | Tensor]
+
+
+class Splits(NamedTuple):
+    """The parts of the data: ``Task(model, *splits)`` takes them."""
+
+    train: Split
+    val: Split | None
+    test: Split | None
+
+
+class LabelledSplits(Splits):
+    """Splits that know what was learnt from the data: ``classes``, the classes as they were written, in order, and of
+    texts and trees ``vocabulary``.
+    """
+
+    classes: list[Any]
+    vocabulary: Vocabulary
+
+
+def deal(labels: Tensor | int, *, val: float = 0.1, test: float = 0.1, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Deal examples to training, validation and test: shuffled, and each class in about the same proportion in all.
+
+    The first example that is drawn of a class is for training, so a rare class is never in the other parts alone.
+
+    Args:
+        labels: the class of each example, int64 `[n]`; or n, where there are no classes.
+        val: share of the validation part, 0 for none.
+        test: share of the test part, 0 for none.
+        seed: decides who goes where.
+
+    Returns:
+        The indices of each part, ascending, int64.
+
+    Raises:
+        GraphError: shares below 0 or that leave nothing to train on, too few examples.
+
+    >>> [len(part) for part in deal(torch.tensor([0] * 80 + [1] * 20))]
+    [80, 10, 10]
+    """
+    for name, share in (("val", val), ("test", test)):
+        if not isinstance(share, int | float) or not 0 <= share < 1:
+            raise expected(name, "a share from 0 to 1, such as 0.1", share)
+    if val + test >= 1:
+        raise expected("val", "shares of val and test that leave some for training", Words(f"{val} and {test}"))
+    y = torch.zeros(labels, dtype=torch.int64) if isinstance(labels, int) else labels
+    n = len(y)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    order = order[y[order].argsort(stable=True)]
+    first = torch.ones(n, dtype=torch.bool)
+    first[1:] = y[order][1:] != y[order][:-1]
+    kept, rest = order[first], order[~first]
+    counts = [max(1, round(share * n)) if share else 0 for share in (val, test)]
+    if sum(counts) > len(rest):
+        what = f"at least {sum(counts)} examples beside one for training of each class"
+        raise expected("labels", what, Words(f"{len(rest)} beside the {len(kept)} (a share of 0 leaves a part out)"))
+    rest, held = _spread(rest, sum(counts))
+    chosen, tested = _spread(held, counts[1])
+    train = torch.cat([kept, rest])
+    return train.sort().values, chosen.sort().values, tested.sort().values
+
+
+def _spread(order: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Part a list in two: `count` of its entries, evenly spaced, are the second part."""
+    at = torch.arange(len(order))
+    taken = (at + 1) * count // max(len(order), 1) > at * count // max(len(order), 1)
+    return order[~taken], order[taken]
+
+
+def class_names(labels: Sequence[Any]) -> list[Any]:
+    """Return the different labels in their natural order: numbers by size, ``"a2"`` before ``"a10"``.
+
+    >>> class_names(["10", "9", "b", "9"])
+    ['9', '10', 'b']
+    """
+
+    def key(label: Any) -> Any:
+        parts = re.split(r"(\d+)", str(label).casefold())
+        return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p], str(label)
+
+    return sorted(set(labels), key=key)
+
+
+def class_weights(y: Tensor) -> Tensor:
+    """Return a weight for each example, such that all classes count alike and the mean weight is 1.
+
+    >>> class_weights(torch.tensor([0, 0, 0, 1]))
+    tensor([0.6667, 0.6667, 0.6667, 2.0000])
+    """
+    count = torch.bincount(y)
+    return len(y) / (count[y] * (count > 0).sum())
+
+
+def graph_splits(
+    graphs: Sequence[Data], *, val: float = 0.1, test: float = 0.1, seed: int = 0, parts: Parts | None = None
+) -> Splits:
+    """Return splits of labelled graphs, for models that are called as ``model(x, topology)``.
+
+    Args:
+        graphs: PyG ``Data`` with ``x`` `[N, F]`, ``edge_index``, ``y`` of one entry, int64 for a class, and perhaps
+            ``edge_weight`` `[E]`.
+        val: share of the validation part; 0 for none.
+        test: share of the test part; 0 for none.
+        seed: decides who goes where; classes are in the same proportion in all parts.
+        parts: the indices of training, validation and test examples, or masks, in place of shares.
+
+    Raises:
+        GraphError: too few graphs, or some that differ in what they have.
+
+    >>> from torch_geometric.data import Data
+    >>> edges = torch.tensor([[0, 1], [1, 0]])
+    >>> graphs = [Data(x=torch.eye(2), edge_index=edges, y=torch.tensor([i % 2])) for i in range(20)]
+    >>> train, val, test = graph_splits(graphs)
+    >>> train.size, val.size, test.size
+    (16, 2, 2)
+    """
+    _some(graphs, "graphs")
+    y = [graph.y for graph in graphs]
+    if not all(isinstance(target, Tensor) for target in y):
+        raise expected("graphs", "y in every graph", Words("one without"))
+    return _splits(graphs, _classes(y), lambda some: graph_split(some), val, test, seed, parts)
+
+
+def tree_splits(
+    trees: Sequence[Data], *, inputs: Sequence[str] = ("word",), on: str = "nodes", root_weight: float = 1.0,
+    val: float = 0.1, test: float = 0.1, seed: int = 0, parts: Parts | None = None,
+) -> Splits:  # fmt: skip
+    """Return splits of labelled trees, for models that are called as ``model(word, topology)``.
+
+    Args:
+        trees: PyG ``Data`` as :func:`graphseq.convert.read_trees` makes them, with ``y`` and the tensors `inputs`.
+        inputs: the nodes' tensors that the model takes.
+        on: "nodes": learn from each labelled node and evaluate the roots; "roots": only the roots count; "trees": y
+            has one entry a tree, and so has what the model returns.
+        root_weight: how much a root counts beside another node.
+        val: share of the validation part; 0 for none.
+        test: share of the test part; 0 for none.
+        seed: decides who goes where; the roots' classes are in the same proportion in all parts.
+        parts: the indices of training, validation and test examples, or masks, in place of shares.
+
+    Raises:
+        GraphError: too few trees, or some without labels or inputs.
+    """
+    _some(trees, "trees")
+    y = [tree.y[_root(tree) : _root(tree) + 1] if on != "trees" else tree.y for tree in trees]
+
+    def make(some: Sequence[Data], learning: bool = False) -> Split:
+        where = "roots" if on == "nodes" and not learning else on
+        return tree_split(some, inputs=inputs, on=where, root_weight=root_weight)
+
+    return _splits(trees, _classes(y), make, val, test, seed, parts, taught=lambda some: make(some, True))
+
+
+def _root(tree: Data) -> int:
+    leaving = torch.bincount(tree.edge_index[0], minlength=int(tree.num_nodes))
+    return int((leaving == 0).nonzero()[0, 0])
+
+
+def sequence_splits(
+    sequences: Sequence[Tensor], labels: Sequence[Any] | Tensor, *, val: float = 0.1, test: float = 0.1, seed: int = 0,
+    parts: Parts | None = None,
+) -> LabelledSplits:  # fmt: skip
+    """Return splits of labelled sequences, for models that are called as ``model(x, topology)``.
+
+    Args:
+        sequences: `[T, F]` each, of any lengths.
+        labels: the class of each, of any type; or numbers with a fraction, a floating tensor, to be predicted.
+        val: share of the validation part; 0 for none.
+        test: share of the test part; 0 for none.
+        seed: decides who goes where; classes are in the same proportion in all parts.
+        parts: the indices of training, validation and test examples, or masks, in place of shares.
+
+    Returns:
+        The splits, with ``classes``.
+
+    >>> splits = sequence_splits([torch.zeros(t, 3) for t in range(1, 11)], ["short"] * 5 + ["long"] * 5)
+    >>> splits.classes, splits.train.size
+    (['long', 'short'], 8)
+    """
+    _some(sequences, "sequences", labels)
+    y, classes = _indices(labels)
+    values, sizes = torch.cat(list(sequences)), torch.tensor([len(sequence) for sequence in sequences])
+    made = LabelledSplits(*_chains(values, sizes, y, val, test, seed, parts))
+    made.classes = classes
+    return made
+
+
+def text_splits(
+    texts: Sequence[str], labels: Sequence[Any] | Tensor, *, val: float = 0.1, test: float = 0.1, seed: int = 0,
+    parts: Parts | None = None, min_count: int = 1,
+) -> LabelledSplits:  # fmt: skip
+    """Return splits of labelled texts, for models that are called as ``model(words, topology)``.
+
+    Args:
+        texts: cut into words by :func:`graphseq.convert.tokenize`, and lower-cased.
+        labels: the class of each, of any type.
+        val: share of the validation part; 0 for none.
+        test: share of the test part; 0 for none.
+        seed: decides who goes where; classes are in the same proportion in all parts.
+        parts: the indices of training, validation and test examples, or masks, in place of shares.
+        min_count: a word that the training part has less often is unknown.
+
+    Returns:
+        The splits, with ``classes`` and ``vocabulary``, which is that of the training part.
+
+    Example::
+
+        splits = train.text_splits(texts, labels)
+        model = nn.TextClassifier(len(splits.vocabulary), 100, 100, len(splits.classes))
+        train.fit(train.Task(model, *splits), train.Training(epochs=5, batch_size=32))
+    """
+    _some(texts, "texts", labels)
+    words = [tokenize(text) or [""] for text in texts]  # a text without any word is one unknown word
+    y, classes = _indices(labels)
+    parts = deal(y, val=val, test=test, seed=seed) if parts is None else _checked(parts, len(texts))
+    taught = (word for i in torch.as_tensor(parts[0]).tolist() for word in words[i] if word)
+    vocabulary = Vocabulary.build(taught, min_count=min_count, lower=True)
+    flat = torch.tensor([i for each in words for i in vocabulary.encode(each)])
+    sizes = torch.tensor([len(each) for each in words])
+    made = LabelledSplits(*_chains(flat, sizes, y, val, test, seed, parts))
+    made.classes, made.vocabulary = classes, vocabulary
+    return made
+
+
+def node_splits(
+    data: Data, *, val: float = 0.1, test: float = 0.1, seed: int = 0, parts: Parts | None = None
+) -> Splits:
+    """Return splits of one graph's nodes, for models that are called as ``model(x, topology)``.
+
+    Args:
+        data: PyG ``Data`` with ``x`` `[N, F]`, ``edge_index`` and ``y`` `[N]`, -1 for an unlabelled node; where it
+            has ``train_mask``, ``val_mask`` and ``test_mask``, they are the parts.
+        val: share of the labelled nodes for validation; 0 for none.
+        test: share of the labelled nodes for test; 0 for none.
+        seed: decides who goes where; classes are in the same proportion in all parts.
+        parts: the nodes for training, validation and test, or masks, in place of shares.
+    """
+    if parts is None and all(isinstance(data.get(f"{part}_mask"), Tensor) for part in ("train", "val", "test")):
+        parts = [data[f"{part}_mask"] for part in ("train", "val", "test")]
+    if parts is None:
+        labelled = (data.y >= 0).nonzero()[:, 0]
+        parts = [labelled[i] for i in deal(data.y[labelled], val=val, test=test, seed=seed)]
+    made = [node_split(data, part) if len(part) else None for part in _checked(parts, int(data.num_nodes))]
+    return Splits(*made)  # type: ignore[arg-type]
+
+
+def _chains(
+    values: Tensor, sizes: Tensor, y: Tensor, val: float, test: float, seed: int, parts: Parts | None
+) -> Splits:
+    every = list(range(len(sizes)))
+    cut = values.split(sizes.tolist())
+
+    def make(some: Sequence[int]) -> Split:
+        chosen = torch.tensor(some)
+        return chain_split(torch.cat([cut[i] for i in some]), sizes[chosen], y[chosen])
+
+    return _splits(every, y if not y.is_floating_point() else len(y), make, val, test, seed, parts)
+
+
+def _splits(
+    examples: Sequence[Any], labels: Tensor | int, make: Callable[[Sequence[Any]], Split], val: float, test: float,
+    seed: int, parts: Parts | None, *, taught: Callable[[Sequence[Any]], Split] | None = None,
+) -> Splits:  # fmt: skip
+    """Return the splits of examples, given what makes one of some of them, and what does of those to learn from."""
+    dealt = deal(labels, val=val, test=test, seed=seed) if parts is None else _checked(parts, len(examples))
+    train, *held = ([examples[i] for i in part.tolist()] for part in dealt)
+    return Splits((taught or make)(train), *(make(part) if part else None for part in held))
+
+
+def _checked(parts: Parts, count: int) -> list[Tensor]:
+    """Return the indices of three parts, which must not overlap.
+
+    Raises:
+        GraphError: other than three, an index that isn't there, an example in two parts, nothing to train on.
+    """
+    found = [torch.as_tensor(part) for part in parts]
+    found = [part.nonzero()[:, 0] if part.dtype == torch.bool else part.long() for part in found]
+    if len(found) != 3:
+        raise expected("parts", "indices of training, validation and test examples", Words(f"{len(found)} parts"))
+    every = torch.cat(found)
+    if len(every) and not 0 <= int(every.min()) <= int(every.max()) < count:
+        raise expected("parts", f"indices from 0 to {count - 1}", Words(f"{int(every.min())} to {int(every.max())}"))
+    if len(every.unique()) < len(every):
+        raise expected("parts", "each example in one part", Words("one that comes twice"))
+    if not len(found[0]):
+        raise expected("parts", "at least one training example", Words("none"))
+    return found
+
+
+def _some(examples: Sequence[Any], name: str, labels: Any = None) -> None:
+    if isinstance(examples, str) or not hasattr(examples, "__len__"):
+        raise expected(name, "a list", examples)
+    if not len(examples):
+        raise expected(name, "at least one", Words("none"))
+    if labels is not None and len(labels) != len(examples):
+        raise expected("labels", f"{len(examples)}, one for each of `{name}`", Words(str(len(labels))))
+
+
+def _indices(labels: Sequence[Any] | Tensor) -> tuple[Tensor, list[Any]]:
+    """Return the class of each label and the classes; of a floating tensor the numbers themselves and no classes."""
+    if isinstance(labels, Tensor) and labels.is_floating_point():
+        return labels, []
+    listed = labels.tolist() if hasattr(labels, "tolist") else list(labels)
+    classes = class_names(listed)
+    index = {label: i for i, label in enumerate(classes)}
+    return torch.tensor([index[label] for label in listed]), classes
+
+
+def _classes(y: Sequence[Tensor]) -> Tensor | int:
+    """Return targets as classes to stratify by; where they are none, their number."""
+    if all(not t.is_floating_point() and t.numel() == 1 for t in y):
+        return torch.cat([t.reshape(1) for t in y])
+    return len(y)
