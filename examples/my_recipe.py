@@ -40,7 +40,7 @@ class Brackets(Recipe):
     pairs: int = Field(default=12, ge=1, description="pairs of brackets in a string, at most")
     count: int = Field(default=2000, ge=50, description="strings")
 
-    def data(self, source: Source, seed: int) -> list[str]:
+    def load_data(self, source: Source, seed: int) -> list[str]:
         """Draw the strings."""
         draw = random.Random(seed)
         return [draw_brackets(draw.randint(1, self.pairs), draw) for _ in range(self.count)]

@@ -166,7 +166,7 @@ def _karate(run: Run, path: Path) -> None:
 def _sentence(run: Run, source: Source, path: Path) -> None:
     """Draw a sentence of the development split that is classified correctly and has phrases of many classes."""
     best: tuple[int, Any, Tensor] | None = None
-    for tree in run.recipe.data(source, run.seed)[1].trees:
+    for tree in run.recipe.load_data(source, run.seed)[1].trees:
         if len(tree.tokens) in _WORDS:
             predicted = run.model(tree.word, Topology.from_data(tree)).argmax(1)
             kinds = len(predicted.unique()) + 5 * int(predicted[0] == tree.y[0])  # node 0 is the root

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +15,7 @@ import typer
 from ..errors import Words, expected
 from ..plot import check_path
 from ..recipes import Run, Source, open_run
-from ..train import METRICS, Machine
+from ..train import METRICS, Machine, write_bytes
 from .options import AsJson, DataRoot, Device, Offline, OwnRecipe
 from .pictures import draw_prediction
 from .show import cut, note, number, say, say_json, table
@@ -34,6 +37,10 @@ def predict(
     input: Annotated[
         str, typer.Argument(metavar="INPUT", help="A text, or the name of a file with it; - reads standard input.")
     ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write all predictions into this table, a .csv file.")
+    ] = None,
+    nodes: Annotated[bool, typer.Option("--nodes", help="Of a file of trees, predict for every node.")] = False,
     recipe: OwnRecipe = None,
     picture: Annotated[
         Path | None,
@@ -51,18 +58,21 @@ def predict(
     opened, source = _opened(run, recipe), Source(data_root, offline)
     text = _input(input, opened)
     with contextlib.redirect_stdout(sys.stderr):
-        found = opened.predict(text, source)
+        found = opened.predict_file(text, nodes=True) if nodes else opened.predict(text, source)
         if picture is not None:
             draw_prediction(opened, text, source, picture)
+    if out is not None:
+        write_bytes(out.expanduser(), _table(found).encode())
+        note(f"{len(found):,} predictions in {out}")
     if as_json:
         about = {"note": found.note} if found.note else {}
         say_json({"recipe": opened.name, "run": str(opened.path), "predictions": found, **about})
-        return
-    say(table([_row(prediction) for prediction in found[:_ROWS]]) if found else "nothing to predict")
-    if len(found) > _ROWS:
-        say(f"and {len(found) - _ROWS:,} more; --json prints all")
-    if found.note:
-        say(f"\nNote: {found.note}.")
+    elif out is None:
+        say(table([_row(prediction) for prediction in found[:_ROWS]]) if found else "nothing to predict")
+        if len(found) > _ROWS:
+            say(f"and {len(found) - _ROWS:,} more; --json prints all, --out FILE writes them")
+        if found.note:
+            say(f"\nNote: {found.note}.")
 
 
 def _opened(folder: Path, recipe: str | None) -> Run:
@@ -97,8 +107,26 @@ def _row(prediction: dict[str, Any]) -> list[str]:
     return [name, " ".join(f"{v:.4g}" for v in (values if isinstance(values, list) else [values]))]
 
 
+def _table(predictions: Sequence[dict[str, Any]]) -> str:
+    """Return predictions as a table, with a column for the probability of each class where they are known."""
+    rows: list[dict[str, Any]] = []
+    for prediction in predictions:
+        chances = prediction.get("probabilities", {})
+        plain = {name: value for name, value in prediction.items() if name != "probabilities"}
+        rows.append(plain | {f"p({name})": f"{chance:.6g}" for name, chance in chances.items()})
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()
+
+
 def evaluate(
     run: RunArgument,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A labelled file like the one that it was trained on.")
+    ] = None,
     split: Annotated[
         str | None, typer.Option(metavar="SPLIT", help="train, val (or dev) or test; by default the reported one.")
     ] = None,
@@ -108,17 +136,24 @@ def evaluate(
     device: Device = "auto",
     offline: Offline = False,
 ) -> None:
-    """Evaluate the network of a run again, on a split of its data."""
+    """Evaluate the network of a run again, on a split of its data or on a file of your own."""
     opened = _opened(run, recipe)
+    if file is not None and split is not None:
+        raise expected("--split", "nothing beside a file", split)
+    machine = Machine(device=device)
     with contextlib.redirect_stdout(sys.stderr):
-        found = opened.evaluate(split, source=Source(data_root, offline), machine=Machine(device=device))
-    split = split or ("dev" if opened.recipe.reports == "val" else opened.recipe.reports)
+        if file is not None:
+            found = opened.evaluate_file(file, machine=machine)
+        else:
+            found = opened.evaluate(split, source=Source(data_root, offline), machine=machine)
+    place = str(file) if file else split or ("dev" if opened.recipe.reports == "val" else opened.recipe.reports)
     if as_json:
-        say_json({"recipe": opened.name, "run": str(opened.path), "split": split, **found})
+        say_json({"recipe": opened.name, "run": str(opened.path), "file" if file else "split": place, **found})
         return
-    classes = found.pop("classes", [])
-    units = {name: METRICS[name].unit if name in METRICS else "" for name in found}
-    say(table([[split, name, number(value, units[name])] for name, value in found.items()]))
+    classes, first = found.pop("classes", []), METRICS[opened.recipe.metrics[0]]
+    units = {name: METRICS[name].unit for name in found if name in METRICS} | {"baseline": first.unit}
+    names = {"baseline": "most frequent class" if first.classes else "mean"}
+    say(table([[place, names.get(name, name), number(value, units.get(name, ""))] for name, value in found.items()]))
     if classes:
         rows = [[row["class"], str(row["examples"]), number(row["correct"], "%")] for row in classes]
         say("\n" + table(rows, ["class", "examples", "correct"]))

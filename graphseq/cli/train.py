@@ -12,12 +12,12 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import GraphError, Words, expected
-from ..recipes import Job, Recipe, Source, default_folder, find_recipe
+from ..recipes import Job, OwnRecipe, Recipe, Source, default_folder, find_recipe
 from ..recipes import cross_validate as cross_validate_recipe
 from ..recipes import train as train_recipe
 from ..train import Machine, Stopped, read_json
 from .options import AsJson, DataRoot, Offline, out_folder, pairs, ranks_here
-from .show import note, program, say, say_json, table, told
+from .show import note, number, program, say, say_json, table, told
 
 __all__ = ["train"]
 
@@ -147,12 +147,17 @@ def _report(summary: dict[str, Any], recipe: Recipe, folder: Path) -> str:
     name, count, folds = summary["recipe"], len(summary["values"]), summary.get("folds")
     runs = f", {folds} folds" if folds else f", {count} runs" if count > 1 else ""
     lines = [f"{name}{runs}: {told(summary)}, in {summary['seconds']:.0f} s", f"Folder: {folder}"]
+    if "baseline" in summary:
+        what = "The most frequent class" if summary["unit"] == "%" else "The mean"
+        lines.insert(1, f"{what} of the training part as every answer: {number(summary['baseline'], summary['unit'])}")
     if folds:
         return "\n".join([*lines, *_chosen(summary["chosen"])])
     where, own = shlex.quote(str(folder)), name if ":" in name else None
     more = "" if own is None else f" --recipe {own}"
     lines += ["", "To use the trained network:"]
     lines += [f"  {program()} predict {where} {shlex.quote(recipe.example)}{more}"] if recipe.example else []
+    if isinstance(recipe, OwnRecipe):
+        lines += [f"  {program()} predict {where} FILE --out predictions.csv"]
     lines += [f"  {program()} evaluate {where}{more}"]
     text = repr(str(folder)) if own is None else f"{str(folder)!r}, recipe={own!r}"
     return "\n".join([*lines, f"  graphseq.load({text})  # in Python"])

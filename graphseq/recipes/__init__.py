@@ -4,12 +4,14 @@ from .base import Metadata, Prediction, Recipe, Source, Splits
 from .cross import cross_validate
 from .folds import hold_out, parts
 from .load import Predictions, Run, load, open_run
+from .own import OwnRecipe
 from .registry import all_recipes, find_recipe, reference_results
 from .run import Job, default_folder, new_folder, train
 
 __all__ = [
     "Job",
     "Metadata",
+    "OwnRecipe",
     "Prediction",
     "Predictions",
     "Recipe",

@@ -12,7 +12,7 @@ from pydantic import PrivateAttr
 from torch import Tensor, nn
 
 from ..errors import Words, expected
-from ..train import Batch, Split, Task, Training, class_loss, seed_all
+from ..train import Batch, Split, Splits, Task, Training, class_loss, seed_all
 
 __all__ = ["Metadata", "Prediction", "Recipe", "Source", "Splits"]
 
@@ -30,14 +30,6 @@ class Source:
 
     root: str | Path | None = None
     offline: bool = False
-
-
-class Splits(NamedTuple):
-    """The parts of the data."""
-
-    train: Split
-    val: Split
-    test: Split | None
 
 
 class Prediction(NamedTuple):
@@ -84,7 +76,7 @@ class Recipe(Training, ABC):
         return self._name or f"{type(self).__module__}:{type(self).__qualname__}"
 
     @abstractmethod
-    def data(self, source: Source, seed: int) -> Any:
+    def load_data(self, source: Source, seed: int) -> Any:
         """Read the data; the seed may decide a split."""
 
     @abstractmethod
@@ -115,6 +107,10 @@ class Recipe(Training, ABC):
         """
         raise expected("run", "a run of a recipe that predicts", Words(f"one of {type(self).__name__}"))
 
+    def describe(self, metadata: Metadata) -> str:
+        """Return what there is to say of the data before training; by default nothing."""
+        return ""
+
     def labels(self, data: Any) -> Tensor:
         """Return the class of each example, int64 `[n]`, for cross-validation."""
         raise expected("cross_validate", "a recipe with independent examples", Words(type(self).__name__))
@@ -136,7 +132,7 @@ class Recipe(Training, ABC):
 
     def task(self, source: Source, seed: int) -> tuple[Task, Metadata]:
         """Read the data and make all that training needs."""
-        data = self.data(source, seed)
+        data = self.load_data(source, seed)
         metadata = self.metadata(data)
         splits = self.splits(data, metadata, seed)
         return self.assemble(metadata, splits, seed), metadata

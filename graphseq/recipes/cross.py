@@ -77,7 +77,7 @@ def cross_validate(
 
 
 def _check(fabric: Fabric, recipe: Recipe, folds: int, seed: int, job: Job) -> None:
-    parts(recipe.labels(recipe.data(job.source, seed)), folds, seed)
+    parts(recipe.labels(recipe.load_data(job.source, seed)), folds, seed)
 
 
 def _fold(
@@ -85,7 +85,7 @@ def _fold(
     job: Job,
 ) -> dict[str, Any]:  # fmt: skip
     """Select a model and evaluate it on fold k."""
-    data = recipe.data(job.source, seed)
+    data = recipe.load_data(job.source, seed)
     metadata, labels = recipe.metadata(data), recipe.labels(data)
     train, val, test = parts(labels, folds, seed)[k]
     rest = train.new_tensor(sorted([*train.tolist(), *val.tolist()]))

@@ -16,7 +16,7 @@ from ..datasets import karate, planetoid
 from ..errors import Words, expected
 from ..nn import NodeClassifier, SparseFeatures
 from ..topology import Topology
-from ..train import Batch, Split
+from ..train import Batch, node_splits
 from .base import Metadata, Prediction, Recipe, Source, Splits
 from .inputs import graph_from_json
 
@@ -61,8 +61,7 @@ class NodeGCN(Recipe):
     def splits(self, data: Data, metadata: Metadata, seed: int) -> Splits:
         """Return the labelled nodes that the masks name; each batch has the whole graph."""
         sparse = float((data.x != 0).float().mean()) < _SPARSE
-        inputs = (SparseFeatures.of(data.x) if sparse else data.x, Topology.from_data(data))
-        return Splits(*(_split(inputs, data.y, data[f"{part}_mask"]) for part in ("train", "val", "test")))
+        return node_splits(data, x=SparseFeatures.of(data.x) if sparse else None)
 
     def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
         """Read node numbers, or another graph."""
@@ -70,7 +69,7 @@ class NodeGCN(Recipe):
             graph = graph_from_json(text, metadata["features"])
             nodes = torch.arange(graph.num_nodes)
         else:
-            graph = self.data(source, 0)
+            graph = self.load_data(source, 0)
             nodes = _numbers(text, int(graph.num_nodes))
         batch = Batch((graph.x, Topology.from_data(graph)), torch.zeros(len(nodes), dtype=torch.int64), nodes)
         return Prediction(batch, [f"node {node}" for node in nodes.tolist()], [graph])
@@ -84,7 +83,7 @@ class KarateGCN(NodeGCN):
 
     epochs: int = 100
 
-    def data(self, source: Source, seed: int) -> Data:
+    def load_data(self, source: Source, seed: int) -> Data:
         """Return the club, the seed dealing its members to the parts."""
         return karate(seed=seed)
 
@@ -106,7 +105,7 @@ class PlanetoidGCN(NodeGCN):
     dataset: str = Field(default="Cora", description="the citation network: Cora, CiteSeer or PubMed")
     check: bool = Field(default=True, description="require the published files, by their checksums")
 
-    def data(self, source: Source, seed: int) -> Data:
+    def load_data(self, source: Source, seed: int) -> Data:
         """Read the graph; rows of features sum to 1."""
         from torch_geometric.transforms import NormalizeFeatures
 
@@ -126,14 +125,6 @@ class PlanetoidGCN(NodeGCN):
         return [{"params": list(first.parameters())}, {"params": rest, "weight_decay": 0.0}]
 
 
-def _split(inputs: tuple[Any, ...], y: Tensor, mask: Tensor) -> Split:
-    nodes = mask.nonzero()[:, 0]
-
-    def collate(indices: Tensor) -> Batch:
-        chosen = nodes[indices]
-        return Batch(inputs, y[chosen], chosen)
-
-    return Split(len(nodes), collate)
 
 
 def _numbers(text: str, count: int) -> Tensor:

@@ -5,6 +5,7 @@ Xu, Hu, Leskovec & Jegelka (2019), How powerful are graph neural networks?
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
@@ -16,8 +17,8 @@ from torch.nn.functional import one_hot
 from ..datasets import tudataset
 from ..errors import Words, expected
 from ..nn import GraphClassifier
-from ..topology import Topology, batch
-from ..train import Batch, LRSchedule, Split, Task
+from ..topology import Topology
+from ..train import Batch, LRSchedule, Split, Task, graph_split
 from .base import Metadata, Prediction, Recipe, Source, Splits
 from .folds import parts
 from .inputs import graph_from_json
@@ -65,7 +66,7 @@ class GraphGIN(Recipe):
         default=64, ge=1, description="degree from which all degrees are one feature, where nodes have no features"
     )
 
-    def data(self, source: Source, seed: int) -> _Graphs:
+    def load_data(self, source: Source, seed: int) -> _Graphs:
         """Read the graphs; nodes without any features get their degree, one-hot."""
         if not self.dataset:
             raise expected("dataset", "the name of a set of TUDataset, such as MUTAG (--dataset MUTAG)", self.dataset)
@@ -127,17 +128,11 @@ class GraphGIN(Recipe):
         return torch.cat([graph.y.reshape(1) for graph in data.graphs])
 
     def subset(self, data: _Graphs, metadata: Metadata, indices: Tensor) -> Split:
-        """Return some of the graphs, their structure laid out once."""
-        graphs = [data.graphs[i] for i in indices.tolist()]
-        x = [_standardised(graph.x, metadata) for graph in graphs]
-        y = self.labels(data)[indices]
-        topologies = [Topology.from_edge_index(graph.edge_index, int(graph.num_nodes)) for graph in graphs]
-
-        def collate(chosen: Tensor) -> Batch:
-            which = chosen.tolist()
-            return Batch((torch.cat([x[i] for i in which]), batch([topologies[i] for i in which])), y[chosen])
-
-        return Split(len(graphs), collate)
+        """Return some of the graphs."""
+        graphs = [copy.copy(data.graphs[i]) for i in indices.tolist()]
+        for graph in graphs:
+            graph.x = _standardised(graph.x, metadata)
+        return graph_split(graphs)
 
     def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
         """Read one graph, its attributes as they are in the files."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,22 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import GraphError, Words, expected
-from ..train import Machine, RunFolder, Session, measure, metric, read_json, read_tensors
+from ..train import (
+    Batch,
+    Machine,
+    RunFolder,
+    Session,
+    Split,
+    Splits,
+    Task,
+    measure,
+    metric,
+    read_json,
+    read_tensors,
+)  # fmt: skip
 from .base import Metadata, Recipe, Source
 from .inputs import text_of
+from .own import OwnRecipe
 from .registry import find_recipe
 
 __all__ = ["Predictions", "Run", "load", "open_run"]
@@ -66,20 +79,58 @@ class Run:
         """
         if not isinstance(source, str):
             raise expected("source", "a text or the name of a file", source)
+        if isinstance(self.recipe, OwnRecipe) and (path := self.recipe.file(source)) is not None:
+            return self.predict_file(path)
         read = self.recipe.read(text_of(source), self.metadata, Source() if data is None else data)
-        output = self.model(*read.batch.inputs)
-        scores = read.batch.rows(output[0] if isinstance(output, tuple) else output)
-        classes = self.metadata.get("classes")
-        rows: list[dict[str, Any]] = [{"input": name} for name in read.names]
+        rows = self._rows(self._scores(read.batch), read.names)
         for row, depth in zip(rows, read.depths, strict=False):
             row["depth"] = depth
+        return Predictions(rows, read.note)
+
+    @torch.no_grad()
+    def predict_file(self, path: str | os.PathLike[str], *, nodes: bool = False) -> Predictions:
+        """Return a prediction for each example of a file like the one that the run was trained on.
+
+        Args:
+            path: the file, with or without labels.
+            nodes: of trees, predict for each node and not for the roots alone.
+
+        Returns:
+            For each example in the order of the file a dictionary: ``input``, ``class``, ``probability`` and
+            ``probabilities``, those of all classes; or ``input`` and ``value``.
+
+        Raises:
+            GraphError: the run's recipe reads no such files, or the file is not like those it reads.
+        """
+        split, names = self._own().unlabelled(Path(path).expanduser(), self.metadata, nodes=nodes)
+        parts = torch.arange(split.size).split(self.recipe.eval_batch_size if self.recipe.batch_size else split.size)
+        scores = torch.cat([self._scores(split.batch(part)) for part in parts])
+        rows = self._rows(scores, names)
+        if classes := self.metadata.get("classes"):
+            for row, chances in zip(rows, scores.softmax(1).tolist(), strict=True):
+                row["probabilities"] = dict(zip(classes, chances, strict=True))
+        return Predictions(rows)
+
+    def _scores(self, batch: Batch) -> Tensor:
+        output = self.model(*batch.inputs)
+        return batch.rows(output[0] if isinstance(output, tuple) else output)
+
+    def _rows(self, scores: Tensor, names: Sequence[str]) -> list[dict[str, Any]]:
+        classes = self.metadata.get("classes")
+        rows: list[dict[str, Any]] = [{"input": name} for name in names]
         if classes is None:
-            for row, value in zip(rows, scores.tolist(), strict=True):
+            single = isinstance(self.recipe, OwnRecipe)  # one number, not a list of one
+            for row, value in zip(rows, (scores[:, 0] if single else scores).tolist(), strict=True):
                 row["value"] = value
         else:
             for row, c, p in zip(rows, *(x.tolist() for x in reversed(scores.softmax(1).max(1))), strict=True):
                 row |= {"class": classes[c], "probability": p}
-        return Predictions(rows, read.note)
+        return rows
+
+    def _own(self) -> OwnRecipe:
+        if not isinstance(self.recipe, OwnRecipe):
+            raise expected("run", "a run on a file of your own (text, sequence, tree, graph, node)", Words(self.name))
+        return self.recipe
 
     @torch.no_grad()
     def evaluate(
@@ -109,10 +160,32 @@ class Run:
         if part is None:
             there = [name for name in ("train", "val", "test") if getattr(task, name) is not None]
             raise expected("split", f"{' or '.join(there)}, the splits of the run's data", split)
+        return self._measured(task, part, machine)
+
+    def evaluate_file(self, path: str | os.PathLike[str], *, machine: Machine | None = None) -> dict[str, Any]:
+        """Evaluate the model on a labelled file like the one that the run was trained on.
+
+        Args:
+            path: the file.
+            machine: device and precision.
+
+        Returns:
+            As of :meth:`evaluate`; and ``baseline``, the first metric if every answer were the most frequent class, or
+            the mean, of the training part; and ``examples``, their number.
+
+        Raises:
+            GraphError: the run's recipe reads no such files, or the file is not like those it reads.
+        """
+        split, baseline = self._own().labelled(Path(path).expanduser(), self.metadata)
+        task = self.recipe.assemble(self.metadata, Splits(split, None, None), self.seed)
+        return {**self._measured(task, split, machine), "baseline": baseline, "examples": split.size}
+
+    @torch.no_grad()
+    def _measured(self, task: Task, split: Split, machine: Machine | None) -> dict[str, Any]:
         task.model = self.model
         fabric = (Machine() if machine is None else machine).fabric()
         fabric.launch()
-        scores, target = Session(task, self.recipe, fabric, self.seed).outputs(part)
+        scores, target = Session(task, self.recipe, fabric, self.seed).outputs(split)
         self.model.eval()
         found = {"loss": float(task.loss(scores, target).mean()), **measure(task.metrics, scores, target)}
         told: dict[str, Any] = {name: _told(name, value) for name, value in found.items()}

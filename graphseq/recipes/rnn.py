@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from ..convert import Vocabulary
 from ..datasets import SST, Phrases, digits
 from ..errors import Words, expected
-from ..nn import LSTM, SequenceClassifier
+from ..nn import SequenceClassifier, TextClassifier
 from ..topology import Topology
-from ..train import Batch, LRSchedule, Split
+from ..train import Batch, LRSchedule, Split, chain_split
 from .base import Metadata, Prediction, Recipe, Source, Splits
-from .sentiment import SentimentRecipe, forget, words_of
+from .sentiment import SentimentRecipe, words_of
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -47,7 +47,7 @@ class DigitsGRU(Recipe):
     bidirectional: bool = Field(default=False, description="read backwards, too")
     dropout: float = Field(default=0.0, ge=0, le=1, description="dropout between layers and before the classifier")
 
-    def data(self, source: Source, seed: int) -> Data:
+    def load_data(self, source: Source, seed: int) -> Data:
         """Return the digits, the seed dealing them to the parts."""
         return digits(seed=seed)
 
@@ -103,15 +103,15 @@ class SentimentLSTM(SentimentRecipe):
     def model(self, metadata: Metadata) -> nn.Module:
         """Make the network."""
         sizes = (len(metadata["words"]) + 1, self.embedding, self.hidden, len(metadata["classes"]))
-        return _Sentences(*sizes, self.dropout, self.unknown)
+        return TextClassifier(*sizes, dropout=self.dropout, unknown=self.unknown)
 
     def splits(self, data: Any, metadata: Metadata, seed: int) -> Splits:
         """Return the published splits: phrases or sentences to train on, sentences to evaluate on."""
         train, dev, test = data
         some = self.limit or None
-        evaluated = [None if part is None else _sequences(_whole(part), some) for part in (dev, test)]
+        evaluated = (None if part is None else _sequences(_whole(part), some) for part in (dev, test))
         trained = _sequences(train.phrases() if self.phrases else _whole(train), some)
-        return Splits(trained, evaluated[0], evaluated[1])  # type: ignore[arg-type]
+        return Splits(trained, *evaluated)
 
     def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
         """Read a sentence."""
@@ -119,27 +119,6 @@ class SentimentLSTM(SentimentRecipe):
         vocabulary = Vocabulary(tuple(metadata["words"]), lower=True)
         inputs = (torch.tensor(vocabulary.encode(words)), Topology.chain([len(words)]))
         return Prediction(Batch(inputs, torch.zeros(1, dtype=torch.int64)), [" ".join(words)])
-
-
-class _Sentences(nn.Module):
-    """Scores from the last states of both directions."""
-
-    def __init__(
-        self, num_words: int, embedding_size: int, hidden_size: int, num_classes: int, dropout: float, unknown: float
-    ) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(num_words, embedding_size)
-        nn.init.normal_(self.embedding.weight, std=0.1)
-        self.lstm = LSTM(embedding_size, hidden_size, bidirectional=True)
-        self.dropout, self.unknown = nn.Dropout(dropout), unknown
-        self.classifier = nn.Linear(2 * hidden_size, num_classes)
-
-    def forward(self, word: Tensor, topology: Topology) -> Tensor:
-        if self.training:
-            word = forget(word, self.unknown)
-        _, (h, _) = self.lstm(self.dropout(self.embedding(word)), topology=topology)
-        scores: Tensor = self.classifier(self.dropout(torch.cat([h[0], h[1]], 1)))
-        return scores
 
 
 def _whole(split: SST) -> Phrases:
@@ -151,15 +130,7 @@ def _whole(split: SST) -> Phrases:
 
 
 def _sequences(phrases: Phrases, limit: int | None) -> Split:
-    begins, lengths = phrases.offsets[:-1], phrases.offsets.diff()
-
-    def collate(indices: Tensor) -> Batch:
-        begin, length = begins[indices], lengths[indices]
-        first = length.cumsum(0) - length
-        at = torch.arange(int(length.sum())) + (begin - first).repeat_interleave(length)
-        return Batch((phrases.word[at], Topology.chain(length)), phrases.y[indices])
-
-    return Split(len(phrases.y[:limit]), collate)
+    return chain_split(phrases.word, phrases.offsets.diff()[:limit], phrases.y[:limit])
 
 
 RECIPES: dict[str, Recipe] = {"digits-gru": DigitsGRU(), "sst-lstm": SentimentLSTM()}

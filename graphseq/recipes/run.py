@@ -105,6 +105,7 @@ def new_folder(wanted: Path) -> Path:
 def summary(recipe: Recipe, results: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
     """Return the mean and sample standard deviation of the results of some runs; shares are in per cent."""
     values = [result["value"] for result in results]
+    baselines = [result["baseline"] for result in results if "baseline" in result]
     return {
         "recipe": recipe.name,
         "metric": recipe.metrics[0],
@@ -114,6 +115,7 @@ def summary(recipe: Recipe, results: Sequence[dict[str, Any]], seconds: float) -
         "seconds": seconds,
         "split": "dev" if recipe.reports == "val" else recipe.reports,
         "unit": metric(recipe.metrics[0]).unit,
+        **({"baseline": statistics.fmean(baselines)} if baselines else {}),
     }
 
 
@@ -187,9 +189,12 @@ def _train(fabric: Fabric, recipe: Recipe, path: Path, seed: int, job: Job) -> d
     folder = RunFolder(path)
     task, metadata = recipe.task(job.source, seed)
     first = fabric.global_rank == 0
+    known = folder / "metadata.json"
+    if job.resume and known.exists() and read_json(known) != metadata:
+        raise expected("data", f"the data that the run in {folder.path} began with", Words("others"))
     if first:
         if job.notify is not None:
-            job.notify(f"Training {recipe.name} in {path}")
+            job.notify("\n".join(filter(None, [f"Training {recipe.name} in {path}", recipe.describe(metadata)])))
         write_json(folder / "metadata.json", metadata)
         write_json(folder / "config.json", _config(recipe, seed))
     outcome = fit(
@@ -210,6 +215,8 @@ def _train(fabric: Fabric, recipe: Recipe, path: Path, seed: int, job: Job) -> d
         "test": outcome.test,
         "seconds": time.perf_counter() - start,
     }
+    if "baseline" in metadata:
+        result["baseline"] = metadata["baseline"][recipe.reports]
     if first:
         curves(outcome, folder / "curves.png", title=f"{recipe.name}, seed {seed}")
         write_json(folder / "result.json", result)

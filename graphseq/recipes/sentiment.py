@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
+from ..convert import tokenize
 from ..datasets import SENTIMENTS, SST
 from ..errors import MissingData, expected
 from ..train import LRSchedule, Optimizer
 from .base import Metadata, Recipe, Source
 
-__all__ = ["SentimentRecipe", "forget", "words_of"]
+__all__ = ["SentimentRecipe", "words_of"]
 
 
 class SentimentRecipe(Recipe):
@@ -43,7 +41,7 @@ class SentimentRecipe(Recipe):
     dropout: float = Field(default=0.5, ge=0, le=1, description="dropout probability of word vectors and states")
     unknown: float = Field(default=0.1, ge=0, le=1, description="share of words made unknown in training")
 
-    def data(self, source: Source, seed: int) -> list[SST | None]:
+    def load_data(self, source: Source, seed: int) -> list[SST | None]:
         """Read training, development and test split; the last may be missing."""
         train = SST("train", source.root, task=self.labels_of, lower=True, check=self.check, offline=source.offline)
         found: list[SST | None] = [train]
@@ -73,19 +71,13 @@ class SentimentRecipe(Recipe):
         return [{"params": rest}, {"params": [words], "weight_decay": self.embedding_decay}]
 
 
-def forget(word: Tensor, share: float) -> Tensor:
-    """Make a share of the words unknown, so that the unknown word's vector is learnt; -1, no word, stays."""
-    forgotten = (word > 0) & (torch.rand(word.shape, device=word.device) < share)
-    return word.masked_fill(forgotten, 0)
-
-
 def words_of(sentence: str) -> list[str]:
     """Return the words and marks of a sentence.
 
     >>> words_of("It's (not) bad.")
     ["It's", '-LRB-', 'not', '-RRB-', 'bad', '.']
     """
-    words = re.findall(r"\w+(?:['’-]\w+)*|[^\w\s]", sentence)
+    words = tokenize(sentence)
     if not words:
         raise expected("input", "a sentence", sentence)
     return [{"(": "-LRB-", ")": "-RRB-"}.get(word, word) for word in words]

@@ -17,10 +17,10 @@ from ..convert import KINDS, Vocabulary, encode_tokens, encode_words, leaf_spans
 from ..datasets import VERBS, FunctionTrees, stdlib_functions
 from ..errors import Words, expected
 from ..nn import TreeClassifier, TreeLSTM
-from ..topology import Topology, batch
-from ..train import Batch, LRSchedule, Optimizer, Split
+from ..topology import Topology
+from ..train import Batch, LRSchedule, Optimizer, Split, tree_split
 from .base import Metadata, Prediction, Recipe, Source, Splits
-from .sentiment import SentimentRecipe, forget, words_of
+from .sentiment import SentimentRecipe, words_of
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -47,10 +47,10 @@ class SentimentTreeLSTM(SentimentRecipe):
 
     def model(self, metadata: Metadata) -> TreeClassifier:
         """Make the network."""
-        model = _Sentiment(
-            len(metadata["words"]) + 1, self.embedding, self.hidden, len(metadata["classes"]), dropout=self.dropout
-        )
-        model.unknown = self.unknown
+        model = TreeClassifier(
+            len(metadata["words"]) + 1, self.embedding, self.hidden, len(metadata["classes"]), dropout=self.dropout,
+            unknown=self.unknown,
+        )  # fmt: skip
         nn.init.normal_(model.embedding.weight, std=0.1)
         return model
 
@@ -58,8 +58,8 @@ class SentimentTreeLSTM(SentimentRecipe):
         """Return the published splits: all phrases to train on, the roots to evaluate on."""
         train, dev, test = data
         some = slice(self.limit or None)
-        evaluated = [None if part is None else _tree_split(part.trees[some], None) for part in (dev, test)]
-        return Splits(_tree_split(train.trees[some], self.root_weight), evaluated[0], evaluated[1])  # type: ignore[arg-type]
+        evaluated = (None if part is None else tree_split(part.trees[some], on="roots") for part in (dev, test))
+        return Splits(tree_split(train.trees[some], root_weight=self.root_weight), *evaluated)
 
     def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
         """Read a tree, or a sentence."""
@@ -73,44 +73,6 @@ class SentimentTreeLSTM(SentimentRecipe):
         spans = _phrases(tree)
         batch = Batch((encode_words(tree, vocabulary), topology), torch.zeros(len(spans), dtype=torch.int64))
         return Prediction(batch, spans, [tree], _depths(topology), "" if parsed else NOT_PARSED)
-
-
-class _Sentiment(TreeClassifier):
-    """A tree classifier that forgets some words in training."""
-
-    unknown = 0.0
-
-    def forward(self, symbols: Tensor, topology: Topology, *, roots: bool = False) -> Tensor:
-        """Return scores of every node, or of the roots."""
-        if self.training and self.unknown:
-            symbols = forget(symbols, self.unknown)
-        return super().forward(symbols, topology, roots=roots)
-
-
-def _tree_split(trees: Sequence[Data], root_weight: float | None) -> Split:
-    """Return trees to train on, with every labelled node, or, without a weight, to evaluate on with their roots."""
-    topologies = _topologies(trees)
-
-    def collate(indices: Tensor) -> Batch:
-        chosen = indices.tolist()
-        topology = batch([topologies[i] for i in chosen])
-        word, y = (torch.cat([trees[i][name] for i in chosen]) for name in ("word", "y"))
-        if root_weight is None:
-            return Batch((word, topology), y[topology.roots], topology.roots)
-        weight = torch.ones(len(y)).index_fill(0, topology.roots, root_weight)
-        nodes = (y >= 0).nonzero()[:, 0]
-        if len(nodes) == len(y):
-            return Batch((word, topology), y, weight=weight)
-        return Batch((word, topology), y[nodes], nodes, weight[nodes])  # neutral phrases of the binary task
-
-    return Split(len(trees), collate)
-
-
-def _topologies(trees: Sequence[Data]) -> list[Topology]:
-    found = [Topology.from_data(tree) for tree in trees]
-    for topology in found:
-        _ = topology.level  # computed once here, then joined in every batch
-    return found
 
 
 def _one_tree(text: str) -> Data:
@@ -156,7 +118,7 @@ class VerbTreeLSTM(Recipe):
     hidden: int = Field(default=128, ge=1, description="hidden units")
     dropout: float = Field(default=0.5, ge=0, le=1, description="dropout probability of node vectors and root states")
 
-    def data(self, source: Source, seed: int) -> FunctionTrees:
+    def load_data(self, source: Source, seed: int) -> FunctionTrees:
         """Read the functions, the seed dealing whole modules to the parts."""
         return stdlib_functions(seed=seed, max_nodes=self.max_nodes)
 
@@ -208,14 +170,7 @@ class _Functions(nn.Module):
 
 
 def _function_split(trees: Sequence[Data]) -> Split:
-    topologies = _topologies(trees)
-
-    def collate(indices: Tensor) -> Batch:
-        chosen = indices.tolist()
-        kind, token, y = (torch.cat([trees[i][name] for i in chosen]) for name in ("kind", "token", "y"))
-        return Batch((kind, token, batch([topologies[i] for i in chosen])), y)
-
-    return Split(len(trees), collate)
+    return tree_split(trees, inputs=("kind", "token"), on="trees")
 
 
 RECIPES: dict[str, Recipe] = {"sst-treelstm": SentimentTreeLSTM(), "stdlib-treelstm": VerbTreeLSTM()}

@@ -124,7 +124,9 @@ def chain_split(values: Tensor, lengths: Tensor, y: Tensor, *, weight: Tensor | 
     return Split(len(lengths), collate)
 
 
-def node_split(data: Data, nodes: Tensor, *, weight: Tensor | None = None, x: Any = None) -> Split:
+def node_split(
+    data: Data, nodes: Tensor, *, weight: Tensor | None = None, x: Any = None, topology: Topology | None = None
+) -> Split:
     """Return a split of one graph's nodes; each batch has the whole graph, ``(x, topology)``.
 
     Args:
@@ -132,9 +134,10 @@ def node_split(data: Data, nodes: Tensor, *, weight: Tensor | None = None, x: An
         nodes: a mask, or int64 `[n]`.
         weight: `[n]`, how much each node counts in the loss.
         x: the features in another form, such as :class:`graphseq.nn.SparseFeatures`.
+        topology: of the graph, where it is there already.
     """
     nodes = nodes.nonzero()[:, 0] if nodes.dtype == torch.bool else nodes
-    inputs: tuple[Any, ...] = (data.x if x is None else x, Topology.from_data(data))
+    inputs: tuple[Any, ...] = (data.x if x is None else x, topology or Topology.from_data(data))
     if isinstance(data.get("edge_weight"), Tensor):
         inputs += (data.edge_weight,)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..convert import Vocabulary, tokenize
 from ..errors import Words, expected
+from ..topology import Topology
 from .collate import chain_split, graph_split, node_split, tree_split
 from .task import Split
 
@@ -247,7 +248,7 @@ def text_splits(
 
 
 def node_splits(
-    data: Data, *, val: float = 0.1, test: float = 0.1, seed: int = 0, parts: Parts | None = None
+    data: Data, *, val: float = 0.1, test: float = 0.1, seed: int = 0, parts: Parts | None = None, x: Any = None
 ) -> Splits:
     """Return splits of one graph's nodes, for models that are called as ``model(x, topology)``.
 
@@ -258,13 +259,16 @@ def node_splits(
         test: share of the labelled nodes for test; 0 for none.
         seed: decides who goes where; classes are in the same proportion in all parts.
         parts: the nodes for training, validation and test, or masks, in place of shares.
+        x: the features in another form, such as :class:`graphseq.nn.SparseFeatures`.
     """
     if parts is None and all(isinstance(data.get(f"{part}_mask"), Tensor) for part in ("train", "val", "test")):
         parts = [data[f"{part}_mask"] for part in ("train", "val", "test")]
     if parts is None:
         labelled = (data.y >= 0).nonzero()[:, 0]
         parts = [labelled[i] for i in deal(data.y[labelled], val=val, test=test, seed=seed)]
-    made = [node_split(data, part) if len(part) else None for part in _checked(parts, int(data.num_nodes))]
+    topology = Topology.from_data(data)  # one, compiled once, for all parts
+    dealt = _checked(parts, int(data.num_nodes))
+    made = [node_split(data, part, x=x, topology=topology) if len(part) else None for part in dealt]
     return Splits(*made)  # type: ignore[arg-type]
 
 

@@ -31,7 +31,7 @@ class Points(Recipe):
     epochs: int = 12
     dropout: float = Field(default=0.5, ge=0, le=1, description="of hidden units")
 
-    def data(self, source: Source, seed: int) -> tuple[Tensor, Tensor]:
+    def load_data(self, source: Source, seed: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(7)
         x = torch.randn(60, 6, generator=generator)
         return x, (x[:, 0] > 0).long()
@@ -81,7 +81,7 @@ def test_selection_sees_no_test_part(tmp_path: Path) -> None:
     assert list(summary)[:6] == ["recipe", "metric", "mean", "std", "values", "seconds"]
     assert len(summary["values"]) == 3 and summary["mean"] > 70
     assert [choice["lr"] for choice in summary["chosen"]] == [0.05] * 3  # 1e-9 learns nothing
-    folds = parts(recipe.labels(recipe.data(Source(), 0)), 3, 0)
+    folds = parts(recipe.labels(recipe.load_data(Source(), 0)), 3, 0)
     asked = iter(ASKED)
     for _, _, test in folds:
         outside = set(range(60)) - set(test.tolist())

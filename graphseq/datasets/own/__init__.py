@@ -1,6 +1,6 @@
 """Data of the user's own: tables, JSON lines, GraphML, SMILES, folders of graphs."""
 
-from graphseq.datasets.own.examples import PARTS, Columns, Examples
+from graphseq.datasets.own.examples import PARTS, Columns, Examples, number_of
 from graphseq.datasets.own.features import learn, make_features, width
 from graphseq.datasets.own.graphs import Graph, graph_of, molecule, node_examples, read_graphs, read_nodes
 from graphseq.datasets.own.records import Record, json_records, read_records
@@ -20,6 +20,7 @@ __all__ = [
     "make_features",
     "molecule",
     "node_examples",
+    "number_of",
     "read_forest",
     "read_graphs",
     "read_nodes",

@@ -65,6 +65,8 @@ def read_records(path: Path, argument: str = "data") -> list[Record]:
     text = read_text(path, argument)
     if kind in TABLES:
         found = list(_table(path, text))
+        while found and len(found[-1].fields) > 1 and not any(map(str.strip, found[-1].fields.values())):
+            found.pop()  # rows of commas alone, which spreadsheets leave at the end
     elif kind in (".json", ".jsonl", ".ndjson"):
         found = list(json_records(text, path.name, lines=kind != ".json"))
     else:
@@ -86,7 +88,7 @@ def _table(path: Path, text: str) -> Iterator[Record]:
             begin = rows.line_num + 1
             for row in rows:
                 place, begin = f"{path.name}, line {begin}", rows.line_num + 1
-                if not any(cell.strip() for cell in row):
+                if not row:  # a blank line
                     continue
                 if len(row) != len(names):
                     what = f"{len(names)} columns as in line 1 ({', '.join(names)[:80]})"

@@ -125,9 +125,15 @@ class TextClassifier(nn.Module):
         if not torch.compiler.is_compiling():
             check_range("words", words, self.embedding.num_embeddings)
         if self.training and self.unknown:
-            words = words.masked_fill(torch.rand(words.shape, device=words.device) < self.unknown, 0)
+            words = forget(words, self.unknown)
         scores: Tensor = self.sequence(self.dropout(self.embedding(words)), topology)
         return scores
+
+
+def forget(words: Tensor, share: float) -> Tensor:
+    """Make a share of the words unknown, so that the unknown word's vector is learnt; -1, no word, stays."""
+    forgotten = (words > 0) & (torch.rand(words.shape, device=words.device) < share)
+    return words.masked_fill(forgotten, 0)
 
 
 class _Cells(nn.Module):

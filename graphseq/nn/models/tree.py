@@ -12,6 +12,7 @@ from ...topology import Topology
 from ...topology.inputs import check_range, same_length
 from ..recurrent import Recurrent
 from .library import make_cell
+from .sequence import forget
 
 
 class TreeClassifier(nn.Module):
@@ -28,6 +29,7 @@ class TreeClassifier(nn.Module):
             sizes that makes one, such as a cell's class.
         arity: the most children of a node, for cells with a slot for each.
         dropout: of embeddings and of states.
+        unknown: share of the symbols that are made symbol 0 in training, so that the vector of unknown ones is learnt.
 
     Raises:
         GraphError: no such cell.
@@ -41,11 +43,12 @@ class TreeClassifier(nn.Module):
     def __init__(
         self, num_symbols: int, embedding_size: int, hidden_size: int, num_classes: int, *,
         cell: str | Callable[[int, int], Cell] = "nary-tree-lstm", arity: int = 2, dropout: float = 0.0,
+        unknown: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
         self.embedding = nn.Embedding(num_symbols, embedding_size)
         self.recurrent = Recurrent(make_cell(cell, embedding_size, hidden_size, arity=arity))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout, self.unknown = nn.Dropout(dropout), unknown
         self.classifier = nn.Linear(hidden_size, num_classes)
 
     def forward(self, symbols: Tensor, topology: Topology, *, roots: bool = False) -> Tensor:
@@ -59,6 +62,8 @@ class TreeClassifier(nn.Module):
         same_length("symbols", symbols, topology.num_nodes, "node")
         if not torch.compiler.is_compiling():
             check_range("symbols", symbols, self.embedding.num_embeddings, low=-1)
+        if self.training and self.unknown:
+            symbols = forget(symbols, self.unknown)
         nodes = (symbols >= 0).nonzero()[:, 0]
         x = self.dropout(self.embedding(symbols.index_select(0, nodes)))
         states = self.recurrent(x, topology, nodes=nodes)

@@ -1,0 +1,193 @@
+"""Graphs of your own: a class for each graph, or for each node of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ..datasets.own import (
+    Columns,
+    Examples,
+    Graph,
+    graph_of,
+    json_records,
+    learn,
+    make_features,
+    molecule,
+    node_examples,
+    read_graphs,
+    read_nodes,
+    width,
+)  # fmt: skip
+from ..errors import Words, expected
+from ..nn import GraphClassifier, NodeClassifier
+from ..nn.models import convolutions, takes_weights
+from ..train import LRSchedule, Split, graph_split, node_split
+from .base import Metadata, Recipe
+from .own import OwnRecipe, one_of
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
+
+__all__ = ["RECIPES", "GraphRecipe", "NodeRecipe"]
+
+Conv = Annotated[str, *one_of("conv", list(convolutions()))]
+
+
+class _Convolutional(OwnRecipe):
+    """Graph convolutions. Numbers at nodes are standardised, words become one-hot; without any, degrees are."""
+
+    lr: float = 0.01
+    conv: Conv = Field(default="gin", description="the graph convolution")
+    hidden: int = Field(default=32, ge=1, description="hidden units")
+    layers: int = Field(default=4, ge=1, description="convolutions")
+    dropout: float = Field(default=0.5, ge=0, le=1, description="before the classifiers, or of each layer's inputs")
+
+    def _data(self, graph: Graph, metadata: Metadata, place: str) -> Data:
+        """Return a graph with features, and with weights where the convolution takes them."""
+        from torch_geometric.data import Data
+
+        x = make_features(graph, metadata["features"], place)
+        given = {"x": x, "edge_index": graph.edges, "num_nodes": graph.num_nodes}
+        if metadata["weights"]:
+            ones = torch.ones(graph.edges.size(1))
+            given["edge_weight"] = ones if graph.weight is None else graph.weight
+        return Data(**given)
+
+    def _notes(self, features: dict[str, Any], weighted: bool, taken: bool) -> list[str]:
+        notes = [f"node attributes left out: {', '.join(features['left_out'])}"] if features["left_out"] else []
+        notes += ["features: degrees"] if features["degrees"] is not None else [f"{width(features)} features"]
+        return [*notes, *([f"{self.conv} takes no edge weights: not used"] if weighted and not taken else [])]
+
+    def _learn(self, graphs: list[Graph], places: list[str], rows: Tensor | None, about: list[str]) -> Metadata:
+        features = learn(graphs, places, rows)
+        if not width(features):
+            raise expected("data", "nodes with features", Words("graphs whose x is empty"))
+        weighted = any(graph.weight is not None for graph in graphs)
+        taken = weighted and takes_weights(convolutions()[self.conv])
+        return {"features": features, "weights": taken, "about": [*about, *self._notes(features, weighted, taken)]}
+
+
+class GraphRecipe(_Convolutional):
+    """Graphs from JSON lines, a table with SMILES, or a folder of TUDataset's files or of GraphML files."""
+
+    summary = "classes of graphs, or numbers; your own JSON lines, SMILES or folder"
+    network = "graph convolutions"
+    input = "a graph as JSON or a molecule as SMILES, or a file or folder of them"
+    columns = "smiles_column"
+    suffixes = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".graphml")
+
+    epochs: int = 100
+    batch_size: int = 32
+    schedule: LRSchedule = "step"
+    smiles_column: str = Field(default="", description="column of the molecules in a table; by default smiles")
+    readout: Literal["sum", "mean", "max"] = Field(default="sum", description="how nodes are read out")
+
+    def examples(self, path: Path, argument: str, labelled: bool, metadata: Metadata | None) -> Examples:
+        """Read a file or folder of graphs."""
+        return _with_nodes(read_graphs(path, self._columns(labelled), argument), argument)
+
+    def from_text(self, text: str, metadata: Metadata) -> Examples:
+        """Read one graph."""
+        text = text.strip()
+        graphs = []
+        if text[:1] in "[{":
+            for record in json_records(text, "input", lines=False):
+                graphs.append(graph_of(record.fields, record.place))
+        else:
+            graphs.append(molecule(text, "input"))
+        n = len(graphs)
+        names = [text if text[:1] not in "[{" else "graph"] * n
+        return _with_nodes(Examples(graphs, [None] * n, [None] * n, ["input"] * n, names), "input")
+
+    def learn(self, train: Examples) -> Metadata:
+        """Return how attributes become features."""
+        return self._learn(train.items, train.places, None, train.about)
+
+    def network_of(self, metadata: Metadata, outputs: int) -> nn.Module:
+        """Make the network."""
+        return GraphClassifier(
+            width(metadata["features"]), self.hidden, outputs, num_layers=self.layers, dropout=self.dropout,
+            reduce=self.readout, conv=self.conv,
+        )  # fmt: skip
+
+    def split(self, examples: Examples, metadata: Metadata, y: Tensor, weight: Tensor | None, use: str) -> Split:
+        """Return some graphs."""
+        graphs = []
+        for graph, place, target in zip(examples.items, examples.places, y, strict=True):
+            data = self._data(graph, metadata, place)
+            data.y = target.reshape(1)
+            graphs.append(data)
+        return graph_split(graphs, weight=weight)
+
+
+def _with_nodes(examples: Examples, argument: str) -> Examples:
+    for graph, place in zip(examples.items, examples.places, strict=True):
+        if not graph.num_nodes:
+            raise expected(argument, "graphs with nodes", Words(f"none in {place}"))
+    return examples
+
+
+class NodeRecipe(_Convolutional):
+    """The nodes of one graph, from GraphML or JSON; those without a label are only neighbours."""
+
+    summary = "classes of the nodes of one graph, or numbers; your own GraphML or JSON"
+    network = "graph convolutions"
+    input = "a graph as JSON, or a .graphml or .json file with one graph"
+    suffixes = (".json", ".graphml")
+
+    epochs: int = 200
+    weight_decay: float = 5e-4
+    conv: Conv = "gcn"
+    layers: int = 2
+
+    def examples(self, path: Path, argument: str, labelled: bool, metadata: Metadata | None) -> Examples:
+        """Read a file with one graph; each item is the graph and a node's number."""
+        return _nodes(*read_nodes(path, self._columns(labelled), argument), argument)
+
+    def from_text(self, text: str, metadata: Metadata) -> Examples:
+        """Read one graph."""
+        records = list(json_records(text, "input", lines=False)) if text.strip()[:1] == "{" else []
+        if len(records) != 1:
+            raise expected("input", self.input, Words(text.strip()[:80]))
+        graph = graph_of(records[0].fields, "input")
+        label, split = self.label_column, self.split_column
+        return _nodes(*node_examples(graph, "input", Columns("", label, split, False)), "input")
+
+    def _labelled(self, examples: Examples) -> list[int]:
+        return [i for i, label in enumerate(examples.labels) if label is not None]
+
+    def learn(self, train: Examples) -> Metadata:
+        """Return how attributes become features, by the training nodes."""
+        graph, place = train.items[0][0], train.places[0].rpartition(", node")[0]
+        rows = torch.tensor([node for _, node in train.items])
+        return self._learn([graph], [place], rows, train.about)
+
+    def network_of(self, metadata: Metadata, outputs: int) -> nn.Module:
+        """Make the network."""
+        return NodeClassifier(
+            width(metadata["features"]), self.hidden, outputs, num_layers=self.layers, dropout=self.dropout,
+            conv=self.conv,
+        )  # fmt: skip
+
+    def split(self, examples: Examples, metadata: Metadata, y: Tensor, weight: Tensor | None, use: str) -> Split:
+        """Return some nodes of the graph."""
+        graph, place = examples.items[0][0], examples.places[0].rpartition(", node")[0]
+        nodes = torch.tensor([node for _, node in examples.items])
+        data = self._data(graph, metadata, place)
+        data.y = torch.zeros(graph.num_nodes, dtype=y.dtype).index_copy(0, nodes, y)
+        return node_split(data, nodes, weight=weight)
+
+
+def _nodes(graph: Graph, examples: Examples, argument: str) -> Examples:
+    if not graph.num_nodes:
+        raise expected(argument, "a graph with nodes", Words("none"))
+    examples.items = [(graph, node) for node in examples.items]
+    return examples
+
+
+RECIPES: dict[str, Recipe] = {"graph": GraphRecipe(), "node": NodeRecipe()}

@@ -1,0 +1,158 @@
+"""Texts and sequences of your own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ..convert import Vocabulary, tokenize
+from ..datasets.own import Examples, read_sequences, read_texts, sequence_of
+from ..errors import Words, expected
+from ..nn import SequenceClassifier, TextClassifier
+from ..nn.models import sequence_layers
+from ..train import LRSchedule, Optimizer, Split, chain_split
+from .base import Metadata, Recipe
+from .own import OwnRecipe, one_of
+
+__all__ = ["RECIPES", "SequenceRecipe", "TextRecipe"]
+
+Layer = Annotated[str, *one_of("layer", sequence_layers())]
+
+
+class _Recurrent(OwnRecipe):
+    """A recurrent network that reads from left to right, and perhaps backwards too."""
+
+    batch_size: int = 32
+    clip_norm: float = 1.0
+    layer: Layer = Field(default="lstm", description="the recurrent layer or cell")
+    hidden: int = Field(default=100, ge=1, description="hidden units")
+    layers: int = Field(default=1, ge=1, description="recurrent layers, one above the other")
+    bidirectional: bool = Field(default=True, description="whether to read backwards too")
+    dropout: float = Field(default=0.5, ge=0, le=1, description="of inputs, between layers and before the classifier")
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "layer": self.layer, "num_layers": self.layers, "bidirectional": self.bidirectional,
+            "dropout": self.dropout,
+        }  # fmt: skip
+
+
+class TextRecipe(_Recurrent):
+    """Texts from a table (.csv, .tsv) or JSON lines, with a column of texts and one of labels.
+
+    Words are lower-cased; those that the training part lacks are all one unknown word.
+    """
+
+    summary = "classes of texts, or numbers; your own table"
+    network = "recurrent"
+    input = "a text, or a .csv, .tsv or .jsonl file with texts"
+    columns = "text_column"
+
+    epochs: int = 10
+    optimizer: Optimizer = "adamw"
+    lr: float = 2e-3
+    weight_decay: float = 0.01
+    schedule: LRSchedule = "cosine"
+    text_column: str = Field(default="", description="column or key of the texts; by default text, sentence or review")
+    embedding: int = Field(default=100, ge=1, description="size of the words' vectors")
+    unknown: float = Field(default=0.1, ge=0, le=1, description="share of words that are made unknown in training")
+    min_count: int = Field(default=1, ge=1, description="a word that the training part has less often is unknown")
+    max_words: int = Field(default=400, ge=1, description="words of a text that are read, from its beginning")
+
+    def examples(self, path: Path, argument: str, labelled: bool, metadata: Metadata | None) -> Examples:
+        """Read a file of texts."""
+        return read_texts(path, self._columns(labelled), argument)
+
+    def from_text(self, text: str, metadata: Metadata) -> Examples:
+        """Take the text as it is."""
+        text = text.strip()
+        return Examples([text], [None], [None], ["input"], [text])
+
+    def learn(self, train: Examples) -> Metadata:
+        """Return the words."""
+        words = (word for text in train.items for word in self._words(text))
+        return {"words": list(Vocabulary.build(words, min_count=self.min_count, lower=True).words)}
+
+    def network_of(self, metadata: Metadata, outputs: int) -> nn.Module:
+        """Make the network."""
+        sizes = (len(metadata["words"]) + 1, self.embedding, self.hidden, outputs)
+        return TextClassifier(*sizes, unknown=self.unknown, **self._options())
+
+    def split(self, examples: Examples, metadata: Metadata, y: Tensor, weight: Tensor | None, use: str) -> Split:
+        """Return the words of some texts; a text without any is one unknown word."""
+        vocabulary = Vocabulary(tuple(metadata["words"]), lower=True)
+        words = [vocabulary.encode(self._words(text)) or [0] for text in examples.items]
+        lengths = torch.tensor([len(each) for each in words])
+        return chain_split(torch.tensor([i for each in words for i in each]), lengths, y, weight=weight)
+
+    def _words(self, text: str) -> list[str]:
+        return tokenize(text)[: self.max_words]
+
+
+class SequenceRecipe(_Recurrent):
+    """Sequences from JSON lines: a list of numbers, or of equally long lists of numbers, and a label.
+
+    Numbers are standardised by the training part.
+    """
+
+    summary = "classes of sequences of numbers, or numbers; your own JSON lines"
+    network = "recurrent"
+    input = "a list of numbers, or of lists of numbers, or a .jsonl file of them"
+    columns = "sequence_column"
+
+    epochs: int = 50
+    lr: float = 5e-3
+    schedule: LRSchedule = "onecycle"
+    dropout: float = 0.2
+    layer: Layer = "gru"
+    sequence_column: str = Field(default="", description="key of the sequences; by default x, sequence or values")
+
+    def examples(self, path: Path, argument: str, labelled: bool, metadata: Metadata | None) -> Examples:
+        """Read a file of sequences."""
+        found = read_sequences(path, self._columns(labelled), argument)
+        if metadata is not None:
+            _same_width(found.items[0], len(metadata["mean"]), found.places[0])
+        return found
+
+    def from_text(self, text: str, metadata: Metadata) -> Examples:
+        """Read a sequence as JSON, or numbers parted by blanks or commas."""
+        try:
+            value: Any = json.loads(text)
+        except (ValueError, RecursionError):
+            value = text
+        if isinstance(value, dict):
+            value = value.get(self.sequence_column or "x", text)
+        value = [value] if isinstance(value, int | float) else value
+        sequence = sequence_of(value, "input", "input")
+        _same_width(sequence, len(metadata["mean"]), "input")
+        return Examples([sequence], [None], [None], ["input"], ["sequence"])
+
+    def learn(self, train: Examples) -> Metadata:
+        """Return means and standard deviations."""
+        every = torch.cat(train.items).double()
+        std = every.std(0, correction=0)
+        return {"mean": every.mean(0).tolist(), "std": torch.where(std > 0, std, 1.0).tolist()}
+
+    def network_of(self, metadata: Metadata, outputs: int) -> nn.Module:
+        """Make the network."""
+        return SequenceClassifier(len(metadata["mean"]), self.hidden, outputs, **self._options())
+
+    def split(self, examples: Examples, metadata: Metadata, y: Tensor, weight: Tensor | None, use: str) -> Split:
+        """Return some sequences, standardised."""
+        mean, std = (torch.tensor(metadata[name]) for name in ("mean", "std"))
+        lengths = torch.tensor([len(sequence) for sequence in examples.items])
+        return chain_split((torch.cat(examples.items) - mean) / std, lengths, y, weight=weight)
+
+
+def _same_width(sequence: Tensor, wide: int, place: str) -> None:
+    if sequence.size(1) != wide:
+        what = f"vectors of {wide} numbers, as in training"
+        raise expected("input", what, Words(f"{sequence.size(1)} in {place}"))
+
+
+RECIPES: dict[str, Recipe] = {"text": TextRecipe(), "sequence": SequenceRecipe()}
