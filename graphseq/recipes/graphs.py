@@ -25,7 +25,7 @@ from ..datasets.own import (
 )  # fmt: skip
 from ..errors import Words, expected
 from ..nn import GraphClassifier, NodeClassifier
-from ..nn.models import convolutions, takes_weights
+from ..nn.models import convolutions, make_conv, takes_weights
 from ..train import LRSchedule, Split, graph_split, node_split
 from .base import Metadata, Recipe
 from .own import OwnRecipe, one_of
@@ -68,7 +68,7 @@ class _Convolutional(OwnRecipe):
         if not width(features):
             raise expected("data", "nodes with features", Words("graphs whose x is empty"))
         weighted = any(graph.weight is not None for graph in graphs)
-        taken = weighted and takes_weights(convolutions()[self.conv])
+        taken = weighted and takes_weights(make_conv(self.conv, 1, 1))
         return {"features": features, "weights": taken, "about": [*about, *self._notes(features, weighted, taken)]}
 
 
@@ -158,7 +158,7 @@ class NodeRecipe(_Convolutional):
         label, split = self.label_column, self.split_column
         return _nodes(*node_examples(graph, "input", Columns("", label, split, False)), "input")
 
-    def _labelled(self, examples: Examples) -> list[int]:
+    def _labelled(self, examples: Examples, argument: str) -> list[int]:
         return [i for i, label in enumerate(examples.labels) if label is not None]
 
     def learn(self, train: Examples) -> Metadata:

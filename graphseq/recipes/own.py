@@ -144,7 +144,7 @@ class OwnRecipe(Recipe):
         if not said:
             shares = {"val": self.val_share, "test": self.test_share}
             asked = {part: 0.0 if part in others else share for part, share in shares.items()}
-            usable = self._labelled(main)
+            usable = self._labelled(main, "data")
             labels: Tensor | int = len(usable)
             if self.target == "class":
                 some = main.take(usable)
@@ -152,7 +152,7 @@ class OwnRecipe(Recipe):
             dealt = deal(labels, **asked, seed=seed) if any(asked.values()) else (torch.arange(len(usable)),)
             cut = zip(("train", "val", "test"), dealt, strict=False)
             return {part: main.take([usable[i] for i in at.tolist()]) for part, at in cut if len(at)} | others
-        usable = self._labelled(main)
+        usable = self._labelled(main, "data")
         found = {part: [i for i in said if main.parts[i] == part] for part in ("train", "val", "test")}
         if lost := [main.places[i] for i in usable if main.parts[i] is None]:
             raise expected("split_column", "train, val or test for each example", Words(f"nothing in {lost[0]}"))
@@ -162,8 +162,11 @@ class OwnRecipe(Recipe):
             raise expected("split_column", "train examples", Words("none"))
         return {part: main.take(at) for part, at in found.items() if at} | others
 
-    def _labelled(self, examples: Examples) -> list[int]:
-        """Return the examples to learn from; here all must have a label."""
+    def _labelled(self, examples: Examples, argument: str) -> list[int]:
+        """Return the examples with a label; here all must have one."""
+        if None in examples.labels:
+            where = examples.places[examples.labels.index(None)]
+            raise expected(argument, "a label for each example", Words(f"none in {where}"))
         return list(range(len(examples)))
 
     def all_labels(self, examples: Examples) -> list[str | None]:
@@ -247,7 +250,7 @@ class OwnRecipe(Recipe):
     def labelled(self, path: Path, metadata: Metadata) -> tuple[Split, float]:
         """Return a split of a labelled file, to evaluate, and the metric of a constant answer, as in training."""
         examples = self.examples(path, "input", True, metadata)
-        examples = examples.take(self._labelled(examples))
+        examples = examples.take(self._labelled(examples, "input"))
         y = self._targets(examples, metadata, "input")
         if "scale" in metadata:
             base = float((y.double() - metadata["scale"][0]).square().mean().sqrt())

@@ -87,8 +87,8 @@ def deal(labels: Tensor | int, *, val: float = 0.1, test: float = 0.1, seed: int
 
 def _spread(order: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Part a list in two: `count` of its entries, evenly spaced, are the second part."""
-    at = torch.arange(len(order))
-    taken = (at + 1) * count // max(len(order), 1) > at * count // max(len(order), 1)
+    n = len(order)
+    taken = (torch.arange(n + 1) * count + n // 2).div(max(n, 1), rounding_mode="floor").diff() > 0
     return order[~taken], order[taken]
 
 

@@ -83,11 +83,11 @@ def test_what_is_wrong_in_a_file_of_texts(tmp_path, name, content, message):
 
 def test_columns_that_are_not_there(tmp_path):
     table = write(tmp_path / "a.csv", "text,label\na,b\n")
-    with pytest.raises(gs.GraphError, match="`text_column`: .*got 'texts'; did you mean 'text'?"):
+    with pytest.raises(gs.GraphError, match=r"`text_column`: .*got 'texts'; did you mean 'text'?"):
         read_texts(table, Columns(input="texts"))
-    with pytest.raises(gs.GraphError, match="`label_column`: .*got 'stars'; there are text, label"):
+    with pytest.raises(gs.GraphError, match=r"`label_column`: .*got 'stars'; there are text, label"):
         read_texts(table, Columns(label="stars"))
-    with pytest.raises(gs.GraphError, match="`data`: expected a file that exists, got .*nowhere.csv"):
+    with pytest.raises(gs.GraphError, match=r"`data`: expected a file that exists, got .*nowhere.csv"):
         read_texts(tmp_path / "nowhere.csv", Columns())
 
 
@@ -105,7 +105,7 @@ def test_sequences(tmp_path):
     ):
         with pytest.raises(gs.GraphError, match=message):
             read_sequences(lines(tmp_path / "w.jsonl", {"x": wrong, "label": "a"}), Columns())
-    with pytest.raises(gs.GraphError, match="vectors of 1 numbers as in w.jsonl, line 1, got 2 in w.jsonl, line 2"):
+    with pytest.raises(gs.GraphError, match=r"vectors of 1 numbers as in w.*, got 2 in w"):
         read_sequences(lines(tmp_path / "w.jsonl", {"x": [1], "label": 0}, {"x": [[1, 2]], "label": 0}), Columns())
 
 
@@ -226,7 +226,7 @@ def test_folders_of_graphs(tmp_path):
     found = read_graphs(many, Columns())
     assert found.labels == ["ring", "path"] and found.names == ["a.graphml", "b.graphml"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(gs.GraphError, match="a folder with NAME_A.txt"):
+    with pytest.raises(gs.GraphError, match="a folder with NAME_A"):
         read_graphs(tmp_path / "empty", Columns())
 
 
