@@ -94,7 +94,7 @@ def test_standard_input_with_a_mark_before_the_text(graphseq, karate_run):
 
 def test_many_predictions_of_long_inputs(graphseq, karate_run, monkeypatch):
     lines = graphseq("predict", karate_run, " ".join(["0"] * 1300)).out.splitlines()
-    assert len(lines) == 201 and lines[-1] == "and 1,100 more; --json prints all"
+    assert len(lines) == 201 and lines[-1] == "and 1,100 more; --json prints all, --out FILE writes them"
     assert len(graphseq("predict", karate_run, " ".join(["0"] * 200)).out.splitlines()) == 200
     phrase = "word " * 5000
     for found in ({"input": phrase, "class": "good", "probability": 0.5}, {"input": phrase, "value": [1.0, 2.0]}):

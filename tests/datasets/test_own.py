@@ -66,7 +66,7 @@ def test_tables_as_they_are_saved(tmp_path):
         ("a.csv", b'text,label\n"a,b\n', "not a table"),
         ("a.csv", b"a film,good\nanother,bad\n", "`text_column`: expected the name of a column"),
         ("a.csv", b"text,stars\na,b\n", "`label_column`: expected the name of a column"),
-        ("a.csv", b"text,label,split\na,b,holdout\n", "`split_column`: expected train, val or test, got 'holdout' in a.csv, line 2"),
+        ("a.csv", b"text,label,split\na,b,held\n", "expected train, val or test, got 'held' in a.csv, line 2"),
         ("a.jsonl", b'{"text": "a", "label": 1}\n{"text": }\n', "a.jsonl, line 2, column 10: not JSON"),
         ("a.jsonl", b'{"text": "a", "label": [1, 2]}\n', "one label for each example, got [1, 2] in a.jsonl, line 1"),
         ("a.jsonl", b'{"text": "a", "text": "b", "label": 1}\n', "'text' comes twice"),

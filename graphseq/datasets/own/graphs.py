@@ -291,7 +291,10 @@ def _tu(path: Path, name: str, columns: Columns) -> Examples:
         place = Path(root, "tudataset", name)
         place.mkdir(parents=True)
         (place / "raw").symlink_to(path.resolve(), target_is_directory=True)
-        found = list(tudataset(name, root, use_node_attr=True, check=False, offline=True))
+        try:
+            found = list(tudataset(name, root, use_node_attr=True, check=False, offline=True))
+        except GraphError as error:
+            raise GraphError(str(error).replace(str(place / "raw"), str(path))) from None
     graphs = [Graph(d.edge_index, int(d.num_nodes), None if d.x is None else d.x.float()) for d in found]
     labels: list[str | None] = [None] * len(graphs)
     for kind in ("graph_labels", "graph_attributes"):
