@@ -100,8 +100,11 @@ def class_names(labels: Sequence[Any]) -> list[Any]:
     """
 
     def key(label: Any) -> Any:
-        parts = re.split(r"(\d+)", str(label).casefold())
-        return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p], str(label)
+        text = str(label).strip()
+        if re.fullmatch(r"[-+]?\d+(\.\d*)?", text):
+            return [(0, float(text), "")], text
+        parts = re.split(r"(\d+)", text.casefold())
+        return [(0, float(p), "") if p.isdecimal() else (1, 0.0, p) for p in parts if p], text
 
     return sorted(set(labels), key=key)
 

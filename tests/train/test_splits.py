@@ -1,0 +1,164 @@
+"""Ready splits: who goes where, and that a model learns from each kind with one call."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch_geometric.data import Data
+
+import graphseq as gs
+from graphseq import nn, train
+from graphseq.convert import Vocabulary, read_trees
+from tests.strategies import examples
+
+
+@given(
+    labels=st.lists(st.integers(0, 3), min_size=12, max_size=80), val=st.sampled_from([0.0, 0.1, 0.3]),
+    test=st.sampled_from([0.0, 0.1, 0.3]), seed=st.integers(0, 5),
+)  # fmt: skip
+@examples(60)
+def test_dealing(labels, val, test, seed):
+    y = torch.tensor(labels)
+    parts = train.deal(y, val=val, test=test, seed=seed)
+    assert torch.equal(torch.cat(parts).sort().values, torch.arange(len(y)))
+    assert [len(part) for part in parts[1:]] == [max(1, round(share * len(y))) if share else 0 for share in (val, test)]
+    assert set(labels) == set(y[parts[0]].tolist())  # no class is in the other parts alone
+    rest = torch.bincount(y, minlength=4) - (torch.bincount(y, minlength=4) > 0).long()
+    for part in parts[1:]:
+        expected = rest * (len(part) / max(int(rest.sum()), 1))
+        assert (torch.bincount(y[part], minlength=4) - expected).abs().max() <= 2
+    again = train.deal(y, val=val, test=test, seed=seed)
+    assert all(torch.equal(a, b) for a, b in zip(parts, again, strict=True))
+
+
+def test_slips_in_dealing():
+    for labels, shares, message in (
+        (torch.tensor([0, 1]), {}, "at least 2 examples beside one for training of each class, got 0"),
+        (5, {"val": 1.0}, "`val`: expected a share from 0 to 1"),
+        (5, {"val": 0.5, "test": 0.5}, "leave some for training"),
+        (5, {"test": -0.1}, "`test`: expected a share"),
+    ):
+        with pytest.raises(gs.GraphError, match=message):
+            train.deal(labels, **shares)
+    assert [len(part) for part in train.deal(10, val=0.2, test=0.0)] == [8, 2, 0]
+
+
+def test_names_and_weights_of_classes():
+    assert train.class_names(["b", "a10", "a2", "b"]) == ["a2", "a10", "b"]
+    assert train.class_names([10, 9, -1]) == [-1, 9, 10]
+    assert train.class_names([True, False]) == [False, True]
+    weights = train.class_weights(torch.tensor([0, 2, 2, 2]))
+    assert weights.mean() == 1 and weights[0] == weights[1:].sum()
+
+
+def fitted(model, splits, **options):
+    torch.manual_seed(0)
+    outcome = train.fit(train.Task(model, *splits), train.Training(**{"epochs": 30, "lr": 0.02, **options}))
+    best = train.measure(["accuracy"], torch.eye(2), torch.arange(2))
+    return outcome.val["accuracy"] == outcome.test["accuracy"] == best["accuracy"]
+
+
+def test_graphs():
+    path = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+    graphs = [Data(x=torch.full((3, 2), i % 2 - 0.5), edge_index=path, y=torch.tensor([i % 2])) for i in range(20)]
+    for conv in ("gin", "gcn", nn.GCNConv, lambda a, b: nn.GINConv(torch.nn.Linear(a, b))):
+        splits = train.graph_splits(graphs)
+        assert fitted(nn.GraphClassifier(2, 8, 2, conv=conv, dropout=0.0), splits, batch_size=8)
+    masks = [torch.arange(20) < 10, torch.arange(20) == 10, torch.zeros(20, dtype=torch.bool)]
+    splits = train.graph_splits(graphs, parts=masks)
+    assert (splits.train.size, splits.val.size, splits.test) == (10, 1, None)
+    for graph in graphs:
+        graph.edge_weight = torch.ones(4)
+    batch = train.graph_splits(graphs).train.batch(torch.tensor([0, 1]))
+    assert nn.GraphClassifier(2, 8, 2, conv="gcn")(*batch.inputs).shape == (2, 2)
+    with pytest.raises(gs.GraphError, match="`edge_weight`: expected None for a convolution without weights"):
+        nn.GraphClassifier(2, 8, 2)(*batch.inputs)
+    wide = [*graphs, Data(x=torch.zeros(3, 9), edge_index=path, y=torch.tensor([0]))]
+    with pytest.raises(gs.GraphError, match=r"x`: expected a tensor of shape \[N, 2\], got float32 of shape \[3, 9\]"):
+        train.graph_splits(wide)
+    with pytest.raises(gs.GraphError, match="`graphs`: expected y in every graph"):
+        train.graph_splits([Data(x=torch.zeros(3, 2), edge_index=path)])
+
+
+def test_parts_that_are_none():
+    graphs = [Data(x=torch.zeros(1, 1), edge_index=torch.empty(2, 0).long(), y=torch.tensor([0]))] * 3
+    for parts, message in (
+        ([[0], [1]], "2 parts"), ([[0], [1], [5]], "indices from 0 to 2"),
+        ([[0], [1], [1]], "each example in one part"), ([[], [1], [2]], "at least one training example"),
+    ):  # fmt: skip
+        with pytest.raises(gs.GraphError, match=message):
+            train.graph_splits(graphs, parts=parts)
+    with pytest.raises(gs.GraphError, match="`graphs`: expected at least one, got none"):
+        train.graph_splits([])
+
+
+def test_trees():
+    texts = [f"({i % 2} (0 it) ({i % 2} {['bad', 'good'][i % 2]}))" for i in range(20)]
+    vocabulary = Vocabulary(("it", "bad", "good"))
+    trees = [read_trees(text, vocabulary=vocabulary, labels="01")[0] for text in texts]
+    for cell in ("nary-tree-lstm", "child-sum-tree-lstm", "gru", nn.LSTMCell):
+        splits = train.tree_splits(trees)
+        assert fitted(nn.TreeClassifier(4, 8, 8, 2, cell=cell), splits)
+    batch = splits.train.batch(torch.tensor([0]))
+    assert len(batch.target) == 3 and len(splits.val.batch(torch.tensor([0])).target) == 1
+    assert batch.weight is not None
+    with pytest.raises(gs.GraphError, match="`on`"):
+        train.tree_split(trees, on="leaves")
+    del trees[3].word
+    with pytest.raises(gs.GraphError, match="no word"):
+        train.tree_split(trees)
+
+
+def test_sequences_and_texts():
+    sequences = [torch.full((1 + i % 5, 1), i % 2 - 0.5) for i in range(20)]
+    splits = train.sequence_splits(sequences, ["no", "yes"] * 10)
+    assert splits.classes == ["no", "yes"]
+    for layer in ("gru", "lstm", "elman", nn.GRUCell):
+        model = nn.SequenceClassifier(1, 8, 2, layer=layer, bidirectional=True)
+        assert fitted(model, splits)
+    texts = [f"A {['dull', 'fine'][i % 2]} film!" for i in range(20)]
+    splits = train.text_splits(texts, [i % 2 for i in range(20)])
+    assert splits.classes == [0, 1] and splits.vocabulary.words == ("!", "a", "film", "dull", "fine")
+    model = nn.TextClassifier(len(splits.vocabulary), 8, 8, 2, layer="gru", dropout=0.0)
+    assert fitted(model, splits)
+    splits = train.text_splits(["only here", "other", ""], ["a", "b", "a"], parts=[[1], [0], [2]])
+    assert splits.vocabulary.words == ("other",)
+    words, chains = splits.val.batch(torch.tensor([0])).inputs
+    assert words.tolist() == [0, 0] and chains.num_nodes == 2
+    assert splits.test.batch(torch.tensor([0])).inputs[0].tolist() == [0]  # no word at all
+    with pytest.raises(gs.GraphError, match="`labels`: expected 2, one for each of `texts`, got 1"):
+        train.text_splits(["a", "b"], [0])
+    with pytest.raises(gs.GraphError, match="`texts`: expected a list"):
+        train.text_splits("text", [0])
+
+
+def test_nodes():
+    ring = torch.tensor([[*range(20)], [*range(1, 20), 0]])
+    data = Data(x=torch.eye(2)[torch.arange(20) // 10], edge_index=ring, y=(torch.arange(20) // 10))
+    data.y[3] = -1
+    splits = train.node_splits(data)
+    assert splits.train.size + splits.val.size + splits.test.size == 19
+    for conv in ("gcn", "gin", "gated-graph"):
+        assert fitted(nn.NodeClassifier(2, 8, 2, conv=conv, dropout=0.0), splits)
+    data.train_mask, data.val_mask, data.test_mask = (torch.arange(20) % 3 == i for i in range(3))
+    assert [split.size for split in train.node_splits(data)] == [7, 7, 6]
+
+
+def test_single_layers_agree_with_those_of_torch():
+    """A cell over chains is the layer of that cell: with its weights, forwards and backwards, stacked."""
+    x, chains = torch.randn(7, 3), gs.Topology.chain([4, 0, 3])
+    layer = nn.SequenceClassifier(3, 4, 2, layer="gru", num_layers=2, bidirectional=True)
+    cells = nn.SequenceClassifier(3, 4, 2, layer=nn.GRUCell, num_layers=2, bidirectional=True)
+    cells.classifier.load_state_dict(layer.classifier.state_dict())
+    for k, ways in enumerate(cells.rnn.layers):
+        for way, end in zip(ways, ("", "_reverse"), strict=True):
+            for name, weight in way.cell.named_parameters():
+                weight.data.copy_(getattr(layer.rnn, f"{name}_l{k}{end}"))
+    torch.testing.assert_close(cells(x, chains), layer(x, chains))
+    torch.testing.assert_close(cells(x[None, :4]), layer(x[None, :4]))
+    with pytest.raises(gs.GraphError, match=r"`cell`: expected one of .*; did you mean 'elman'"):
+        nn.TreeClassifier(3, 4, 5, 2, cell="elmann")
+    with pytest.raises(gs.GraphError, match=r"`conv`: expected one of .*got 'gat'"):
+        nn.NodeClassifier(3, 4, 2, conv="gat")
+    with pytest.raises(gs.GraphError, match="`conv`"):
+        nn.NodeClassifier(3, 4, 2, conv=lambda a, b: 3)
