@@ -113,6 +113,8 @@ def _table(predictions: Sequence[dict[str, Any]]) -> str:
     for prediction in predictions:
         chances = prediction.get("probabilities", {})
         plain = {name: value for name, value in prediction.items() if name != "probabilities"}
+        if "probability" in plain:
+            plain["probability"] = f"{plain['probability']:.6g}"
         rows.append(plain | {f"p({name})": f"{chance:.6g}" for name, chance in chances.items()})
     text = io.StringIO()
     if rows:

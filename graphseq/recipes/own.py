@@ -120,6 +120,10 @@ class OwnRecipe(Recipe):
         """Return the name of each prediction."""
         return examples.names
 
+    def depths(self, examples: Examples) -> Sequence[int]:
+        """Return the depth of each prediction's node in its tree; nothing for what is no tree."""
+        return ()
+
     def load_data(self, source: Source, seed: int) -> OwnData:
         """Read the files, and deal the examples to the parts."""
         if not self.data:
@@ -280,8 +284,9 @@ class OwnRecipe(Recipe):
 
     def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
         """Read one example."""
-        split, names = self._to_predict(self.from_text(text, metadata), metadata, "nodes")
-        return Prediction(split.batch(torch.arange(split.size)), names)
+        examples = self.from_text(text, metadata)
+        split, names = self._to_predict(examples, metadata, "nodes")
+        return Prediction(split.batch(torch.arange(split.size)), names, self.depths(examples))
 
     def _columns(self, labelled: bool) -> Columns:
         column = getattr(self, self.columns) if self.columns else ""

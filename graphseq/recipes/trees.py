@@ -122,5 +122,9 @@ class TreeRecipe(OwnRecipe):
             for node, phrase in enumerate(tree.phrases())
         ]
 
+    def depths(self, examples: Examples) -> Sequence[int]:
+        """Return the depth of each node."""
+        return [depth for tree in examples.items for depth in tree.depths()]
+
 
 RECIPES: dict[str, Recipe] = {"tree": TreeRecipe()}

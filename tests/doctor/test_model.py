@@ -84,10 +84,7 @@ SOUND = [
 def test_sound_models_pass(model):
     findings = doctor.check_model(model)
     assert states(findings, "failed") == set()
-    warned = {"small batches in training"} if model is gs.nn.GraphClassifier else set()  # it has BatchNorm
-    if model is TOP_DOWN:
-        warned = {"direction of edges"}
-    assert states(findings, "warning") == warned
+    assert states(findings, "warning") == ({"direction of edges"} if model is TOP_DOWN else set())
     compared = {"repeatable", "inputs unchanged", "finite numbers", "node order", "edge order", "batched = separate",
                 "no nodes", "no edges", "isolated nodes", "gradients of parameters", "state_dict", "dtype"}  # fmt: skip
     assert compared <= states(findings, "passed")

@@ -248,7 +248,7 @@ def test_phrases_of_trees(tmp_path):
     found = call("predict", "run", file, "--nodes", "--json").last["predictions"]
     assert len(found) == 29 * 3 + 1 and [row["input"] for row in found[:3]] == ["it awful", "it", "awful"]
     one = call("predict", "run", "(_ (_ it) (_ great))", "--json").last["predictions"]
-    assert [row["input"] for row in one] == ["it great", "it", "great"]
+    assert [(row["input"], row["depth"]) for row in one] == [("it great", 0), ("it", 1), ("great", 1)]
     assert "`input`" in call("predict", "run", "a sentence", code=2).err
     labelled = [{"tree": f"(S (D it) (N {(BAD, GOOD)[i % 2][i % 3]}))", "label": f"c{i % 2}"} for i in range(20)]
     whole = jsonl(tmp_path / "w.jsonl", labelled)

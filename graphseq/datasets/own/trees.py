@@ -44,6 +44,22 @@ class Tree:
 
     def phrases(self) -> list[str]:
         """Return the words at and below each node, from left to right."""
+        children, order = self._downwards()
+        found: list[list[str]] = [[word] if word else [] for word in self.words]
+        for node in reversed(order):
+            for child in children[node]:
+                found[node] = found[node] + found[child]
+        return [" ".join(words) for words in found]
+
+    def depths(self) -> list[int]:
+        """Return how many nodes are above each."""
+        depth = [0] * len(self.parent)
+        for node in self._downwards()[1][1:]:
+            depth[node] = depth[self.parent[node]] + 1
+        return depth
+
+    def _downwards(self) -> tuple[list[list[int]], list[int]]:
+        """Return the children of each node, and all nodes, each after its parent."""
         children: list[list[int]] = [[] for _ in self.parent]
         for node, parent in enumerate(self.parent):
             if parent >= 0:
@@ -51,11 +67,7 @@ class Tree:
         order = [self.root]
         for node in order:
             order += children[node]
-        found: list[list[str]] = [[word] if word else [] for word in self.words]
-        for node in reversed(order):
-            for child in children[node]:
-                found[node] = found[node] + found[child]
-        return [" ".join(words) for words in found]
+        return children, order
 
     def data(self, vocabulary: Vocabulary, classes: Sequence[str]) -> Data:
         """Return it as PyG ``Data`` with ``word`` and ``y``, -1 where a node has none."""
