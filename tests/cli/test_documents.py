@@ -44,6 +44,10 @@ def is_well_formed(words):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[document.name for document in DOCUMENTS])
 def test_commands(document, graphseq):
+    words = ("good", "bad")
+    labelled = "text,label\n" + "".join(f"a {words[i % 2]} film,{words[i % 2]}\n" for i in range(30))
+    for name, text in {"reviews": labelled, "more": labelled, "new": "text\na bad film\n"}.items():
+        Path(f"{name}.csv").write_text(text, encoding="utf-8")  # the files that documents speak of
     for line in lines(document):
         program, *words = shlex.split(line, comments=True)
         comment = line.rpartition("#")[2].strip() if "#" in line else ""
