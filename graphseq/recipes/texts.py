@@ -55,7 +55,7 @@ class TextRecipe(_Recurrent):
 
     epochs: int = 10
     optimizer: Optimizer = "adamw"
-    lr: float = 2e-3
+    lr: float = 5e-3
     weight_decay: float = 0.01
     schedule: LRSchedule = "cosine"
     text_column: str = Field(default="", description="column or key of the texts; by default text, sentence or review")

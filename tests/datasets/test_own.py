@@ -217,6 +217,16 @@ def test_folders_of_graphs(tmp_path):
     write(tu / "TOY_node_attributes.txt", "0.5\n1\n2\n3\n")
     found = read_graphs(tu, Columns())
     assert found.labels == ["-1", "1"] and [g.x.tolist() for g in found.items] == [[[0.5], [1.0]], [[2.0], [3.0]]]
+    write(tu / "TOY_node_labels.txt", "3\n4\n3\n4\n")
+    first = read_graphs(tu, Columns()).items
+    write(tu / "TOY_node_labels.txt", "4\n5\n4\n5\n")  # as many, others: one is known, one unknown
+    learnt = learn(first, ["a", "b"])
+    assert make_features(first[0], learnt, "a")[:, 1:].tolist() == [[0, 1, 0], [0, 0, 1]]
+    assert make_features(read_graphs(tu, Columns()).items[0], learnt, "a")[:, 1:].tolist() == [[0, 0, 1], [1, 0, 0]]
+    write(tu / "TOY_node_labels.txt", "4\n")
+    with pytest.raises(gs.GraphError, match="TOY"):
+        read_graphs(tu, Columns())
+    (tu / "TOY_node_labels.txt").unlink()
     many = tmp_path / "many"
     many.mkdir()
     for name, label in (("a", "ring"), ("b", "path")):

@@ -6,6 +6,7 @@ import io
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -292,10 +293,16 @@ def _tu(path: Path, name: str, columns: Columns) -> Examples:
         place.mkdir(parents=True)
         (place / "raw").symlink_to(path.resolve(), target_is_directory=True)
         try:
-            found = list(tudataset(name, root, use_node_attr=True, check=False, offline=True))
+            found = tudataset(name, root, use_node_attr=True, check=False, offline=True)
         except GraphError as error:
             raise GraphError(str(error).replace(str(place / "raw"), str(path))) from None
-    graphs = [Graph(d.edge_index, int(d.num_nodes), None if d.x is None else d.x.float()) for d in found]
+    width = found.num_node_attributes
+    sizes = [int(data.num_nodes) for data in found]
+    kinds = _node_labels(path / f"{name}_node_labels.txt", sizes)
+    graphs = [
+        Graph(data.edge_index, n, data.x[:, :width].float() if width else None, columns)
+        for data, n, columns in zip(found, sizes, kinds, strict=True)
+    ]
     labels: list[str | None] = [None] * len(graphs)
     for kind in ("graph_labels", "graph_attributes"):
         file = path / f"{name}_{kind}.txt"
@@ -307,6 +314,20 @@ def _tu(path: Path, name: str, columns: Columns) -> Examples:
             break
     names = [f"graph {i}" for i in range(1, len(graphs) + 1)]
     return Examples(graphs, labels, [None] * len(graphs), [f"{path.name}, {each}" for each in names], names)
+
+
+def _node_labels(file: Path, sizes: Sequence[int]) -> list[dict[str, list[Any]]]:
+    """Return the labels of each graph's nodes as they are written: one-hot columns would shift from set to set."""
+    if not file.is_file():
+        return [{} for _ in sizes]
+    rows = [line.split(",") for line in read_text(file, "data").splitlines() if line.strip()]
+    if len(rows) != sum(sizes) or len({len(row) for row in rows}) > 1:
+        raise GraphError(f"{file}: expected {sum(sizes)} lines of equally many labels, one a node, got {len(rows)}")
+    columns = [[f"label {label.strip()}" for label in column] for column in zip(*rows, strict=True)]
+    return [
+        {f"label {j}": column[end - n : end] for j, column in enumerate(columns)}
+        for end, n in zip(accumulate(sizes), sizes, strict=True)
+    ]
 
 
 def _molecules(records: Sequence[Record], columns: Columns, argument: str) -> Examples:
