@@ -53,9 +53,9 @@ class TextRecipe(_Recurrent):
     input = "a text, or a .csv, .tsv or .jsonl file with texts"
     columns = "text_column"
 
-    epochs: int = 10
+    epochs: int = 15
     optimizer: Optimizer = "adamw"
-    lr: float = 5e-3
+    lr: float = 3e-3
     weight_decay: float = 0.01
     schedule: LRSchedule = "cosine"
     text_column: str = Field(default="", description="column or key of the texts; by default text, sentence or review")
