@@ -107,7 +107,7 @@ class GraphGIN(Recipe):
 
     def task(self, source: Source, seed: int) -> tuple[Task, Metadata]:
         """Read the data and make all that training needs."""
-        data = self.data(source, seed)
+        data = self.load_data(source, seed)
         metadata = self.measure(data, self.metadata(data), parts(self.labels(data), 10, seed)[0][0])
         return self.assemble(metadata, self.splits(data, metadata, seed), seed), metadata
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -60,7 +59,7 @@ def read_graphs(path: Path, columns: Columns, argument: str = "data") -> Example
     if path.is_dir():
         tables = sorted(path.glob("*_A.txt"))
         if tables:
-            return _tu(path, tables[0].name.removesuffix("_A.txt"), columns)
+            return _tu(path, tables[0].name.removesuffix("_A.txt"))
         files = sorted(file for file in path.iterdir() if file.suffix.lower() in _KINDS)
         if not files:
             raise expected(argument, "a folder with NAME_A.txt, .graphml or .json files", Words(f"{path} without"))
@@ -286,34 +285,23 @@ def _node_link(fields: Mapping[str, Any], place: str) -> Graph:
     return Graph(_edges(pairs), len(nodes), None, columns, weight, [str(i) for i in ids], None, unused)
 
 
-def _tu(path: Path, name: str, columns: Columns) -> Examples:
-    """Return a set of TUDataset's format, in a folder of its own."""
-    with tempfile.TemporaryDirectory() as root:
-        place = Path(root, "tudataset", name)
-        place.mkdir(parents=True)
-        (place / "raw").symlink_to(path.resolve(), target_is_directory=True)
-        try:
-            found = tudataset(name, root, use_node_attr=True, check=False, offline=True)
-        except GraphError as error:
-            raise GraphError(str(error).replace(str(place / "raw"), str(path))) from None
-    width = found.num_node_attributes
+def _tu(path: Path, name: str) -> Examples:
+    """Return a set of TUDataset's format; its labels are those in the files."""
+    found = tudataset(name, path, check=False, offline=True)
+    width, classes = found.num_node_attributes, found.classes
     sizes = [int(data.num_nodes) for data in found]
     kinds = _node_labels(path / f"{name}_node_labels.txt", sizes)
     graphs = [
         Graph(data.edge_index, n, data.x[:, :width].float() if width else None, columns)
         for data, n, columns in zip(found, sizes, kinds, strict=True)
     ]
-    labels: list[str | None] = [None] * len(graphs)
-    for kind in ("graph_labels", "graph_attributes"):
-        file = path / f"{name}_{kind}.txt"
-        if file.is_file():
-            lines = [line for line in read_text(file, "data").splitlines() if line.strip()]
-            if len(lines) != len(graphs):
-                raise GraphError(f"{file}: expected {len(graphs)} lines, one a graph, got {len(lines)}")
-            labels = [name_of(line, f"{file.name}, line {i}") for i, line in enumerate(lines, start=1)]
-            break
     names = [f"graph {i}" for i in range(1, len(graphs) + 1)]
-    return Examples(graphs, labels, [None] * len(graphs), [f"{path.name}, {each}" for each in names], names)
+    places = [f"{path.name}, {each}" for each in names]
+    labels = [None if data.y is None else data.y.tolist() for data in found]
+    if classes:
+        labels = [None if y is None else str(classes[y[0]]) for y in labels]
+    labels = [name_of(label, place) for label, place in zip(labels, places, strict=True)]
+    return Examples(graphs, labels, [None] * len(graphs), places, names)
 
 
 def _node_labels(file: Path, sizes: Sequence[int]) -> list[dict[str, list[Any]]]:
