@@ -124,6 +124,10 @@ class GraphRecipe(_Convolutional):
             graphs.append(data)
         return graph_split(graphs, weight=weight)
 
+    def structures(self, examples: Examples, metadata: Metadata) -> list[Data]:
+        """Return the graphs."""
+        return [self._data(graph, metadata, "input") for graph in examples.items]
+
 
 def _with_nodes(examples: Examples, argument: str) -> Examples:
     for graph, place in zip(examples.items, examples.places, strict=True):
@@ -181,6 +185,10 @@ class NodeRecipe(_Convolutional):
         data = self._data(graph, metadata, place)
         data.y = torch.zeros(graph.num_nodes, dtype=y.dtype).index_copy(0, nodes, y)
         return node_split(data, nodes, weight=weight)
+
+    def structures(self, examples: Examples, metadata: Metadata) -> list[Data]:
+        """Return the graph."""
+        return [self._data(examples.items[0][0], metadata, "input")]
 
 
 def _nodes(graph: Graph, examples: Examples, argument: str) -> Examples:

@@ -120,6 +120,10 @@ class OwnRecipe(Recipe):
         """Return the name of each prediction."""
         return examples.names
 
+    def structures(self, examples: Examples, metadata: Metadata) -> Sequence[Any]:
+        """Return what a picture can show of some examples; nothing for texts and sequences."""
+        return ()
+
     def depths(self, examples: Examples) -> Sequence[int]:
         """Return the depth of each prediction's node in its tree; nothing for what is no tree."""
         return ()
@@ -286,7 +290,8 @@ class OwnRecipe(Recipe):
         """Read one example."""
         examples = self.from_text(text, metadata)
         split, names = self._to_predict(examples, metadata, "nodes")
-        return Prediction(split.batch(torch.arange(split.size)), names, self.depths(examples))
+        batch = split.batch(torch.arange(split.size))
+        return Prediction(batch, names, self.structures(examples, metadata), self.depths(examples))
 
     def _columns(self, labelled: bool) -> Columns:
         column = getattr(self, self.columns) if self.columns else ""

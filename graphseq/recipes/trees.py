@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 from pydantic import Field
@@ -18,6 +18,9 @@ from ..nn.models import cells
 from ..train import LRSchedule, Optimizer, Split, tree_split
 from .base import Metadata, Recipe
 from .own import OwnRecipe, one_of
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
 
 __all__ = ["RECIPES", "TreeRecipe"]
 
@@ -121,6 +124,16 @@ class TreeRecipe(OwnRecipe):
             for tree, place in zip(examples.items, examples.places, strict=True)
             for node, phrase in enumerate(tree.phrases())
         ]
+
+    def structures(self, examples: Examples, metadata: Metadata) -> list[Data]:
+        """Return the trees, with their leaves' words."""
+        made = []
+        for tree in examples.items:
+            data = tree.data(Vocabulary(tuple(metadata["words"])), metadata["classes"])
+            inner = set(tree.parent)
+            data.tokens = [word or "" for node, word in enumerate(tree.words) if node not in inner]
+            made.append(data)
+        return made
 
     def depths(self, examples: Examples) -> Sequence[int]:
         """Return the depth of each node."""

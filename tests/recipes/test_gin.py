@@ -50,7 +50,7 @@ def source(root: Path) -> Source:
 
 def test_attributes_are_standardised_by_the_training_graphs_alone(root: Path) -> None:
     recipe = own()
-    data = recipe.data(source(root), 0)
+    data = recipe.load_data(source(root), 0)
     task, metadata = recipe.task(source(root), 0)
     part = parts(recipe.labels(data), 10, 0)[0][0]
     raw = torch.cat([data.graphs[i].x[:, :1] for i in part.tolist()])
@@ -119,7 +119,7 @@ def test_without_its_attributes_the_set_has_degrees(root: Path) -> None:
 
 def test_the_recipe_of_the_reference_result_has_the_features_that_it_was_measured_with(data_root: Path) -> None:
     recipe = find_recipe("proteins-gin")
-    data = recipe.data(Source(data_root), 0)
+    data = recipe.load_data(Source(data_root), 0)
     assert recipe.metadata(data)["features"] == 3 and recipe.measure(data, {}, torch.arange(9)) == {}
 
 

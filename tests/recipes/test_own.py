@@ -249,6 +249,8 @@ def test_phrases_of_trees(tmp_path):
     assert len(found) == 29 * 3 + 1 and [row["input"] for row in found[:3]] == ["it awful", "it", "awful"]
     one = call("predict", "run", "(_ (_ it) (_ great))", "--json").last["predictions"]
     assert [(row["input"], row["depth"]) for row in one] == [("it great", 0), ("it", 1), ("great", 1)]
+    call("predict", "run", "(_ (_ it) (_ great))", "--plot", "tree.svg")
+    assert "great" in (tmp_path / "tree.svg").read_text(encoding="utf-8")
     assert "`input`" in call("predict", "run", "a sentence", code=2).err
     labelled = [{"tree": f"(S (D it) (N {(BAD, GOOD)[i % 2][i % 3]}))", "label": f"c{i % 2}"} for i in range(20)]
     whole = jsonl(tmp_path / "w.jsonl", labelled)
@@ -302,6 +304,7 @@ def test_nodes_without_labels_are_neighbours(tmp_path):
     train("node", "run", data=str(file), epochs=2)
     assert len(open_run("run").predict(str(file))) == 12
     assert open_run("run").evaluate_file(file)["examples"] == 10
+    call("predict", "run", json.dumps({"edge_index": [[0, 1], [1, 0]], "num_nodes": 3}), "--plot", "nodes.png")
     lists = {"edge_index": [[0, 1], [1, 0]], "y": ["a", "b"], "num_nodes": 2}
     assert len(open_run("run").predict(json.dumps(lists))) == 2
     with pytest.raises(gs.GraphError, match="a file with one graph"):
