@@ -17,7 +17,7 @@ from graphseq.recipes import Job, train
 
 def main(out: str = "runs/examples/cora", epochs: int = 200) -> float:
     """Train, and return the mean accuracy on the test split, in per cent."""
-    resume = Job(resume=True)  # when run again, it finds the finished runs
+    resume = Job(resume=True, verbose=True)  # when run again, it finds the finished runs
     summary = train("cora-gcn", out, seeds=range(3), job=resume, hidden=32, epochs=epochs)
     print(f"Cora: test accuracy {summary['mean']:.1f} ± {summary['std']:.1f} %")
 

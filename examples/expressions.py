@@ -80,12 +80,12 @@ def expressions(count: int, depth: int, seed: int) -> Split:
 
 
 def main(epochs: int = 15, seed: int = 0) -> float:
-    """Train on expressions of depth 4 and return the accuracy on expressions of depth 8."""
+    """Train on expressions of depth 4 and return the accuracy, in per cent, on those of depth 8."""
     torch.manual_seed(seed)
     task = Task(Evaluator(), expressions(1000, 4, seed), expressions(300, 4, seed + 1), expressions(300, 8, seed + 2))
     settings = Training(epochs=epochs, batch_size=50, lr=0.02, schedule="cosine", clip_norm=1.0)
-    outcome = fit(task, settings, seed=seed, name="expressions")
-    print(f"Right: {outcome.val['accuracy']:.1%} at depth 4, {outcome.test['accuracy']:.1%} at depth 8.")
+    outcome = fit(task, settings, seed=seed, verbose=True, name="expressions")
+    print(f"Right: {outcome.val['accuracy']:.1f} % at depth 4, {outcome.test['accuracy']:.1f} % at depth 8.")
     return outcome.test["accuracy"]
 
 

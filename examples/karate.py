@@ -17,7 +17,7 @@ from graphseq.train import Batch, Split, Task, Training, fit
 
 
 def main(epochs: int = 200, seed: int = 0, picture: str | None = None) -> float:
-    """Train with the two leaders' sides known, and return the share of the others whose side is found."""
+    """Train with the two leaders' sides known, and return the per cent of the others whose side is found."""
     club = networkx.karate_club_graph()
     side = torch.tensor([int(name != "Mr. Hi") for _, name in club.nodes(data="club")])
     graph = gs.Topology.from_networkx(club)
@@ -29,10 +29,10 @@ def main(epochs: int = 200, seed: int = 0, picture: str | None = None) -> float:
     leaders, others = torch.tensor([0, 33]), torch.arange(1, 33)
     torch.manual_seed(seed)
     model = gs.nn.NodeClassifier(graph.num_nodes, 16, num_classes=2, dropout=0.5)
-    task = Task(model, train=part(leaders), test=part(others))  # without a validation split the last epoch counts
-    outcome = fit(task, Training(epochs=epochs, lr=0.01, weight_decay=5e-4), seed=seed, name="karate")
+    task = Task(model, train=part(leaders), test=part(others))  # without a validation split: the last epoch
+    outcome = fit(task, Training(epochs=epochs, lr=0.01, weight_decay=5e-4), seed=seed, verbose=True, name="karate")
 
-    print(f"The sides of two leaders known, {outcome.test['accuracy']:.1%} of the others' are found.")
+    print(f"The sides of two leaders known, {outcome.test['accuracy']:.1f} % of the others' are found.")
     if picture is not None:
         predicted = model.eval()(x, graph).argmax(1)
         known = torch.isin(torch.arange(graph.num_nodes), leaders)

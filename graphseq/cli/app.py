@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from .. import __version__
 from ..errors import GraphError
+from ..train import ignore_deprecations
 from .demo import demo
 from .doctor import doctor
 from .recipe_options import TrainCommand, extended, with_recipe
@@ -99,6 +100,7 @@ for _command in _COMMANDS:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line, by default this process's, and exit."""
+    ignore_deprecations()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that has no ± shows a question mark

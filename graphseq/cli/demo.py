@@ -60,7 +60,8 @@ def demo(
         note(f"[{i}/{len(_PARTS)}] {part.recipe}: {recipe.network}, {recipe.summary}")
         try:
             # An interrupted demo is resumed, and a finished one is shown again.
-            done[part.recipe] = train(recipe, folder / part.recipe, job=Job(source=source, resume=True))
+            job = Job(source=source, resume=True, verbose=True)
+            done[part.recipe] = train(recipe, folder / part.recipe, job=job)
         except (MissingData, CorruptData) as error:
             note("      left out: its data are not here")
             left_out[part.recipe] = _how_to_get(str(error))

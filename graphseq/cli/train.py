@@ -29,9 +29,7 @@ def train(
     ],
     machine: dict[str, str],
     data_root: DataRoot = None,
-    seeds: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Train N times, with different seeds.")
-    ] = None,
+    seeds: Annotated[int | None, typer.Option(metavar="N", min=1, help="Train N times, with different seeds.")] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="S", min=0, max=2**31 - 1, help="The first seed; 0 by default.")
     ] = None,
@@ -53,6 +51,7 @@ def train(
         float, typer.Option(metavar="SECONDS", min=0, help="Seconds between two checkpoints.")
     ] = 30.0,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write logs for TensorBoard, too.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     offline: Offline = False,
     as_json: AsJson = False,
 ) -> None:
@@ -65,7 +64,7 @@ def train(
     texts = pairs(settings or [])
     job = Job(
         machine=Machine(processes=here or 1).parse(machine), source=Source(data_root, offline), resume=resume,
-        save_every=save_every, tensorboard=tensorboard, notify=note,
+        save_every=save_every, tensorboard=tensorboard, verbose=not quiet, notify=note,
     )  # fmt: skip
     find_recipe(recipe).parse(texts)  # wrong options are reported before a folder is looked for
     folder = _folder(recipe, out, resume=resume, together=here is not None)

@@ -107,7 +107,7 @@ def _fold(
         best, chosen = variants[max(range(len(variants)), key=lambda i: _rank(recipe, scores[i]))]
     runs = [run(best, f"run-{i}", i, test)["test"][recipe.metrics[0]] for i in range(1, _REPEATS + 1)]
     value = statistics.fmean(runs)
-    return {"value": round(100 * value, 4) if metric(recipe.metrics[0]).unit == "%" else value, "chosen": chosen}
+    return {"value": round(value, 4) if metric(recipe.metrics[0]).unit == "%" else value, "chosen": chosen}
 
 
 def _once(
@@ -119,7 +119,7 @@ def _once(
     task = recipe.assemble(metadata, splits, seed)
     outcome = fit(
         task, recipe, seed=seed, fabric=fabric, folder=folder, resume=job.resume, save_every=job.save_every, name=name,
-        workers=job.machine.workers, tensorboard=job.tensorboard,
+        workers=job.machine.workers, tensorboard=job.tensorboard, verbose=job.verbose,
     )  # fmt: skip
     result: dict[str, Any] = {"options": recipe.model_dump(), "val": outcome.val, "test": outcome.test}
     result |= {"best_epoch": outcome.best_epoch, "epochs": outcome.epochs}

@@ -144,8 +144,8 @@ class Run:
             machine: device and precision.
 
         Returns:
-            The mean loss, the metrics, shares in per cent, and in ``classes`` the number of examples of each class and
-            how many of them are classified correctly, in per cent.
+            The mean loss, the metrics, accuracy, F1 and AUROC in per cent, and in ``classes`` the number of examples of
+            each class and how many of them are classified correctly, in per cent.
 
         Raises:
             GraphError: there is no such split, or the data are missing or not those of the run.
@@ -187,9 +187,8 @@ class Run:
         fabric.launch()
         scores, target = Session(task, self.recipe, fabric, self.seed).outputs(split)
         self.model.eval()
-        found = {"loss": float(task.loss(scores, target).mean()), **measure(task.metrics, scores, target)}
-        told: dict[str, Any] = {name: _told(name, value) for name, value in found.items()}
-        return told | self._by_class(scores, target)
+        loss = float(task.loss(scores, target).mean())
+        return {"loss": loss, **measure(task.metrics, scores, target), **self._by_class(scores, target)}
 
     def _by_class(self, scores: Tensor, target: Tensor) -> dict[str, Any]:
         classes = self.metadata.get("classes")
@@ -201,11 +200,6 @@ class Run:
             {"class": name, "examples": len(hits), "correct": round(100 * float(hits.float().mean()), 4)}
             for name, hits in counts if len(hits)
         ]}  # fmt: skip
-
-
-def _told(name: str, value: float) -> float:
-    """Return a metric as it is reported: shares in per cent."""
-    return round(100 * value, 4) if name != "loss" and metric(name).unit == "%" else value
 
 
 def open_run(path: str | os.PathLike[str], *, recipe: str | None = None) -> Run:

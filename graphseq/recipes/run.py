@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError, Words, expected
 from ..plot import curves
-from ..train import MAX_SEED, Machine, RunFolder, first_of_all, fit, launch, may_go_on, metric, read_json, write_json
+from ..train import MAX_SEED, Machine, RunFolder, first_of_all, fit, launch, may_change, metric, read_json, write_json
 from .base import Recipe, Source
 from .registry import find_recipe
 
@@ -32,6 +32,7 @@ class Job:
         resume: whether to resume the run in the folder.
         save_every: seconds between two checkpoints.
         tensorboard: whether to write for TensorBoard too.
+        verbose: whether to show progress on standard error.
         notify: called with a line of text when the data have been read and a training begins.
     """
 
@@ -40,6 +41,7 @@ class Job:
     resume: bool = False
     save_every: float = 30.0
     tensorboard: bool = False
+    verbose: bool = False
     notify: Callable[[str], None] | None = None
 
 
@@ -168,7 +170,7 @@ def _compare(folder: RunFolder, config: dict[str, Any]) -> None:
     try:
         before, now = ({"recipe": each["recipe"], "seed": each["seed"], **each["options"]} for each in (began, config))
         for key, value in now.items():
-            if before[key] != value and not may_go_on(key, before, now):
+            if before[key] != value and not may_change(key, before, now):
                 raise expected(key, f"{before[key]!r}, as in the run in {folder.path}", value)
     except (KeyError, TypeError) as error:
         raise expected("out", "a run's config.json", Words(f"{folder / 'config.json'}, which lacks {error}")) from None
@@ -199,7 +201,7 @@ def _train(fabric: Fabric, recipe: Recipe, path: Path, seed: int, job: Job) -> d
         write_json(folder / "config.json", _config(recipe, seed))
     outcome = fit(
         task, recipe, seed=seed, fabric=fabric, workers=job.machine.workers, folder=folder, resume=job.resume,
-        save_every=job.save_every, tensorboard=job.tensorboard, name=f"{recipe.name}, seed {seed}",
+        save_every=job.save_every, tensorboard=job.tensorboard, verbose=job.verbose, name=f"{recipe.name}, seed {seed}",
     )  # fmt: skip
     report = outcome.val if recipe.reports == "val" else outcome.test
     measured = report[recipe.metrics[0]]
@@ -208,7 +210,7 @@ def _train(fabric: Fabric, recipe: Recipe, path: Path, seed: int, job: Job) -> d
         "seed": seed,
         "metric": recipe.metrics[0],
         "split": "dev" if recipe.reports == "val" else recipe.reports,
-        "value": round(100 * measured, 4) if metric(recipe.metrics[0]).unit == "%" else measured,
+        "value": round(measured, 4) if metric(recipe.metrics[0]).unit == "%" else measured,
         "best_epoch": outcome.best_epoch,
         "epochs": outcome.epochs,
         "val": outcome.val,

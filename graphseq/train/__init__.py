@@ -4,12 +4,12 @@ from .collate import chain_split, graph_split, node_split, tree_split
 from .files import read_json, read_tensors, write_bytes, write_json, write_tensors
 from .folder import Log, RunFolder, environment
 from .loop import Outcome, Stopped, fit
-from .machine import Machine, first_of_all, launch
+from .machine import Machine, first_of_all, ignore_deprecations, launch
 from .metrics import METRICS, Metric, measure, metric
 from .options import Option, Options, nearest
 from .randomness import seed_all
 from .session import MAX_SEED, Session
-from .settings import LRSchedule, Optimizer, Training, may_go_on
+from .settings import LRSchedule, Optimizer, Training, may_change
 from .splits import (
     Splits,
     class_names,
@@ -52,8 +52,9 @@ __all__ = [
     "fit",
     "graph_split",
     "graph_splits",
+    "ignore_deprecations",
     "launch",
-    "may_go_on",
+    "may_change",
     "measure",
     "metric",
     "nearest",

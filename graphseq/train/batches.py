@@ -16,12 +16,7 @@ from .task import Batch, Split
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["draw", "judged", "steps_in"]
-
-
-def steps_in(split: Split, settings: Training) -> int:
-    """Return the number of steps of an epoch."""
-    return -(-split.size // (settings.batch_size or split.size))
+__all__ = ["draw", "for_evaluation"]
 
 
 def draw(
@@ -29,7 +24,7 @@ def draw(
 ) -> Iterator[Sequence[Batch]]:
     """Yield this process's batches of an epoch but for the first `done`, each in the parts that it is run in."""
     steps = _Steps(split, settings, fabric, seed, epoch)
-    rest = range(done, len(steps))
+    rest = range(done, len(steps.chosen))
     if not workers:
         made: Iterator[Sequence[Batch]] = (steps[i] for i in rest)
     else:
@@ -56,31 +51,25 @@ class _Steps(torch.utils.data.Dataset[Sequence[Batch]]):
         else:
             self.chosen = (torch.arange(split.size),)
 
-    def __len__(self) -> int:
-        return len(self.chosen)
-
     def __getitem__(self, i: int) -> Sequence[Batch]:
-        if self.parts == self.world == 1:
-            return (self.split.batch(self.chosen[i]),)
-        mine = self.chosen[i][self.rank :: self.world]
-        shares = mine.tensor_split(self.parts)
+        shares = self.chosen[i][self.rank :: self.world].tensor_split(self.parts)
         if self.world == 1:
             return [self.split.batch(share) for share in shares if len(share)]
-        return [_collate(self.split, share)[0] for share in shares]  # as many in each process
+        return [_batch(self.split, share)[0] for share in shares]  # as many in each process
 
 
-def _collate(split: Split, indices: Tensor) -> tuple[Batch, bool]:
-    """Make a batch and say whether it counts: for no examples at all, one that doesn't stands in."""
+def _batch(split: Split, indices: Tensor) -> tuple[Batch, bool]:
+    """Return the batch and whether it counts: for no examples at all, one without weight stands in."""
     if len(indices):
         return split.batch(indices), True
     return split.batch(torch.tensor([0])).without_weight(), False
 
 
-def judged(split: Split, settings: Training, fabric: Fabric) -> list[tuple[Batch, bool]]:
+def for_evaluation(split: Split, settings: Training, fabric: Fabric) -> list[tuple[Batch, bool]]:
     """Return this process's share of a split in batches, made once, each with whether it counts."""
     if not split.size:
         return []
     mine = torch.arange(split.size)[fabric.global_rank :: fabric.world_size]
     size = settings.eval_batch_size if settings.batch_size else max(1, len(mine))
-    made = [_collate(split, indices) for indices in (mine.split(size) if len(mine) else [mine])]
+    made = [_batch(split, indices) for indices in mine.split(size)]
     return [(batch.to(fabric.device), counts) for batch, counts in made]

@@ -1,12 +1,12 @@
-"""The folder of a run: what was asked for, where it ran, how it went and what it gave.
+"""The folder of a run: its options, its environment, its metrics and its result.
 
     config.json          recipe, options, seed            environment.json     versions, device
     metrics.jsonl        one line an epoch                curves.png           the same as a picture
-    last.safetensors     to go on from                    best.safetensors     the weights of the best epoch
-    result.json          when it is over
+    last.safetensors     the last checkpoint              best.safetensors     the weights of the best epoch
+    result.json          when the run is finished
 
 Every file but the metrics is written under another name and renamed, so each is whole or not there. The metrics are
-appended to; what a run that was cut off wrote behind its last checkpoint is cut off when it is resumed.
+appended to; the lines that an interrupted run wrote after its last checkpoint are removed when it is resumed.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ import tempfile
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..errors import GraphError, Words, expected
-from .files import read_json, read_tensors, write_json, write_tensors
+from .files import read_json, read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -53,16 +52,16 @@ class RunFolder:
 
     @property
     def has_checkpoint(self) -> bool:
-        """Say whether there is something to go on from."""
+        """Say whether there is a checkpoint to resume from."""
         return (self / "last.safetensors").is_file() and (self / "best.safetensors").is_file()
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """Return what the run gave, or None if it is not over."""
+        """Return the result of the run, or None if it is not finished."""
         return read_json(self / "result.json") if (self / "result.json").is_file() else None
 
     def check(self) -> None:
-        """See that the folder is there, or can be made, and can be written to.
+        """Check that the folder exists or can be made, and can be written to.
 
         Raises:
             GraphError: it is a file, or lies in one, or may not be written to.
@@ -76,7 +75,7 @@ class RunFolder:
             raise expected("out", "a folder that can be written to", got) from None
 
     def lock(self) -> FileLock:
-        """Return a lock that one process at a time can hold; it is let go when that process ends, however it ends.
+        """Return a lock that one process at a time can hold; it is released when that process ends, however it ends.
 
         Raises:
             GraphError: another process trains here.
@@ -107,7 +106,7 @@ class RunFolder:
         write_tensors(self / "last.safetensors", tensors, meta | {"lines": lines})
 
     def load(self, session: Session) -> int:
-        """Bring a session to where the checkpoint was, and return how many lines of metrics belong to it."""
+        """Restore a session from the checkpoint and return how many lines of metrics belong to it."""
         tensors, meta = read_tensors(self / "last.safetensors")
         best, _ = read_tensors(self / "best.safetensors")
         try:
@@ -119,7 +118,7 @@ class RunFolder:
     def records(self) -> list[dict[str, float]]:
         """Return the metrics, one record an epoch."""
         try:
-            lines = (self / "metrics.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+            lines = (self / "metrics.jsonl").read_text(encoding="ascii").splitlines(keepends=True)
             return [json.loads(line) for line in lines if line.endswith("\n")]
         except FileNotFoundError:
             return []
@@ -132,31 +131,18 @@ class Log:
 
     Args:
         folder: where to write; None to keep them only.
-        lines: so many of those that are there are kept.
+        lines: the number of existing lines to keep.
         tensorboard: whether to write for TensorBoard too.
     """
 
     def __init__(self, folder: RunFolder | None, *, lines: int = 0, tensorboard: bool = False) -> None:
         self.records = folder.records()[:lines] if folder is not None and lines else []
-        if folder is not None and len(self.records) < lines:
-            got = Words(f"{len(self.records)} of them")
-            what = f"{folder / 'metrics.jsonl'} with the {lines} lines that the checkpoint knows"
-            raise expected("folder", what, got)
-        self._file: IO[str] | None = None
-        self._board: Any = None
-        if folder is None:
-            return
-        if tensorboard:
-            self._board = _board(folder.path, len(self.records))
-        text = "".join(json.dumps(record) + "\n" for record in self.records)
-        path = folder / "metrics.jsonl"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a+", encoding="utf-8", newline="") as file:
-                file.truncate(len(text))  # ASCII: a character is a byte
-            self._file = path.open("a", encoding="utf-8", newline="")
-        except OSError as error:
-            raise GraphError(f"{path} cannot be written: {error.strerror or error}") from error
+        self._path = None if folder is None else folder / "metrics.jsonl"
+        self._board = _board(folder.path, lines) if folder is not None and tensorboard else None
+        if len(self.records) < lines:
+            what = f"{self._path} with the {lines} lines that the checkpoint knows"
+            raise expected("folder", what, Words(f"{len(self.records)} of them"))
+        self._append("", after=sum(len(json.dumps(record)) + 1 for record in self.records))
 
     def write(self, record: Mapping[str, float]) -> None:
         """Add a record.
@@ -168,28 +154,21 @@ class Log:
         if self._board is not None:
             for name in record.keys() - {"epoch", "step"}:
                 self._board.add_scalar(name, record[name], record["epoch"])
-        if self._file is None:
+            self._board.flush()
+        self._append(json.dumps(record) + "\n")
+
+    def _append(self, text: str, *, after: int | None = None) -> None:
+        """Append to the file or, if given, to its first characters alone."""
+        if self._path is None:
             return
         try:
-            self._file.write(json.dumps(record) + "\n")
-            self._file.flush()
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a", encoding="ascii", newline="") as file:
+                if after is not None:
+                    file.truncate(after)
+                file.write(text)
         except OSError as error:
-            raise GraphError(f"{self._file.name} cannot be written: {error.strerror or error}") from error
-
-    def __enter__(self) -> Log:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._board is not None:
-            self._board.close()
-        if self._file is not None:
-            try:
-                self._file.close()
-            except OSError:  # a full disk, which has been told
-                if error is None:
-                    raise
+            raise GraphError(f"{self._path} cannot be written: {error.strerror or error}") from error
 
 
 def _board(path: Path, done: int) -> Any:
@@ -201,7 +180,7 @@ def _board(path: Path, done: int) -> Any:
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Return what a result may depend on beside the options: versions, device, threads."""
+    """Return what a result may depend on besides the options: versions, device, threads."""
     versions = {}
     for package in _PACKAGES:
         try:
@@ -216,8 +195,3 @@ def environment(device: torch.device) -> dict[str, Any]:
         "device": f"{device}: {name}",
         "threads": torch.get_num_threads(),
     }
-
-
-def write_environment(folder: RunFolder, device: torch.device) -> None:
-    """Write it into a run's folder."""
-    write_json(folder / "environment.json", environment(device))

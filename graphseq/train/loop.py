@@ -1,4 +1,4 @@
-"""The loop: epochs of steps, each epoch judged, the best one kept, and a run that can be stopped and taken up again."""
+"""The loop: epochs of steps, each epoch evaluated, the best one kept, and a run that can be stopped and resumed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 
 from ..errors import GraphError, Words, expected
-from .folder import Log, RunFolder, write_environment
+from .files import write_json
+from .folder import Log, RunFolder, environment
 from .machine import Machine
+from .progress import progress
 from .session import Session
 from .settings import Training
 from .task import Task
@@ -34,13 +36,13 @@ class Stopped(GraphError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training gave.
+    """The result of a training. Accuracy, F1 and AUROC are in per cent, here as everywhere.
 
     Args:
         best_epoch: the epoch whose weights the model has now, from 1.
-        epochs: how many there were.
-        val: loss and metrics of the validation split in that epoch; empty without one.
-        test: the same of the test split, which was judged this once; empty without one.
+        epochs: the number of epochs.
+        val: loss and metrics of the validation split with the weights of that epoch; empty without one.
+        test: the same of the test split, which was evaluated this once; empty without one.
         records: one record an epoch: loss, learning rate, and loss and metrics of the validation split.
     """
 
@@ -54,9 +56,12 @@ class Outcome:
 def fit(
     task: Task, settings: Training, *, seed: int = 0, fabric: Fabric | None = None, workers: int = 0,
     folder: RunFolder | str | os.PathLike[str] | None = None, resume: bool = False, save_every: float = 30.0,
-    tensorboard: bool = False, name: str = "training",
+    tensorboard: bool = False, verbose: bool = False, name: str = "training",
 ) -> Outcome:  # fmt: skip
     """Train a task's model in place, and leave it with the weights of the epoch that was best on validation data.
+
+    The data are checked before the first step. If training ends in an error, as with a loss that is no longer finite,
+    the model has the weights of the best epoch so far, or those it began with.
 
     Args:
         task: model, splits, loss, metrics.
@@ -65,15 +70,18 @@ def fit(
         fabric: a launched Fabric; by default the CPU, one process.
         workers: processes that prepare batches; the result does not depend on them.
         folder: where to write metrics and checkpoints, a path will do; by default nothing is written.
-        resume: whether to go on from the folder's checkpoint, if it has one. What comes out then is, bit for bit,
-            what would have come out without the stop.
+        resume: whether to resume from the folder's checkpoint, if it has one. The result is, bit for bit, that of a
+            run that was never interrupted.
         save_every: seconds between two checkpoints; 0 for one after every step.
         tensorboard: whether to write for TensorBoard too.
-        name: stands before the progress bar.
+        verbose: whether to show progress on standard error: a bar on a terminal, else lines with epoch, loss,
+            validation metric and time left.
+        name: stands before the progress.
 
     Raises:
-        GraphError: a part of the task is not what it should be, the loss is no longer finite, the folder holds a run
-            already, the checkpoint is of something else, a file cannot be written.
+        GraphError: a part of the task is not what it should be, the data have NaN or labels out of range, the loss is
+            no longer finite, the folder holds a run already, the checkpoint is of something else, a file cannot be
+            written.
         Stopped: the process got SIGINT (Ctrl-C) or SIGTERM; a checkpoint was written if there is a folder.
 
     >>> from graphseq.train import Batch, Split
@@ -81,49 +89,63 @@ def fit(
     >>> split = Split(4, lambda i: Batch((x[i],), y[i]))
     >>> outcome = fit(Task(torch.nn.Linear(4, 2), split, split), Training(epochs=30, lr=0.1))
     >>> outcome.val["accuracy"]
-    1.0
+    100.0
     """
-    fabric = _alone() if fabric is None else fabric
+    if fabric is None:
+        fabric = Machine(device="cpu").fabric()
+        fabric.launch()
     folder = folder if folder is None or isinstance(folder, RunFolder) else RunFolder(folder)
     if resume and folder is None:
-        raise expected("folder", "the folder of the run to go on with", None)
+        raise expected("folder", "the folder of the run to resume", None)
     if folder is not None and not resume and folder.has_checkpoint:
-        raise expected("folder", "one without a run", Words(f"{folder.path}; resume=True goes on with what is there"))
+        raise expected("folder", "one without a run", Words(f"{folder.path}; resume=True resumes the run there"))
     session = Session(task, settings, fabric, seed, workers)
-    mine = folder if fabric.global_rank == 0 else None
+    try:
+        records = _train(session, folder, resume, save_every, tensorboard, verbose, name)
+    except Stopped:
+        raise
+    except GraphError:
+        with suppress(GraphError):
+            session.use_best()
+        raise
+    session.use_best()
+    test = {} if task.test is None else session.evaluate(task.test)
+    val = {} if task.val is None else session.evaluate(task.val)
+    return Outcome(session.best_epoch, session.epoch, val, test, records)
+
+
+def _train(
+    session: Session, folder: RunFolder | None, resume: bool, save_every: float, tensorboard: bool, verbose: bool,
+    name: str,
+) -> list[dict[str, float]]:  # fmt: skip
+    """Run the epochs that are left and return the records of all."""
+    mine = folder if session.fabric.global_rank == 0 else None
     with ExitStack() as stack:
         lines = 0
         if mine is not None:
             stack.enter_context(mine.lock())
         if folder is not None and resume and folder.has_checkpoint:
             lines = folder.load(session)
-        elif mine is not None:
-            write_environment(mine, fabric.device)
-        log = stack.enter_context(Log(mine, lines=lines, tensorboard=tensorboard))
+        else:
+            session.check_data()
+            if mine is not None:
+                write_json(mine / "environment.json", environment(session.fabric.device))
+        log = Log(mine, lines=lines, tensorboard=tensorboard)
         stop = stack.enter_context(_signals())
         keep = _keeper(session, folder, log, stop, save_every)
-        bar = stack.enter_context(_bar(session, name))
+        show = stack.enter_context(progress(session, name, verbose=verbose))
         while not session.is_over:
             for parts in session.rest_of_epoch():
                 session.step(parts)
-                bar(None)
+                show(None)
                 if session.batch < session.steps_per_epoch:
                     keep(False)
             record = session.end_epoch()
             log.write(record)
-            bar(record)
+            show(record)
             keep(False)
         keep(True)
-    session.use_best()
-    test = {} if task.test is None else session.judge(task.test)
-    val = {} if task.val is None else session.judge(task.val)
-    return Outcome(session.best_epoch, session.epoch, val, test, log.records)
-
-
-def _alone() -> Fabric:
-    fabric = Machine(device="cpu").fabric()
-    fabric.launch()
-    return fabric
+    return log.records
 
 
 def _keeper(
@@ -152,7 +174,7 @@ def _keeper(
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Note SIGINT and SIGTERM instead of stopping in the midst of a step; a second one stops at once."""
+    """Note SIGINT and SIGTERM instead of stopping in the middle of a step; a second one stops at once."""
     noted: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield noted
@@ -169,26 +191,3 @@ def _signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _bar(session: Session, name: str) -> Iterator[Callable[[dict[str, float] | None], None]]:
-    """Show progress on a terminal: call with None after a step and with its record after an epoch."""
-    from tqdm import tqdm
-
-    hide = True if session.fabric.global_rank else None  # None: hidden where there is no terminal
-    total = session.settings.epochs * session.steps_per_epoch
-    with tqdm(total=total, initial=session.step_count, desc=name, unit="step", disable=hide) as bar:
-        if bar.disable:
-            yield lambda record: None
-            return
-        metric = f"val_{session.task.metrics[0]}"
-
-        def show(record: dict[str, float] | None) -> None:
-            if record is None:
-                bar.update()
-            else:
-                shown = {name: f"{record[name]:.4f}" for name in ("loss", metric) if name in record}
-                bar.set_postfix(shown, refresh=False)
-
-        yield show

@@ -1,4 +1,4 @@
-"""Where to train: device, precision and processes, by Lightning Fabric; none of it is the loop's concern."""
+"""Where to train: device, precision and processes, by Lightning Fabric."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .options import Options
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Machine", "first_of_all", "launch"]
+__all__ = ["Machine", "first_of_all", "ignore_deprecations", "launch"]
 
 
 class Machine(Options):
-    """Where a run takes place: nothing here is meant to change what comes out, beyond rounding.
+    """Where a run takes place: nothing here changes the result, beyond rounding.
 
     ``processes`` above 1 trains data-parallel: each process has a copy of the model and a share of each batch
     (``DistributedDataParallel``; gloo on the CPU, NCCL on CUDA). Under ``torchrun``, also on several machines, the
@@ -82,7 +82,7 @@ class Machine(Options):
 
 
 def first_of_all() -> bool:
-    """Say whether this is the one process that looks at folders before they are written to: torchrun starts several."""
+    """Say whether this is the process that checks folders before they are written to: torchrun starts several."""
     return os.environ.get("RANK", "0") == "0" or not _under_torchrun()
 
 
@@ -131,21 +131,19 @@ def launch(machine: Machine, function: Callable[..., Any], *args: Any) -> Any:
 
 
 class _Guarded:
-    """Calls the function in a child and leaves in good order."""
+    """Calls the function in a child process and cleans up."""
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], threads: int) -> None:
         self.state = function, args, threads
 
     def __setstate__(self, content: dict[str, Any]) -> None:
-        """Arrive in the child, before anything is said there."""
+        """Arrive in the child, before anything is printed there."""
         self.__dict__ |= content
         _hush()
+        ignore_deprecations()
 
     def __call__(self, fabric: Fabric) -> Any:
-        """Return what the function returns, or the error of the caller's that it raises.
-
-        Raised in a child, such an error would come out as a wall of text.
-        """
+        """Return what the function returns or, to be raised in the parent, the GraphError that it raises."""
         function, args, threads = self.state
         if threads:
             torch.set_num_threads(threads)
@@ -160,6 +158,11 @@ class _Guarded:
         return result
 
 
+def ignore_deprecations() -> None:
+    """Ignore a warning that PyG's import causes from PyTorch 2.14 on; for processes that run nothing but graphseq."""
+    warnings.filterwarnings("ignore", "`torch.jit.script` is", FutureWarning)
+
+
 def _hush() -> None:
-    """Keep Fabric from telling of its rendezvous, which is of no use to who waits for a result."""
+    """Keep Fabric from logging its rendezvous."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)

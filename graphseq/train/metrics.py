@@ -1,9 +1,11 @@
-"""Metrics of a whole split, by torchmetrics."""
+"""Metrics of a whole split, by torchmetrics; accuracy, F1 and AUROC in per cent, wherever they are reported."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -14,12 +16,13 @@ __all__ = ["METRICS", "Metric", "measure", "metric"]
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that judges predictions.
+    """A metric of predictions.
 
     Args:
         of: takes all scores and targets of a split.
-        larger_is_better: which way is up.
-        unit: ``"%"`` for a share, which is told in per cent; else what is printed behind the number.
+        larger_is_better: whether a larger value is the better one.
+        unit: ``"%"`` where `of` returns a fraction, which :func:`measure` turns into per cent; else what is printed
+            behind the number.
         classes: whether targets are classes and scores one number for each class; else both are numbers.
     """
 
@@ -29,44 +32,33 @@ class Metric:
     classes: bool = True
 
 
-def _accuracy(scores: Tensor, target: Tensor) -> Tensor:
-    from torchmetrics.functional.classification import multiclass_accuracy
+def _of_classes(name: str, **options: Any) -> Metric:
+    def of(scores: Tensor, target: Tensor) -> Tensor:
+        from torchmetrics.functional import classification
 
-    # validate_args would look for targets out of range, which the loss has done, at half the cost of a small model
-    return multiclass_accuracy(scores, target, scores.size(1), average="micro", validate_args=False)
+        # validate_args looks for classes out of range, which fit has done, at half the cost of a small model
+        found = getattr(classification, name)(scores, target, scores.size(1), validate_args=False, **options)
+        return scores.new_tensor(math.nan) if found is None else found  # None: an AUROC of one class
 
-
-def _f1(scores: Tensor, target: Tensor) -> Tensor:
-    from torchmetrics.functional.classification import multiclass_f1_score
-
-    return multiclass_f1_score(scores, target, scores.size(1), average="macro", validate_args=False)
+    return Metric(of)
 
 
-def _auroc(scores: Tensor, target: Tensor) -> Tensor:
-    from torchmetrics.functional.classification import multiclass_auroc
+def _of_numbers(name: str, **options: Any) -> Metric:
+    def of(scores: Tensor, target: Tensor) -> Tensor:
+        from torchmetrics.functional import regression
 
-    area = multiclass_auroc(scores, target, scores.size(1), validate_args=False)
-    return scores.new_tensor(float("nan")) if area is None else area
+        error: Tensor = getattr(regression, name)(scores.reshape(-1), target.reshape(-1).to(scores), **options)
+        return error
 
-
-def _rmse(scores: Tensor, target: Tensor) -> Tensor:
-    from torchmetrics.functional.regression import mean_squared_error
-
-    return mean_squared_error(scores.reshape(-1), target.reshape(-1).to(scores), squared=False)
-
-
-def _mae(scores: Tensor, target: Tensor) -> Tensor:
-    from torchmetrics.functional.regression import mean_absolute_error
-
-    return mean_absolute_error(scores.reshape(-1), target.reshape(-1).to(scores))
+    return Metric(of, larger_is_better=False, unit="", classes=False)
 
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric(_accuracy),
-    "f1": Metric(_f1),
-    "auroc": Metric(_auroc),
-    "rmse": Metric(_rmse, larger_is_better=False, unit="", classes=False),
-    "mae": Metric(_mae, larger_is_better=False, unit="", classes=False),
+    "accuracy": _of_classes("multiclass_accuracy", average="micro"),
+    "f1": _of_classes("multiclass_f1_score", average="macro"),
+    "auroc": _of_classes("multiclass_auroc"),
+    "rmse": _of_numbers("mean_squared_error", squared=False),
+    "mae": _of_numbers("mean_absolute_error"),
 }
 
 
@@ -82,18 +74,16 @@ def metric(name: str) -> Metric:
 
 
 def measure(names: Sequence[str], scores: Tensor, target: Tensor) -> dict[str, float]:
-    """Return each metric of a split's scores and targets; of no targets, NaN.
+    """Return each metric of a split's scores and targets, those with the unit "%" in per cent; of no targets, NaN.
 
     >>> import torch
     >>> measure(["accuracy"], torch.eye(2), torch.tensor([0, 0]))
-    {'accuracy': 0.5}
+    {'accuracy': 50.0}
     """
-    if not len(target):
-        return {name: float("nan") for name in names}
-    return {name: float(_fitting(name, scores, target).of(scores, target)) for name in names}
+    return {name: _value(name, scores, target) if len(target) else math.nan for name in names}
 
 
-def _fitting(name: str, scores: Tensor, target: Tensor) -> Metric:
+def _value(name: str, scores: Tensor, target: Tensor) -> float:
     found = metric(name)
     if found.classes and (scores.dim() != 2 or target.dim() != 1 or target.is_floating_point()):
         what = f"scores [n, C] and classes int64 [n] for {name}"
@@ -101,4 +91,4 @@ def _fitting(name: str, scores: Tensor, target: Tensor) -> Metric:
     if not found.classes and scores.numel() != target.numel():
         what = f"as many scores as targets for {name}"
         raise expected("metrics", what, Words(f"{describe(scores)} and {describe(target)}"))
-    return found
+    return float(found.of(scores, target)) * (100 if found.unit == "%" else 1)

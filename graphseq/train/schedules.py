@@ -1,42 +1,39 @@
-"""Learning rates as functions of the step: nothing to store, so nothing to restore."""
+"""Learning-rate schedules by ``torch.optim.lr_scheduler``; each is stepped after every optimizer step."""
 
 from __future__ import annotations
 
-import math
+from torch.optim import Optimizer, lr_scheduler
 
+from ..errors import expected
 from .settings import Training
 
-__all__ = ["rate"]
+__all__ = ["scheduler"]
 
 
-def rate(settings: Training, step: int, steps: int, steps_per_epoch: int) -> float:
-    """Return the factor in [0, 1] by which the learning rate is multiplied at a step.
+def scheduler(settings: Training, optimizer: Optimizer, steps_per_epoch: int) -> lr_scheduler.LRScheduler | None:
+    """Return the learning-rate scheduler that the settings name, None for a constant rate.
 
-    With t = step / steps, after a linear rise over the share ``warmup`` of the steps:
+    ``cosine`` and ``linear`` decay to 0 over all steps, ``step`` halves the rate every ``step_epochs`` epochs;
+    ``warmup`` multiplies each by a linear rise. ``onecycle`` is :class:`~torch.optim.lr_scheduler.OneCycleLR` with
+    its defaults: it has a warm-up of its own and cycles Adam's first beta, or SGD's momentum, against the rate.
 
-        constant: 1      linear: 1 - t      cosine: (1 + cos πt) / 2      step: 2^-⌊epoch / step_epochs⌋
-        onecycle: (1 - cos π t/0.3) / 2 up from 1/25 to 1 in the first 30 %, then the cosine down to 0
-
-    Args:
-        settings: name the schedule.
-        step: of the optimizer, from 0.
-        steps: of the whole training.
-        steps_per_epoch: of one epoch.
-
-    >>> [round(rate(Training(schedule="cosine"), step, 4, 1), 3) for step in range(4)]
-    [1.0, 0.854, 0.5, 0.146]
+    Raises:
+        GraphError: a warm-up before ``onecycle``.
     """
-    t = step / steps
-    rise = min(1.0, (t + 1 / steps) / settings.warmup) if settings.warmup else 1.0
-    if settings.schedule == "linear":
-        return rise * (1 - t)
-    if settings.schedule == "cosine":
-        return rise * (1 + math.cos(math.pi * t)) / 2
-    if settings.schedule == "step":
-        return rise * 0.5 ** (step // steps_per_epoch // settings.step_epochs)
+    steps = settings.epochs * steps_per_epoch
+    made: list[lr_scheduler.LRScheduler] = []
     if settings.schedule == "onecycle":
-        up, start = 0.3, 1 / 25
-        if t < up:
-            return rise * (start + (1 - start) * (1 - math.cos(math.pi * t / up)) / 2)
-        return rise * (1 + math.cos(math.pi * (t - up) / (1 - up))) / 2
-    return rise
+        if settings.warmup:
+            raise expected("warmup", "0 with schedule=onecycle, which warms up by itself", settings.warmup)
+        peaks = [group["lr"] for group in optimizer.param_groups]
+        return lr_scheduler.OneCycleLR(optimizer, peaks, max(steps, 2))
+    if settings.schedule == "cosine":
+        made.append(lr_scheduler.CosineAnnealingLR(optimizer, steps))
+    if settings.schedule == "linear":
+        made.append(lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps))
+    if settings.schedule == "step":
+        made.append(lr_scheduler.StepLR(optimizer, settings.step_epochs * steps_per_epoch, 0.5))
+    rise = round(settings.warmup * steps)
+    if rise > 1:
+        made.append(lr_scheduler.LinearLR(optimizer, 1 / rise, 1.0, rise - 1))
+    return lr_scheduler.ChainedScheduler(made, optimizer) if len(made) > 1 else made[0] if made else None

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from .options import Options
 
-__all__ = ["LRSchedule", "Optimizer", "Training", "may_go_on"]
+__all__ = ["LRSchedule", "Optimizer", "Training", "may_change"]
 
 Optimizer = Literal["adam", "adamw", "sgd"]
 LRSchedule = Literal["constant", "cosine", "linear", "step", "onecycle"]
@@ -58,10 +58,10 @@ class Training(Options):
     )
 
 
-def may_go_on(option: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Say whether a run can be resumed with this new value: more epochs, if no schedule depends on them.
+def may_change(option: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Say whether a resumed run may change this option: `epochs` may grow, where no schedule depends on the last one.
 
-    >>> may_go_on("epochs", {"epochs": 5, "schedule": "cosine", "warmup": 0.0}, {"epochs": 9})
+    >>> may_change("epochs", {"epochs": 5, "schedule": "cosine", "warmup": 0.0}, {"epochs": 9})
     False
     """
     steady = before["schedule"] in ("constant", "step") and not before["warmup"]

@@ -48,7 +48,7 @@ class Batch:
         return output if self.index is None else output.index_select(0, self.index)
 
     def without_weight(self) -> Batch:
-        """Return it so that it counts for nothing."""
+        """Return the batch with weights of 0."""
         return replace(self, weight=torch.zeros(len(self.target)))
 
 
@@ -76,9 +76,13 @@ class Split:
         """Return the batch of some examples.
 
         Raises:
-            GraphError: `collate` returns something else.
+            GraphError: `collate` returns something else, or lacks an example.
         """
-        made = self.collate(indices)
+        try:
+            made = self.collate(indices)
+        except IndexError as error:  # an example that is not there
+            what = Words(f"{self.size}, and `collate` fails: {error}")
+            raise expected("size", "as many examples as `collate` can return", what) from error
         if not isinstance(made, Batch):
             raise expected("collate", "a function that returns a Batch", Words(f"one that returns {describe(made)}"))
         return made
@@ -91,7 +95,7 @@ def class_loss(scores: Tensor, target: Tensor) -> Tensor:
 
 @dataclass
 class Task:
-    """All that :func:`graphseq.train.fit` needs to know beside the options.
+    """What :func:`graphseq.train.fit` trains: model, splits, loss and metrics.
 
     The model takes a batch's ``inputs`` and returns scores, or a pair of scores and a scalar that is added to
     the loss, such as a link loss.
@@ -99,10 +103,10 @@ class Task:
     Args:
         model: with weights as training begins.
         train: what to learn from.
-        val: what chooses the epoch; without it the last one counts.
-        test: what is judged once, with the epoch chosen.
+        val: what chooses the epoch; without it that is the last one.
+        test: what is evaluated once, with the weights of the epoch chosen.
         loss: of scores and targets, one number a row.
-        metrics: names out of :data:`graphseq.train.METRICS`; the first is the one that is reported.
+        metrics: names out of :data:`graphseq.train.METRICS`; the first is the one reported.
         groups: the optimizer's parameter groups, with options of their own; by default one of all parameters.
     """
 
@@ -115,7 +119,7 @@ class Task:
     groups: Sequence[Mapping[str, Any]] = field(default_factory=list)
 
     def check(self) -> None:
-        """See that all of it can be trained.
+        """Check that the task can be trained.
 
         Raises:
             GraphError: a part is missing, empty or of another kind.

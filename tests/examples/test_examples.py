@@ -36,13 +36,13 @@ def test_all_are_tested():
 
 def test_karate(tmp_path):
     picture = tmp_path / "club.png"
-    assert example("karate").main(picture=str(picture)) > 0.8
+    assert example("karate").main(picture=str(picture)) > 80
     assert picture.stat().st_size > 5000
     assert example("karate").main(5, seed=1) == example("karate").main(5, seed=1)
 
 
 def test_expressions(capsys):
-    assert example("expressions").main(epochs=4) > 0.6
+    assert example("expressions").main(epochs=4) > 60
     assert "at depth 8" in capsys.readouterr().out
 
 
@@ -75,7 +75,7 @@ def test_a_script_runs_from_anywhere(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("The sides of two leaders known") and done.stderr == ""  # no bar off a terminal
+    assert done.stdout.startswith("The sides of two leaders") and done.stderr.startswith("karate: epoch 1/1, loss")
 
 
 @pytest.mark.parametrize("name", NAMES)

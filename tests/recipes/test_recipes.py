@@ -133,7 +133,7 @@ def test_no_parameter_is_unused(name: str) -> None:
     task, _ = recipe.task(Source(), 0)
     session = launch(Machine(device="cpu"), lambda fabric: Session(task, recipe, fabric, 0))
     seen = {}
-    session._stepper.zero_grad = lambda: seen.update({n: p.grad for n, p in task.model.named_parameters()})
+    session.optimizer.zero_grad = lambda: seen.update({n: p.grad for n, p in task.model.named_parameters()})
     session.step(next(session.rest_of_epoch()))
     assert [name for name, grad in seen.items() if grad is None] == []
 
@@ -314,8 +314,7 @@ def test_no_such_recipe(name: str, message: str) -> None:
 
 def test_a_recipe_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine_of_mine.py").write_text(
-        "from graphseq.recipes.gcn import KarateGCN\n"
-        "class Mine(KarateGCN):\n    '''Mine.'''\n    hidden: int = 5\n"
+        "from graphseq.recipes.gcn import KarateGCN\nclass Mine(KarateGCN):\n    '''Mine.'''\n    hidden: int = 5\n"
     )
     monkeypatch.chdir(tmp_path)
     name = "mine_of_mine:Mine"

@@ -1,4 +1,4 @@
-"""Train, be stopped in every way at random moments, go on, and compare with a run that was never stopped.
+"""Train, be stopped in every way at random moments, resume, and compare with a run that was never stopped.
 
 A script, because each run is a fork of one process that has everything imported and has started no thread.
 Prints one JSON object: what was compared and what differed.
@@ -83,7 +83,7 @@ def main(top: Path, trials: int) -> dict:
     for trial in range(trials):
         folder = top / f"kill-{trial}"
         code, times = None, 0
-        while code != OK and times < 3:  # killed up to three times, each time it goes on
+        while code != OK and times < 3:  # killed up to three times, and resumed
             every = draw.choice([0.0, 0.0, 0.02, 1e9])
             code = fork(folder, after=draw.uniform(0, 1.2 * length), save_every=every, pause=0.002)
             times += 1

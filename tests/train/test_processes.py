@@ -45,11 +45,11 @@ def test_training_ends_with_the_same_weights(found: dict, kind: str) -> None:
 
 def test_metrics_of_uneven_shares(found: dict) -> None:
     for size in ("1", "2", "7"):
-        (count, targets, judged), (other_count, other_targets, other) = (
+        (count, targets, one), (other_count, other_targets, other) = (
             found[processes]["gathered"][size] for processes in ("1", "2")
         )
         assert count == other_count == int(size) and targets == other_targets
-        close(list(judged.values()), list(other.values()))
+        close(list(one.values()), list(other.values()))
 
 
 def test_two_processes_give_the_same_bits_twice(found: dict) -> None:

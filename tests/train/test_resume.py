@@ -1,4 +1,4 @@
-"""A run that is cut off, however and whenever, goes on to the very bits of one that never was."""
+"""A run that is interrupted, however and whenever, is resumed to the very bits of one that never was."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def test_over_is_over(tmp_path: Path) -> None:
 def test_nothing_is_written_over(tmp_path: Path) -> None:
     run(tmp_path, resume=False)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(GraphError, match=r"`folder`: expected one without a run, got .*; resume=True goes on with"):
+    with pytest.raises(GraphError, match=r"`folder`: expected one without a run, got .*; resume=True resumes"):
         run(tmp_path, resume=False)
     assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
 
 
 def test_a_folder_is_needed_to_resume() -> None:
-    with pytest.raises(GraphError, match="`folder`: expected the folder of the run to go on with, got None"):
+    with pytest.raises(GraphError, match="`folder`: expected the folder of the run to resume, got None"):
         fit(jobs.task(), SETTINGS, resume=True)
 
 
