@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar
 
 import torch
@@ -57,7 +59,25 @@ def kept(make: Callable[[], _T]) -> _T:
     return make() if torch.compiler.is_compiling() else apart(make)
 
 
-@torch.compiler.disable  # lest its frame be traced by itself, below one that is not
+def untraced(function: Callable[..., _T]) -> Callable[..., _T]:
+    """Keep ``torch.compile`` out of a function that is called below compiled code, where it would trace by itself.
+
+    What does so takes seconds to import, and is left alone until somebody compiles.
+    """
+    quiet: list[Callable[..., _T]] = []
+
+    @wraps(function)
+    def call(*given: Any) -> _T:
+        if "torch._dynamo" not in sys.modules:
+            return function(*given)
+        if not quiet:
+            quiet.append(torch.compiler.disable(function))
+        return quiet[0](*given)
+
+    return call
+
+
+@untraced
 def apart(make: Callable[[], _T]) -> _T:
     """Make something that outlives the call: it must serve training too, even if asked for under inference mode, and
     belong to no transform of ``torch.func`` and to no dispatch mode, such as one of fake tensors.
@@ -93,7 +113,7 @@ class Operator:
         LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
         for key, given in (("CompositeExplicitAutograd", body), ("CPU", cpu), ("CUDA", cuda)):
             if given is not None:
-                LIBRARY.impl(self.name, torch.compiler.disable(given), key)
+                LIBRARY.impl(self.name, untraced(given), key)
         torch.library.register_fake(f"graphseq::{self.name}", fake)
         self.differentiable = backward is not None
         if save is not None and backward is not None:
