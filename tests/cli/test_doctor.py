@@ -95,4 +95,4 @@ def test_slips(graphseq, tmp_path, monkeypatch, target, message):
 
 
 def test_a_data_root_that_is_none(graphseq):
-    assert "`root`: expected a folder that exists" in graphseq("doctor", "--data-root", "nowhere", code=2).err
+    assert "'--data-root': dir 'nowhere' does not exist" in graphseq("doctor", "--data-root", "nowhere", code=2).err
