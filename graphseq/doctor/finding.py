@@ -1,13 +1,15 @@
-"""What a check finds."""
+"""What a check is, and what it finds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["Fault", "Finding", "Raised", "State", "skip", "summary", "user_code"]
+import torch
+
+__all__ = ["Check", "Finding", "Raised", "State", "fault", "user_code"]
 
 State = Literal["passed", "failed", "warning", "not checked"]
 
@@ -39,25 +41,33 @@ class Finding:
         return f"{self.state}: {self.check}: {text}" + (f". {self.advice}" if self.advice else "")
 
 
-class Fault(Exception):
-    """Raised by a check that finds something: the likely cause, and the evidence."""
-
-    def __init__(self, cause: str, message: str, state: State = "failed") -> None:
-        super().__init__(cause)
-        self.cause, self.message, self.state = cause, message, state
-
-    def finding(self, check: str, advice: str) -> Finding:
-        """Return it as the outcome of a check."""
-        return Finding(check, self.state, self.message, advice if self.cause else "", self.cause)
+def fault(cause: str, evidence: str, state: State = "failed") -> Finding:
+    """Return what a test found; :class:`Check` adds its name and advice. Without a cause there is nothing to advise."""
+    return Finding("", state, evidence, cause=cause)
 
 
-def skip(why: str) -> Fault:
-    """Return what a check raises that does not apply."""
-    return Fault("", why, "not checked")
+@dataclass(frozen=True)
+class Check:
+    """A test, which returns None where all is well, with what that means, and the advice where it is not."""
+
+    name: str
+    passed: str
+    advice: str
+    test: Callable[..., Finding | None]
+
+    def __call__(self, *given: object, seed: int, raised: str) -> Finding:
+        """Run the test; `raised` is the likely cause if user code raises."""
+        try:
+            with torch.random.fork_rng(devices=[]), torch.enable_grad():
+                torch.manual_seed(seed)
+                found = self.test(*given) or Finding("", "passed", self.passed)
+        except Raised as error:
+            found = fault(raised, f"it raises {error}")
+        return replace(found, check=self.name, advice=self.advice if found.cause else "")
 
 
 class Raised(Exception):
-    """The user's code raised an error; the text is its summary, the cause the error itself."""
+    """User code raised an error: its type and the first line of its message; the error itself is the cause."""
 
 
 @contextmanager
@@ -72,15 +82,5 @@ def user_code() -> Iterator[None]:
     except Raised:
         raise
     except (Exception, SystemExit) as error:
-        raise Raised(summary(error)) from error
-
-
-def summary(error: BaseException) -> str:
-    """Return an error on one line: its type and the first line of its message.
-
-    >>> summary(KeyError("x"))
-    "KeyError: 'x'"
-    """
-    lines = str(error).strip().splitlines()
-    name = type(error).__name__
-    return f"{name}: {lines[0].rstrip('.')}" if lines else name
+        lines = str(error).strip().splitlines()
+        raise Raised(type(error).__name__ + (f": {lines[0].rstrip('.')}" if lines else "")) from error

@@ -8,7 +8,7 @@ import torch
 from graphseq import doctor
 from graphseq.doctor import machine
 
-NAMES = ["GRU", "Tree-LSTM", "GCNConv", "gradients", "safetensors", "cache folder"]
+NAMES = ["GRU", "Tree-LSTM", "GCNConv", "gradients", "cache folder"]
 
 
 def test_versions(monkeypatch):
@@ -35,8 +35,7 @@ def test_the_self_test_passes(tmp_path, monkeypatch):
     state = torch.get_rng_state()
     found = doctor.self_test()
     assert [f.check for f in found] == NAMES
-    assert {f.state for f in found} <= {"passed", "not checked"}
-    assert [f.state for f in found if f.check != "safetensors"] == ["passed"] * 5
+    assert {f.state for f in found} == {"passed"}
     assert list((tmp_path / "cache").iterdir()) == []
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -48,6 +47,9 @@ def test_wrong_numbers_are_found(monkeypatch, name, what):
     class Wrong(sound):
         def forward(self, *args, **options):
             result = super().forward(*args, **options)
+            if getattr(self, "called", False):
+                return result
+            self.called = True
             return result * 1.01 if isinstance(result, torch.Tensor) else tuple(t * 1.01 for t in result)
 
     monkeypatch.setattr(machine, name, Wrong)
@@ -73,7 +75,7 @@ def test_what_raises_is_a_finding(monkeypatch):
 
     monkeypatch.setattr(machine, "GCNConv", broken)
     [finding] = [f for f in doctor.self_test() if f.check == "GCNConv"]
-    assert (finding.state, finding.message) == ("failed", "raised RuntimeError: illegal instruction")
+    assert (finding.state, finding.message) == ("failed", "it raises RuntimeError: illegal instruction")
 
 
 def test_a_cache_that_is_no_folder_is_found(tmp_path, monkeypatch):
@@ -82,12 +84,3 @@ def test_a_cache_that_is_no_folder_is_found(tmp_path, monkeypatch):
     finding = doctor.self_test()[-1]
     assert finding.state == "failed"
     assert "GRAPHSEQ_CACHE" in finding.advice
-
-
-def test_missing_safetensors_is_not_a_fault(monkeypatch):
-    def absent(name):
-        raise ImportError(name)
-
-    monkeypatch.setattr(machine.importlib, "import_module", absent)
-    [finding] = [f for f in doctor.self_test() if f.check == "safetensors"]
-    assert finding.state == "not checked"
