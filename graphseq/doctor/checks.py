@@ -63,7 +63,8 @@ def _inputs_unchanged(s: Subject) -> Finding | None:
         with suppress(Raised):  # other checks report it
             s.run(graphs, s.copy().train(mode == "training"), given=given)
         had, has = _flat({name: getattr(graphs, name) for name in given.read()}), _flat(given.read())
-        changed = [n for n in {**had, **has} if n not in had or n not in has or not torch.equal(had[n], has[n])]
+        same = {n for n in had.keys() & has if had[n].dtype == has[n].dtype and torch.equal(had[n], has[n])}
+        changed = [name for name in {**had, **has} if name not in same]
         if changed:
             evidence = f"after a call in {mode} mode on {graphs} they differ from before"
             return fault(f"forward changes {', '.join(changed)} of the caller in place", evidence)
@@ -127,9 +128,8 @@ def _targets(s: Subject) -> Finding | None:
 
 
 @_check("node order", "results follow the nodes when they are renumbered",
-        "Nodes have no order of their own: what is learned with one numbering fails with another. Look for indexing by "
-        "position (x[0], x[-1]), reshaping over nodes, a recurrent layer, a cumulative sum or a positional encoding "
-        "over them, or sorting by index.")  # fmt: skip
+        "Nodes have no order of their own. Look for indexing by position (x[0], x[-1]), reshaping over nodes, a "
+        "recurrent layer, a cumulative sum or a positional encoding over them, or sorting by index.")  # fmt: skip
 def _node_order(s: Subject) -> Finding | None:
     return _permuted(s, "node")
 

@@ -64,12 +64,10 @@ def _imported(module: str, argument: str) -> Any:
             close = _nearest(module, files + [path.parent.name for path in Path(here).glob("*/__init__.py")])
             raise expected(argument, f"a module that is installed or in {here}{close}", module) from None
         libraries = (Path(__file__).parents[1], Path(torch.__file__).parent)
-        frames = [
-            frame
-            for frame in traceback.extract_tb(error.__traceback__ if error else None)
-            if "importlib" not in frame.filename and not any(map(Path(frame.filename).is_relative_to, libraries))
-        ]
-        place = f" (line {frames[-1].lineno} of {frames[-1].filename})" if frames else ""
+        place = ""
+        for frame in traceback.extract_tb(error.__traceback__ if error else None):
+            if "importlib" not in frame.filename and not any(map(Path(frame.filename).is_relative_to, libraries)):
+                place = f" (line {frame.lineno} of {frame.filename})"
         raise GraphError(f"`{argument}`: importing {module} failed with {raised}{place}") from error
 
 

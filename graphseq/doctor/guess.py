@@ -34,19 +34,13 @@ _ROLES = {  # attribute of the graphs → usual names of an argument of forward
     "edge_weight": "edge_weight edge_weights",
     "data": "data graph graphs",
 }
+_FORWARDS = ("a forward of (x, edge_index), (x, edge_index, batch), (x, topology) or (data); or pass "
+             "call=lambda model, graphs: model(graphs.x, graphs.edge_index, …)")  # fmt: skip
 _ROLE = {name: role for role, names in _ROLES.items() for name in names.split()}
-_FORWARDS = (
-    "a forward of (x, edge_index), (x, edge_index, batch), (x, topology) or (data), with edge_attr or edge_weight, or "
-    "pass call=lambda model, graphs: model(graphs.x, graphs.edge_index, …)"
-)
 
 
 def make(target: Any) -> tuple[nn.Module, dict[str, int], Callable[[], nn.Module]]:
-    """Return a model of an instance, a class or a function without arguments; the sizes chosen; how to make another.
-
-    Raises:
-        GraphError: it is none of these, an argument's name says no size, or it can't be made or copied.
-    """
+    """Return a model of an instance, a class or a function without arguments; the sizes chosen; how to make another."""
     is_class, name = isinstance(target, type), getattr(target, "__name__", type(target).__name__)
     if not callable(target) or (is_class and not issubclass(target, nn.Module)):
         raise expected("model", "a torch.nn.Module, a class of them or a function that makes one", target)
@@ -68,32 +62,31 @@ def make(target: Any) -> tuple[nn.Module, dict[str, int], Callable[[], nn.Module
         made = again()
     except Raised as error:
         wanted = "arguments that a model can be made with, or a function without arguments that makes it"
-        shown = ", ".join(f"{key}={value}" for key, value in chosen.items())
-        raise expected("model", wanted, Words(f"{name}({shown}), which raised {error}")) from error
+        got = Words(f"{name}({', '.join(f'{key}={n}' for key, n in chosen.items())}), which raised {error}")
+        raise expected("model", wanted, got) from error
     if not isinstance(made, nn.Module):
         raise expected("model", "a function that returns a torch.nn.Module", made)
     return made, chosen, again
 
 
 def calls(model: nn.Module) -> list[Call]:
-    """Return ways to call a model, the likeliest first, by the names of its forward's arguments.
-
-    Raises:
-        GraphError: forward has a required argument of an unknown name.
-    """
+    """Return ways to call a model by the names of forward's arguments; an unknown one is an error."""
     found = dict[str, str]()  # role → argument
     usual = {"x", "edge_index", "topology", "batch"} | ({"edge_attr"} if _attributes(model, *_EDGES) else set())
     for p in inspect.signature(model.forward).parameters.values():
-        required, annotation = p.default is p.empty and p.kind is not p.VAR_KEYWORD, str(p.annotation)
+        required = p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
         role = _ROLE.get(p.name, "x" if required and not found else "")
+        annotation = str(p.annotation)
         if "Topology" in annotation and "Tensor" not in annotation:
             role = "topology"
         elif not found and (role == "batch" or annotation.rstrip("'>").endswith(("Data", "Batch"))):
             role = "data"
-        if p.kind in (p.VAR_POSITIONAL, p.POSITIONAL_ONLY) or (required and not role):
-            raise expected("model", _FORWARDS, Words(f"the parameter {p.name}"))
         if role and (required or role in usual):
             found.setdefault(role, p.name)
+        elif required:
+            raise expected("model", _FORWARDS, Words(f"the parameter {p.name}"))
+    if not found:
+        raise expected("model", _FORWARDS, Words("no named parameter"))
     ways = [found]
     if [*found] in (["x"], ["data"]):  # one argument, whatever its name is
         ways = [{role: next(iter(found.values()))} for role in dict.fromkeys([*found, "data", "x"])]

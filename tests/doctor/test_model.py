@@ -238,7 +238,11 @@ class Silent(nn.Module):
         (Leaving, {}, r"Leaving\(\), which raised SystemExit"),
         (LeavingLater, {}, "one that runs on small graphs .* got one that raised SystemExit"),
         (Strange(), {}, r"pass call=lambda model, graphs: model\(.*the parameter moon"),
-        (pyg.Sequential("x, edge_index", [(pyg.GCNConv(4, 3), "x, edge_index -> x")]), {}, "the parameter args"),
+        (
+            pyg.Sequential("x, edge_index", [(pyg.GCNConv(4, 3), "x, edge_index -> x")]),
+            {},
+            "or pass call=lambda model, graphs.*no named parameter",
+        ),
         (pyg.RGCNConv(4, 3, 5), {}, "pass `call`"),
         (TwoInputs(), {}, "the parameter x_0"),
         (Silent(), {}, "no tensor of real numbers, but str, was returned"),
