@@ -28,7 +28,7 @@ _HYPOTHESES: dict[
     "The batch size is hard-coded as {}": lambda n: ([(3,) * n, (5,) * n], []),
     "Every graph needs at least {} nodes": lambda n: ([(n, n, n), (n, n), (n + 1, n + 2)], []),
     "The number of nodes of each graph is hard-coded as {}": lambda n: ([(n, n, n), (n, n)], []),
-    "The number of nodes is hard-coded as {}": lambda n: ([(n,), (n - 2, 2)], [(n + 1,)]),  # n > 1, which broadcasts
+    "The number of nodes is hard-coded as {}": lambda n: ([(n,), (n - 2, 2)], [(n + 1,)]),  # not 1, which broadcasts
 }
 
 

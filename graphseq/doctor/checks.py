@@ -282,14 +282,14 @@ _unusual(
         "tensors as nn.Parameter or by register_buffer, and draw nothing at random outside of them.")  # fmt: skip
 def _state_dict(s: Subject) -> Finding | None:
     known = {id(t) for t in [*s.model.parameters(), *s.model.buffers()]}
-    plain = {
-        f"{path}.{name}".lstrip("."): t.requires_grad
+    plain = [
+        (f"{path}.{name}".lstrip("."), t.requires_grad)
         for path, module in s.model.named_modules()
         for name, value in vars(module).items()
         for t in _held(value)
         if id(t) not in known
-    }
-    learned = [name for name, wants in plain.items() if wants]
+    ]
+    learned = [*dict.fromkeys(name for name, wants in plain if wants)]
     if learned:
         evidence = f"{', '.join(learned)} hold tensors that require gradients but are missing from model.parameters()"
         return fault(f"Parameters are not registered: {learned[0]} is a plain Python attribute", evidence)
@@ -306,7 +306,7 @@ def _state_dict(s: Subject) -> Finding | None:
     except Raised as error:
         return fault("The state can't be loaded", f"that raises {error}")
     off = differ(s.run(graphs), s.run(graphs, other))
-    cause = f"{next(iter(plain))} is a tensor outside the state" if plain else "The state is not complete"
+    cause = f"{plain[0][0]} is a tensor outside the state" if plain else "The state is not complete"
     return fault(cause, f"another model that loads the state gives results that {off} on {graphs}") if off else None
 
 
@@ -333,8 +333,9 @@ def _gradients(s: Subject) -> Finding | None:
                 total[name] = so_far if grad is None else grad.abs() + (0 if so_far is None else so_far)
     missing = {n: "none" if t is None else "all 0" for n, t in total.items() if t is None or not bool(t.any())}
     tried = f"on {2 * _DRAWS} batches of {graphs}"
-    for name in missing:
-        model, moved = s.copy(), replace(graphs, x=graphs.x + (name == "input x"))
+    if missing:
+        name, model = next(iter(missing)), s.copy()
+        moved = replace(graphs, x=graphs.x + (name == "input x"))
         if name != "input x":
             model.get_parameter(name).data.add_(0.1)
         cause = f"{name} is never used: a layer is made and not called"
@@ -342,7 +343,7 @@ def _gradients(s: Subject) -> Finding | None:
             cause = f"The gradient is cut off on the way to {name}: results depend on it, yet none arrives"
         elif missing[name] == "all 0":
             cause = f"{name} has no effect: multiplied by 0, or behind a unit that is never active"
-        which = ", ".join(f"{name} ({how})" for name, how in missing.items())
+        which = ", ".join(f"{key} ({how})" for key, how in missing.items())
         return fault(cause, f"{len(missing)} of {len(total)} get no gradient {tried}: {which}")
     x = total.get("input x")
     if x is None:

@@ -182,6 +182,15 @@ class DictOfLayers(Base):
         return super().forward(x, edge_index) + self.extra["first"].to(x.dtype)(x)
 
 
+class ListWithFrozenLayer(Base):
+    def __init__(self):
+        super().__init__()
+        self.extra = [nn.Linear(F_IN, C), nn.Linear(F_IN, C).requires_grad_(False)]
+
+    def forward(self, x, edge_index):
+        return super().forward(x, edge_index) + sum(layer.to(x.dtype)(x) for layer in self.extra)
+
+
 MISTAKES = [
     (BatchOf32, "sizes", "The batch size is hard-coded as 32", "it runs on 32 graphs of 3, 3"),
     (SweepOfBatch8, "sizes", "The batch size is hard-coded as 8", "(general, DAGs, trees, chains)"),
@@ -222,6 +231,7 @@ MISTAKES = [
     (models.DropsColumn, "gradients", "x[:, [5]] is never read", "1 of 6 features"),
     (models.ListOfLayers, "state_dict", "Parameters are not registered: layers is a plain Python attribute", "layers"),
     (lambda: DictOfLayers(), "state_dict", "Parameters are not registered: extra is a plain Python attribute", "extra"),
+    (ListWithFrozenLayer, "state_dict", "Parameters are not registered: extra is a plain Python attribute", "extra"),
     (models.OutsideState, "state_dict", "mask is a tensor outside the state", "differ by"),
     (DividesWithoutLoops, "isolated nodes", "divided by their degree, which is 0", "4, 6, 5 nodes"),
     (models.CountsByEdges, "isolated nodes", "The number of nodes is taken from the edges", "4, 6, 5 nodes"),

@@ -175,6 +175,9 @@ def test_the_model_and_the_random_numbers_are_left_as_they_are():
     assert all(torch.equal(a, b) for a, b in zip(before.values(), model.state_dict().values(), strict=True))
     assert model.training and all(p.grad is None and p.dtype == torch.float32 for p in model.parameters())
     assert doctor.check_model(model) == first
+    doctor.check_model(lambda: model)
+    assert all(torch.equal(a, b) for a, b in zip(before.values(), model.state_dict().values(), strict=True))
+    assert model.training
 
 
 def test_the_width_of_features_can_be_said():
