@@ -62,10 +62,11 @@ class Graphs:
 
     def take(self, nodes: Tensor | None = None, edges: Tensor | None = None) -> Graphs:
         """Return the graphs with these nodes and edges, in this order; all by default."""
-        nodes = torch.arange(self.num_nodes) if nodes is None else nodes
-        edges = torch.arange(self.edge_index.size(1)) if edges is None else edges
-        new = torch.zeros(self.num_nodes, dtype=torch.int64)
-        new[nodes] = torch.arange(len(nodes))
+        every = torch.arange(max(self.num_nodes, self.edge_index.size(1)), device=self.x.device)
+        nodes = every[: self.num_nodes] if nodes is None else nodes
+        edges = every[: self.edge_index.size(1)] if edges is None else edges
+        new = torch.zeros_like(every)
+        new[nodes] = every[: len(nodes)]
         y = self.y[nodes] if len(self.y) == self.num_nodes else self.y
         of_edges = (t[edges] for t in (self.slot, self.edge_attr, self.edge_weight))
         return Graphs(self.sizes, self.x[nodes], y, new[self.edge_index[:, edges]], *of_edges)

@@ -9,6 +9,8 @@ from torch import nn
 
 import graphseq as gs
 from graphseq import GraphError, doctor
+from graphseq.doctor.graphs import Spec
+from tests.devices import DEVICE, pretence
 from tests.doctor import models
 
 STATES = {"passed", "failed", "warning", "not checked"}
@@ -264,12 +266,20 @@ def test_errors(model, options, message):
         doctor.check_model(model, **options)
 
 
+def test_graphs_elsewhere_mix_no_devices():
+    with pretence():
+        graphs = Spec(3).draw((4, 2), 0).to(DEVICE)
+        parts = [graphs.data, graphs.pick(1), graphs.take()]
+        assert {part.x.device for part in parts} == {part.edge_index.device for part in parts} == {DEVICE}
+
+
 @pytest.mark.cuda
 def test_cuda_is_compared_with_the_cpu():
     class OnTheCPU(models.Base):
         def forward(self, x, edge_index):
             return super().forward(x, edge_index) * torch.ones(3)
 
-    for model, state in ((models.Base, "passed"), (gs.nn.GraphClassifier, "passed"), (OnTheCPU, "failed")):
+    sound = (models.Base, models.OfData, gs.nn.GraphClassifier)
+    for model, state in (*((each, "passed") for each in sound), (OnTheCPU, "failed")):
         [finding] = [f for f in doctor.check_model(model) if f.check == "dtype and device"]
         assert finding.state == state
