@@ -16,6 +16,7 @@ _THREADS = max(1, min(2, (os.cpu_count() or 1) // _WORKERS, int(os.environ.get("
 
 torch.set_num_threads(_THREADS)
 os.environ.setdefault("OMP_NUM_THREADS", str(_THREADS))  # for the processes that tests start
+os.environ.setdefault("NUMBA_NUM_THREADS", "2")  # two, so that races can show
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 

@@ -22,7 +22,7 @@ def _sum_cpu(values: Tensor, ptr: Tensor) -> Tensor:
         return _sum_body(values, ptr)
     array, rows = kernels()
     out = values.new_empty(ptr.numel() - 1, values.size(1))
-    rows.segment_sum(values.numel(), 0, out.size(0), array(ptr), array(values.contiguous()), array(out))
+    rows.segment_sum(values.numel(), array(ptr), array(values.contiguous()), array(out))
     return out
 
 
@@ -63,7 +63,7 @@ def _argmax_cpu(values: Tensor, ptr: Tensor) -> Tensor:
         return _argmax_body(values, ptr)
     array, rows = kernels()
     arg = ptr.new_empty(ptr.numel() - 1, values.size(1))
-    rows.segment_argmax(values.numel(), 0, arg.size(0), *map(array, (ptr, values.contiguous(), arg)))
+    rows.segment_argmax(values.numel(), *map(array, (ptr, values.contiguous(), arg)))
     return arg
 
 

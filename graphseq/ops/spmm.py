@@ -65,12 +65,10 @@ def _spmm_cpu(weight: Tensor | None, x: Tensor, ptr: Tensor, index: Tensor, edge
     array, rows = kernels()
     out, x, work = x.new_empty(ptr.numel() - 1, x.size(1)), x.contiguous(), index.numel() * x.size(1)
     if weight is None:
-        rows.plain_sum(work, 0, out.size(0), ptr.numpy(), index.numpy(), array(x), out.numpy())
+        rows.plain_sum(work, ptr.numpy(), index.numpy(), array(x), out.numpy())
     else:
         weight = weight.contiguous()
-        rows.weighted_sum(
-            work, 0, out.size(0), ptr.numpy(), index.numpy(), edge.numpy(), array(weight), array(x), out.numpy()
-        )
+        rows.weighted_sum(work, ptr.numpy(), index.numpy(), edge.numpy(), array(weight), array(x), out.numpy())
     return out
 
 
@@ -100,8 +98,7 @@ def _dots_cpu(a: Tensor, b: Tensor, ptr: Tensor, index: Tensor, edge: Tensor, *_
         return _dots_body(a, b, ptr, index, edge)
     array, rows = kernels()
     out = a.new_empty(index.numel())
-    arrays = map(array, (ptr, index, edge, a.contiguous(), b.contiguous(), out))
-    rows.dots(index.numel() * a.size(1), 0, a.size(0), *arrays)
+    rows.dots(index.numel() * a.size(1), *map(array, (ptr, index, edge, a.contiguous(), b.contiguous(), out)))
     return out
 
 

@@ -1,17 +1,22 @@
-"""Kernels on several threads, and in a loader's forked workers."""
+"""Kernels in other processes: a loader's forked workers, and what one process keeps on disk for the next."""
 
 import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
 
+import numba
 import numpy as np
-import pytest
 import torch
-from numba import TypingError
+from numba import prange
 
 from graphseq import Topology, batch
-from graphseq.ops.kernels.jit import rowwise
+from graphseq.ops.kernels.jit import parallel
 from graphseq.ops.spmm import spmm
 
 N, F = 3000, 200  # so many numbers that the kernels take several threads
+ROOT = Path(__file__).parents[2]
 
 
 def ring(n: int) -> Topology:
@@ -38,15 +43,35 @@ def test_a_forked_process_computes_although_its_parents_threads_are_gone(two_thr
     assert child.exitcode == 0
 
 
-def test_what_a_thread_raises_is_raised(two_threads):
-    @rowwise()
-    def count(a, b, x):
-        for i in range(a, b):
-            x[i] += 1
+SCRIPT = """
+import torch
+torch.set_num_threads(2)
+from graphseq.ops.spmm import spmm
+from tests.ops.test_processes import ring
+for n in (10, 3000):
+    x = torch.ones(n, 200)
+    assert torch.equal(spmm(ring(n).matrix, None, x), x)
+    print(torch.get_num_threads())
+"""
 
-    x = np.zeros(5)
+
+def test_pytorchs_number_of_threads_stays_as_it_was():
+    where = {"NUMBA_NUM_THREADS": "3", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", SCRIPT], env=os.environ | where, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["2", "2"]
+
+
+def _doubled(x):
+    for i in prange(x.shape[0]):
+        x[i] *= 2
+
+
+def test_kernels_for_one_thread_and_for_several_are_kept_apart_on_disk(two_threads, tmp_path, monkeypatch):
+    """Were they kept under one name, whichever came first would serve small and large work from then on."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    run, x = parallel(_doubled), np.ones(3)
     for work in (1, 10**9):
-        count(work, 0, 5, x)
-    assert x.tolist() == [2, 2, 2, 2, 2]
-    with pytest.raises(TypingError):
-        count(10**9, 0, 5, "no array")
+        run(work, x)
+    assert x.tolist() == [4, 4, 4]
+    assert len(list(tmp_path.rglob("*_doubled*.nbc"))) == 2

@@ -33,7 +33,7 @@ def _kernel(p: Tensor, weight: Tensor, bias: Tensor, h0: Tensor | None, s: Struc
         a, b, *_, before = level
         scan.product(level, h, wt, merged, gates[a:b], None if h0 is None else start)
         below = (start_, 0) if before < 0 else (h_, before) if scan.aligned else (merged_, 0)
-        gru_forward((b - a) * h.size(1) * 30, a, b, below[1] - a, p_, b_, below[0], gates_, w_n_, h_)
+        gru_forward((b - a) * h.size(1) * 30, a, b, below[1], p_, b_, below[0], gates_, w_n_, h_)
     return h, gates, w_n
 
 
@@ -58,7 +58,7 @@ def _gradient(given: Any, s: Structure, grads: Any, outputs: State) -> State:
         else:
             previous, into, into_, at = merged_[a - scan.first :], ds, ds_, 0
             ds[: b - a] = 0
-        gru_backward((b - a) * h.size(1) * 10, a, b, at - a, gates_, w_n_, previous, dh_, dp_, dr_, into_)
+        gru_backward((b - a) * h.size(1) * 10, a, b, at, gates_, w_n_, previous, dh_, dp_, dr_, into_)
         if before >= 0 or h0 is not None:
             into[at : at + b - a].addmm_(dr[a:b], weight)
         if before >= 0 and not scan.aligned:

@@ -10,9 +10,10 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import ir
+from numba import prange
 from numba.extending import intrinsic
 
-from .jit import rowwise, serial
+from .jit import parallel, serial
 
 _F = np.float32
 _FAST = {
@@ -65,9 +66,9 @@ def _tanh(x: Any) -> Any:
     return e / (e + _F(2))
 
 
-# The kernels below run over rows a to b. Each inner loop touches few arrays, since with many the compiler gives up
-# proving that they don't overlap and vectorises nothing. `at` is the row with which an array of some of the
-# rows begins; `shift` leads from a row to its predecessor's.
+# The kernels below run over rows a to b of a level. Each inner loop touches few arrays, since with many the compiler
+# gives up proving that they don't overlap and vectorises nothing. `at` is where the level's first row finds its
+# predecessor, or where an array of a part of the rows begins.
 
 
 @_inline
@@ -125,11 +126,10 @@ def _input_backward(di: Any, dg: Any, dc: Any, i: Any, g: Any) -> None:
         dg[j] = dc[j] * i[j] * (_F(1) - g[j] * g[j])
 
 
-@rowwise(_FAST)
-def elman_forward(a: int, b: int, relu: bool, P: Any, H: Any) -> None:
+def _elman_forward(a: int, b: int, relu: bool, P: Any, H: Any) -> None:
     """Turn H, which holds the recurrent product, into h."""
-    for t in range(a, b):
-        h, p = H[t], P[t]
+    for t in prange(b - a):
+        h, p = H[a + t], P[a + t]
         if relu:
             for j in range(len(h)):
                 z = p[j] + h[j]
@@ -138,11 +138,9 @@ def elman_forward(a: int, b: int, relu: bool, P: Any, H: Any) -> None:
             _add_tanh(h, p)
 
 
-@rowwise(_FAST)
-def elman_backward(a: int, b: int, relu: bool, H: Any, dH: Any, dP: Any) -> None:
-    """Set the gradient of the sums."""
-    for t in range(a, b):
-        h, dh, dp = H[t], dH[t], dP[t]
+def _elman_backward(a: int, b: int, relu: bool, H: Any, dH: Any, dP: Any) -> None:
+    for t in prange(b - a):
+        h, dh, dp = H[a + t], dH[a + t], dP[a + t]
         if relu:
             for j in range(len(h)):
                 dp[j] = dh[j] if h[j] > _F(0) else _F(0)
@@ -151,13 +149,12 @@ def elman_backward(a: int, b: int, relu: bool, H: Any, dH: Any, dP: Any) -> None
                 dp[j] = dh[j] * (_F(1) - h[j] * h[j])
 
 
-@rowwise(_FAST)
-def gru_forward(a: int, b: int, shift: int, P: Any, bias: Any, S: Any, G: Any, Q: Any, H: Any) -> None:
+def _gru_forward(a: int, b: int, at: int, P: Any, bias: Any, S: Any, G: Any, Q: Any, H: Any) -> None:
     """Turn G, which holds the recurrent product, into the gates r, z, n; Q keeps the recurrent part of n."""
     n = H.shape[1]
     b_n = bias[2 * n :]
-    for t in range(a, b):
-        p, gate, q, h, s = P[t], G[t], Q[t], H[t], S[t + shift]
+    for t in prange(b - a):
+        p, gate, q, h, s = P[a + t], G[a + t], Q[a + t], H[a + t], S[at + t]
         r, z, new, p_n = gate[:n], gate[n : 2 * n], gate[2 * n :], p[2 * n :]
         for j in range(2 * n):
             gate[j] = _sigmoid(p[j] + gate[j] + bias[j])
@@ -169,12 +166,10 @@ def gru_forward(a: int, b: int, shift: int, P: Any, bias: Any, S: Any, G: Any, Q
             h[j] = new[j] + z[j] * (s[j] - new[j])
 
 
-@rowwise(_FAST)
-def gru_backward(a: int, b: int, shift: int, G: Any, Q: Any, S: Any, dH: Any, dP: Any, dR: Any, dS: Any) -> None:
-    """Set the gradients of the projected inputs and of the recurrent product; add to that of the states below."""
+def _gru_backward(a: int, b: int, at: int, G: Any, Q: Any, S: Any, dH: Any, dP: Any, dR: Any, dS: Any) -> None:
     n = dH.shape[1]
-    for t in range(a, b):
-        gate, q, s, d, dp, dr, ds = G[t], Q[t], S[t + shift], dH[t], dP[t], dR[t], dS[t + shift]
+    for t in prange(b - a):
+        gate, q, s, d, dp, dr, ds = G[a + t], Q[a + t], S[at + t], dH[a + t], dP[a + t], dR[a + t], dS[at + t]
         r, z, new = gate[:n], gate[n : 2 * n], gate[2 * n :]
         dp_r, dp_z, dp_n, dr_n = dp[:n], dp[n : 2 * n], dp[2 * n :], dr[2 * n :]
         for j in range(n):
@@ -189,12 +184,11 @@ def gru_backward(a: int, b: int, shift: int, G: Any, Q: Any, S: Any, dH: Any, dP
         _multiply_add(ds, d, z)
 
 
-@rowwise(_FAST)
-def leaf_forward(a: int, b: int, P: Any, G: Any, C: Any, H: Any) -> None:
+def _leaf_forward(a: int, b: int, P: Any, G: Any, C: Any, H: Any) -> None:
     """Nodes without predecessors: G gets the gates i, g, o side by side, P has them with or without f after i."""
     n = H.shape[1]
-    for t in range(a, b):
-        p, gate, c = P[t], G[t], C[t]
+    for t in prange(b - a):
+        p, gate, c = P[a + t], G[a + t], C[a + t]
         i, g, o, p_g, p_o = gate[:n], gate[n : 2 * n], gate[2 * n :], p[len(p) - 2 * n :], p[len(p) - n :]
         for j in range(n):
             i[j] = _sigmoid(p[j])
@@ -203,23 +197,20 @@ def leaf_forward(a: int, b: int, P: Any, G: Any, C: Any, H: Any) -> None:
         for j in range(n):
             o[j] = _sigmoid(p_o[j])
         _multiply(c, i, g)
-        _output(H[t], o, c)
+        _output(H[a + t], o, c)
 
 
-@rowwise(_FAST)
-def leaf_backward(a: int, b: int, G: Any, C: Any, dH: Any, dC: Any, dP: Any) -> None:
-    """Set the gradients of the gates' sums."""
+def _leaf_backward(a: int, b: int, G: Any, C: Any, dH: Any, dC: Any, dP: Any) -> None:
     n = dH.shape[1]
-    for t in range(a, b):
-        gate, dp, dc = G[t], dP[t], dC[t]
+    for t in prange(b - a):
+        gate, dp, dc = G[a + t], dP[a + t], dC[a + t]
         last = len(dp) - 2 * n
         dp[n:last] = _F(0)
-        _output_backward(dp[last + n :], dc, dH[t], gate[2 * n :], C[t])
+        _output_backward(dp[last + n :], dc, dH[a + t], gate[2 * n :], C[a + t])
         _input_backward(dp[:n], dp[last : last + n], dc, gate[:n], gate[n : 2 * n])
 
 
-@rowwise(_FAST)
-def lstm_forward(
+def _lstm_forward(
     a: int, b: int, at: int, edge_ptr: Any, senders: Any, slot: Any, P: Any, C0: Any, G: Any, C: Any, H: Any
 ) -> None:  # fmt: skip
     """Turn G, which holds the recurrent product, into the gates i, f_1 … f_A, g, o.
@@ -229,7 +220,8 @@ def lstm_forward(
     """
     n = H.shape[1]
     last = G.shape[1] - 2 * n
-    for row in range(a, b):
+    for t in prange(b - a):
+        row = a + t
         p, gate, c = P[row if P.shape[0] > 1 else 0], G[row - at], C[row]
         i, g, o = gate[:n], gate[last : last + n], gate[last + n :]
         _add_sigmoid(i, p[:n])
@@ -246,15 +238,15 @@ def lstm_forward(
         _output(H[row], o, c)
 
 
-@rowwise(_FAST)
-def lstm_backward(
+def _lstm_backward(
     a: int, b: int, at: int, edge_ptr: Any, senders: Any, slot: Any, C0: Any, G: Any, C: Any, dH: Any, dC: Any,
     dG: Any, dC0: Any,
 ) -> None:  # fmt: skip
     """Fill dG, and add to dC of the predecessors; on one thread where they are shared."""
     n = dH.shape[1]
     last = G.shape[1] - 2 * n
-    for row in range(a, b):
+    for t in prange(b - a):
+        row = a + t
         gate, d, dc = G[row - at], dG[row - at], dC[row]
         _output_backward(d[last + n :], dc, dH[row], gate[last + n :], C[row])
         _input_backward(d[:n], d[last : last + n], dc, gate[:n], gate[last : last + n])
@@ -268,11 +260,11 @@ def lstm_backward(
             _multiply_add(dC[u], dc, gate[k : k + n])
 
 
-@rowwise(_FAST)
-def childsum_forward(a: int, b: int, edge_ptr: Any, senders: Any, P: Any, G: Any, F: Any, C: Any, H: Any) -> None:
+def _childsum_forward(a: int, b: int, edge_ptr: Any, senders: Any, P: Any, G: Any, F: Any, C: Any, H: Any) -> None:
     """Turn G and F, which hold the recurrent products, into the gates i, g, o of nodes and f of edges."""
     n = H.shape[1]
-    for row in range(a, b):
+    for t in prange(b - a):
+        row = a + t
         p, gate, c = P[row], G[row], C[row]
         i, g, o = gate[:n], gate[n : 2 * n], gate[2 * n :]
         _add_sigmoid(i, p[:n])
@@ -285,14 +277,14 @@ def childsum_forward(a: int, b: int, edge_ptr: Any, senders: Any, P: Any, G: Any
         _output(H[row], o, c)
 
 
-@rowwise(_FAST)
-def childsum_backward(
+def _childsum_backward(
     a: int, b: int, edge_ptr: Any, senders: Any, G: Any, F: Any, C: Any, dH: Any, dC: Any, dP: Any, dG: Any, dF: Any,
     dE: Any,
 ) -> None:  # fmt: skip
     """Fill the gradients of the gates' sums, and dE, what each edge hands to its sender's c."""
     n = dH.shape[1]
-    for row in range(a, b):
+    for t in prange(b - a):
+        row = a + t
         gate, d, dp, dc = G[row], dG[row], dP[row], dC[row]
         _output_backward(d[2 * n :], dc, dH[row], gate[2 * n :], C[row])
         _input_backward(d[:n], d[n : 2 * n], dc, gate[:n], gate[n : 2 * n])
@@ -306,31 +298,39 @@ def childsum_backward(
                 dp[n + j] += dF[e, j]
 
 
+elman_forward, elman_backward = parallel(_elman_forward, _FAST), parallel(_elman_backward, _FAST)
+gru_forward, gru_backward = parallel(_gru_forward, _FAST), parallel(_gru_backward, _FAST)
+leaf_forward, leaf_backward = parallel(_leaf_forward, _FAST), parallel(_leaf_backward, _FAST)
+lstm_forward, lstm_backward = parallel(_lstm_forward, _FAST), parallel(_lstm_backward, _FAST)
+childsum_forward, childsum_backward = parallel(_childsum_forward, _FAST), parallel(_childsum_backward, _FAST)
+
+
 @_inline
 def _add(out: Any, a: Any) -> None:
     for j in range(len(out)):
         out[j] += a[j]
 
 
-@rowwise(_FAST)
-def gather(a: int, b: int, at: int, edge_ptr: Any, senders: Any, slot: Any, X: Any, S: Any) -> None:
+def _gather(a: int, b: int, at: int, edge_ptr: Any, senders: Any, slot: Any, X: Any, S: Any) -> None:
     """S[r, slot] = Σ X[u] over the predecessors u of r in that slot; S begins at row `at`."""
     n = X.shape[1]
-    for t in range(a, b):
-        row = S[t - at]
+    for t in prange(b - a):
+        row = S[a + t - at]
         row[:] = _F(0)
-        for e in range(edge_ptr[t], edge_ptr[t + 1]):
+        for e in range(edge_ptr[a + t], edge_ptr[a + t + 1]):
             _add(row[slot[e] * n : (slot[e] + 1) * n], X[senders[e]])
 
 
-@rowwise(_FAST)
-def scatter(a: int, b: int, at: int, edge_ptr: Any, senders: Any, slot: Any, S: Any, X: Any) -> None:
+def _scatter(a: int, b: int, at: int, edge_ptr: Any, senders: Any, slot: Any, S: Any, X: Any) -> None:
     """X[u] += S[r, slot] for the predecessors u of r; on one thread where they are shared."""
     n = X.shape[1]
-    for t in range(a, b):
-        row = S[t - at]
-        for e in range(edge_ptr[t], edge_ptr[t + 1]):
+    for t in prange(b - a):
+        row = S[a + t - at]
+        for e in range(edge_ptr[a + t], edge_ptr[a + t + 1]):
             _add(X[senders[e]], row[slot[e] * n : (slot[e] + 1) * n])
+
+
+gather, scatter = parallel(_gather, _FAST), parallel(_scatter, _FAST)
 
 
 @serial

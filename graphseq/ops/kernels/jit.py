@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+import types
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Any
 
 import numba
@@ -17,39 +17,52 @@ FAST = {"reassoc", "contract", "nsz", "arcp", "afn"}
 
 _WORTH = 400_000  # elements, below which waking other threads costs more than they save
 _PROCESS = os.getpid()
-_THREADS = ThreadPoolExecutor(os.cpu_count(), "graphseq")
+_LOCK = threading.Lock()  # one of Numba's thread pools allows one parallel kernel at a time
 
 
-def serial(function: Callable[..., Any], fastmath: set[str] = FAST) -> Any:
+def serial(function: Callable[..., Any]) -> Any:
     """Compile `function` for one thread; kept on disk between runs."""
-    return numba.njit(function, cache=True, nogil=True, fastmath=fastmath, error_model="numpy")
+    return numba.njit(function, cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 
 
-def rowwise(fastmath: set[str] = FAST) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Compile `function(a, b, …)`, which fills rows a to b independently of one another, to run on several threads.
+def parallel(function: Callable[..., Any], fastmath: set[str] = FAST) -> Callable[..., None]:
+    """Compile `function` twice; the first argument of the result is the work in elements, which decides.
 
-    The result is called as `(work, a, b, …)`. The work in elements decides: a kernel with little to do is quicker on
-    one thread. A forked process (a loader's worker) has lost its parent's threads, and PyTorch's limit on threads
-    holds here too. (Numba's own threads take three times as long to compile for, and serve one caller at a time.)
+    A kernel with little to do is quicker on one thread; a forked process (a loader's worker) must not touch
+    the parent's thread pool; and PyTorch's own limit on threads holds here too.
     """
+    one, many = (
+        numba.njit(
+            _renamed(function, "_parallel" if several else "_serial"), cache=True, nogil=True, fastmath=fastmath,
+            error_model="numpy", parallel=several,
+        )
+        for several in (False, True)
+    )  # fmt: skip
 
-    def make(function: Callable[..., None]) -> Callable[..., None]:
-        kernel = serial(function, fastmath)
+    def run(work: int, *arguments: Any) -> None:
+        if work <= _WORTH:
+            one(*arguments)
+            return
+        limit = torch.get_num_threads()
+        threads = min(limit, numba.config.NUMBA_NUM_THREADS)
+        if threads == 1 or os.getpid() != _PROCESS:
+            one(*arguments)
+            return
+        with _LOCK:
+            numba.set_num_threads(threads)
+            many(*arguments)
+        if torch.get_num_threads() != limit:  # both may share one OpenMP, and Numba sets it when it starts
+            torch.set_num_threads(limit)
 
-        def run(work: int, a: int, b: int, *arguments: Any) -> None:
-            count = min(torch.get_num_threads(), b - a) if work > _WORTH and os.getpid() == _PROCESS else 1
-            if count <= 1:
-                kernel(a, b, *arguments)
-                return
-            bounds = [a + (b - a) * i // count for i in range(count + 1)]
-            others = [_THREADS.submit(kernel, *part, *arguments) for part in pairwise(bounds[1:])]
-            kernel(*bounds[:2], *arguments)
-            for other in others:
-                other.result()
+    return run
 
-        return run
 
-    return make
+def _renamed(function: Callable[..., Any], suffix: str) -> Callable[..., Any]:
+    """Return a copy under another name, by which alone Numba tells compiled kernels on disk apart."""
+    copy = types.FunctionType(function.__code__, function.__globals__, function.__name__ + suffix)
+    copy.__qualname__ = function.__qualname__ + suffix
+    copy.__module__ = function.__module__
+    return copy
 
 
 def array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from .jit import rowwise
+from numba import prange
+
+from .jit import parallel
 
 # Sums over neighbours read four of them a pass, so that a row of the result is loaded and stored a quarter as often.
 
 
-@rowwise()
-def weighted_sum(low: int, high: int, ptr: Any, index: Any, edge: Any, weight: Any, x: Any, out: Any) -> None:
-    """``out[v] = Σ_k weight[edge[k]] x[index[k]]`` over k from ``ptr[v]`` to ``ptr[v + 1]``."""
-    for v in range(low, high):
+def _weighted(ptr: Any, index: Any, edge: Any, weight: Any, x: Any, out: Any) -> None:
+    for v in prange(out.shape[0]):
         row, first, end = out[v], ptr[v], ptr[v + 1]
         row[:] = 0
         whole = end - (end - first) % 4
@@ -27,10 +27,8 @@ def weighted_sum(low: int, high: int, ptr: Any, index: Any, edge: Any, weight: A
                 row[j] += a * p[j]
 
 
-@rowwise()
-def plain_sum(low: int, high: int, ptr: Any, index: Any, x: Any, out: Any) -> None:
-    """``out[v] = Σ_k x[index[k]]``."""
-    for v in range(low, high):
+def _plain(ptr: Any, index: Any, x: Any, out: Any) -> None:
+    for v in prange(out.shape[0]):
         row, first, end = out[v], ptr[v], ptr[v + 1]
         row[:] = 0
         whole = end - (end - first) % 4
@@ -44,10 +42,8 @@ def plain_sum(low: int, high: int, ptr: Any, index: Any, x: Any, out: Any) -> No
                 row[j] += p[j]
 
 
-@rowwise()
-def dots(low: int, high: int, ptr: Any, index: Any, edge: Any, a: Any, b: Any, out: Any) -> None:
-    """``out[edge[k]] = a[v] · b[index[k]]``."""
-    for v in range(low, high):
+def _dots(ptr: Any, index: Any, edge: Any, a: Any, b: Any, out: Any) -> None:
+    for v in prange(a.shape[0]):
         left = a[v]
         for k in range(ptr[v], ptr[v + 1]):
             right = b[index[k]]
@@ -57,10 +53,8 @@ def dots(low: int, high: int, ptr: Any, index: Any, edge: Any, a: Any, b: Any, o
             out[edge[k]] = total
 
 
-@rowwise()
-def segment_sum(low: int, high: int, ptr: Any, values: Any, out: Any) -> None:
-    """``out[v] = Σ_k values[k]``."""
-    for v in range(low, high):
+def _segment_sum(ptr: Any, values: Any, out: Any) -> None:
+    for v in prange(out.shape[0]):
         row = out[v]
         row[:] = 0
         for k in range(ptr[v], ptr[v + 1]):
@@ -69,10 +63,9 @@ def segment_sum(low: int, high: int, ptr: Any, values: Any, out: Any) -> None:
                 row[j] += source[j]
 
 
-@rowwise()
-def segment_argmax(low: int, high: int, ptr: Any, values: Any, arg: Any) -> None:
+def _segment_argmax(ptr: Any, values: Any, arg: Any) -> None:
     """Fill `arg` with the first row of each segment that has its maximum, or the number of rows where it has none."""
-    for v in range(low, high):
+    for v in prange(arg.shape[0]):
         for j in range(arg.shape[1]):
             best = values.shape[0]
             for k in range(ptr[v], ptr[v + 1]):
@@ -81,3 +74,7 @@ def segment_argmax(low: int, high: int, ptr: Any, values: Any, arg: Any) -> None
                     if values[k, j] != values[k, j]:  # NaN wins, as in torch.max
                         break
             arg[v, j] = best
+
+
+weighted_sum, plain_sum = parallel(_weighted), parallel(_plain)
+dots, segment_sum, segment_argmax = parallel(_dots), parallel(_segment_sum), parallel(_segment_argmax)
