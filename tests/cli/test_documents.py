@@ -1,11 +1,15 @@
-"""What README and docs tell people to type runs as it stands.
+"""The commands and Python blocks of README and docs run as they are printed.
 
-Commands of one document run one after the other in one empty folder. A comment that begins with `takes` marks what is
-long or needs data: of such a command only the syntax is checked, as it is of what `make` and `torchrun` are to do.
+The blocks of a document run in order in one empty folder; where a Python block is followed by a `text` block, that is
+what it prints. A comment that begins with `takes` marks a command that is long or needs data: only its syntax is
+checked, as is that of commands for `make` and `torchrun`.
 """
 
+import contextlib
+import io
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,7 @@ import typer
 from torch_geometric.utils import is_undirected
 
 from graphseq.cli import app
-from graphseq.recipes import all_recipes, find_recipe
+from graphseq.recipes import all_recipes, find_recipe, reference_results
 from graphseq.recipes.inputs import graph_from_json
 
 ROOT = Path(__file__).parents[2]
@@ -22,12 +26,8 @@ GROUP = typer.main.get_command(app)
 STARTED = "-m graphseq "  # behind torchrun's own options
 
 
-def blocks(document, language):
-    return re.findall(rf"```{language}\n(.*?)```", document.read_text(encoding="utf-8"), re.S)
-
-
-def lines(document):
-    return [line for block in blocks(document, "bash") for line in block.splitlines() if line.strip()]
+def blocks(document, languages=r"\w+"):
+    return re.findall(rf"```({languages})\n(.*?)```", document.read_text(encoding="utf-8"), re.S)
 
 
 def is_well_formed(words):
@@ -43,41 +43,47 @@ def is_well_formed(words):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[document.name for document in DOCUMENTS])
-def test_commands(document, graphseq):
+def test_blocks(document, graphseq):
     words = ("good", "bad")
     labelled = "text,label\n" + "".join(f"a {words[i % 2]} film,{words[i % 2]}\n" for i in range(30))
     for name, text in {"reviews": labelled, "more": labelled, "new": "text\na bad film\n"}.items():
-        Path(f"{name}.csv").write_text(text, encoding="utf-8")  # the files that documents speak of
-    for line in lines(document):
-        program, *words = shlex.split(line, comments=True)
-        comment = line.rpartition("#")[2].strip() if "#" in line else ""
-        if program == "make":
-            assert f"\n{words[0]}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
-        elif program == "source":
-            assert line.startswith("source .venv/bin/activate")
-            assert "VENV := .venv\n" in (ROOT / "Makefile").read_text(encoding="utf-8")
-        elif program == "torchrun":
-            is_well_formed(shlex.split(line.partition(STARTED)[2]))
-        elif comment.startswith("takes"):
-            is_well_formed(words)
-        else:
-            assert program == "graphseq", line
-            graphseq(*words)
+        Path(f"{name}.csv").write_text(text, encoding="utf-8")  # files of the reader's that documents name
+    found = blocks(document)
+    for number, ((language, code), (following, text)) in enumerate(pairwise([*found, ("", "")])):
+        if language == "bash":
+            for line in filter(str.strip, code.splitlines()):
+                run(line, graphseq)
+        elif language == "python":
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed):
+                exec(compile(code, f"{document.name}, block {number}", "exec"), {"__name__": "document"})
+            assert following != "text" or printed.getvalue() == text
 
 
-@pytest.mark.parametrize("document", DOCUMENTS[1:], ids=[document.name for document in DOCUMENTS[1:]])
-def test_python(document):
-    for number, code in enumerate(blocks(document, "python")):
-        exec(compile(code, f"{document.name}, block {number}", "exec"), {"__name__": "document"})
+def run(line, graphseq):
+    program, *words = shlex.split(line, comments=True)
+    comment = line.rpartition("#")[2].strip() if "#" in line else ""
+    if program == "make":
+        assert f"\n{words[0]}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    elif program == "source":
+        assert line.startswith("source .venv/bin/activate")
+        assert "VENV := .venv\n" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    elif program == "torchrun":
+        is_well_formed(shlex.split(line.partition(STARTED)[2]))
+    elif comment.startswith("takes"):
+        is_well_formed(words)
+    else:
+        assert program == "graphseq", line
+        graphseq(*words)
 
 
 def test_graphs_as_json():
-    [text] = blocks(ROOT / "docs" / "data.md", "json")
+    [(_, text)] = blocks(ROOT / "docs" / "data.md", "json")
     graph = graph_from_json(text, 7)  # as many features as MUTAG has
     assert graph.num_nodes == 3 and is_undirected(graph.edge_index)
 
 
-def test_what_json_prints_is_told_of_every_command():
+def test_json_output_is_documented_for_every_command():
     text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     told = {name for name in GROUP.commands if f"\n| `{name}` | " in text}
     assert told == {n for n, c in GROUP.commands.items() if any("--json" in p.opts for p in c.params)}
@@ -88,7 +94,20 @@ def test_readme_names_every_recipe():
     assert [name for name in all_recipes() if f"`{name}`" not in text] == []
 
 
+def test_readme_has_the_reference_results():
+    rows = [row for row in DOCUMENTS[0].read_text(encoding="utf-8").splitlines() if "`graphseq train " in row]
+    assert len(rows) == 4
+    for row in rows:
+        words = shlex.split(row.split("`")[1])
+        is_well_formed(words[1:])
+        assert reference_results()[words[2]] in row
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[document.name for document in DOCUMENTS])
 def test_links_lead_somewhere(document):
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
-        assert (document.parent / target).exists(), target
+    text = document.read_text(encoding="utf-8")
+    for target, anchor in re.findall(r"(?:\]\(|<img src=\")(?!https?:)([^)#\"]*)#?([^)\"]*)", text):
+        found = document.parent / target if target else document
+        assert found.exists(), target
+        titles = re.findall(r"^#+ (.*)", found.read_text(encoding="utf-8"), re.M) if anchor else []
+        assert not anchor or anchor in [re.sub(r"[^\w -]", "", t.lower()).replace(" ", "-") for t in titles]
