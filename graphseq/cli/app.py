@@ -1,4 +1,4 @@
-"""The commands under one name, and what becomes of their errors."""
+"""The commands of ``graphseq``, and how their errors are reported."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from .train import train
 
 __all__ = ["app", "main"]
 
-STOPPED = 130  # as a shell reports a program that Ctrl-C ended
+STOPPED = 130  # a shell's exit code for a program ended by Ctrl-C
 
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "Storage size calculation overflowed")  # torch's words
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "Storage size calculation overflowed")  # torch's message
 
 
 class _Commands(TyperGroup):
@@ -58,10 +58,10 @@ class _Commands(TyperGroup):
             detail = text.rpartition("DefaultCPUAllocator: ")[2]
             message = f"not enough memory: {detail}" if detail else "not enough memory"
         except OSError as error:
-            if error.errno == errno.EPIPE:  # the reader of our output has gone
+            if error.errno == errno.EPIPE:  # the reader of our output has closed it
                 raise
             message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        where = "" if is_first() else f" in process {os.environ['RANK']}"  # torchrun's others may fail alone
+        where = "" if is_first() else f" in process {os.environ['RANK']}"  # others may fail separately
         typer.echo(f"Error{where}: {message}", err=True)
         raise typer.Exit(2)
 
@@ -103,11 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ignore_deprecations()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal that has no ± shows a question mark
+            stream.reconfigure(errors="replace")  # a terminal without ± shows a question mark
     warnings.formatwarning = _as_line
     app(args=arguments, prog_name="graphseq")
 
 
 def _as_line(message: Warning | str, *where: object, **line: object) -> str:
-    """Return a warning without the place in the code, which no user of a command can act on."""
+    """Format a warning without its place in the code, which is of no use on the command line."""
     return f"Warning: {str(message).replace('check=False', '--no-check')}\n"

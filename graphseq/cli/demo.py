@@ -21,7 +21,7 @@ __all__ = ["demo"]
 
 
 class _Part(NamedTuple):
-    """A recipe, the options of the demo, and those of ``--quick``."""
+    """A recipe, its options in the demo, and those with ``--quick``."""
 
     recipe: str
     options: Mapping[str, Any]
@@ -43,15 +43,15 @@ def demo(
         str | None, typer.Option(metavar="DIR", help="Where to write; by default a new folder, runs/demo or -2, -3, …")
     ] = None,
     data_root: DataRoot = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Hardly train, only see that everything runs.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Hardly train: check that everything runs.")] = False,
     offline: Offline = False,
 ) -> None:
-    """Train networks on graphs, sequences and trees, in a few minutes, and draw what they learnt.
+    """Train networks on graphs, sequences and trees, in a few minutes, and draw the results.
 
-    Three need no data; the others are left out where their data are neither found nor can be downloaded.
+    Three data sets are built in; the others are left out if they are neither found nor can be downloaded.
     """
     folder = new_folder(Path("runs/demo")) if out is None else out_folder(out)
-    torch.set_num_threads(1)  # more gain little with networks so small, and lose much on a busy machine
+    torch.set_num_threads(1)  # small networks gain little from more, and lose much on a busy machine
     source = Source(data_root, offline)
     done: dict[str, dict[str, Any]] = {}
     left_out: dict[str, str] = {}
@@ -63,14 +63,14 @@ def demo(
             job = Job(source=source, resume=True, verbose=True)
             done[part.recipe] = train(recipe, folder / part.recipe, job=job)
         except (MissingData, CorruptData) as error:
-            note("      left out: its data are not here")
+            note("      left out: its data are not available")
             left_out[part.recipe] = _how_to_get(str(error))
         except (Stopped, KeyboardInterrupt):
             note(f"\nStopped. To resume:\n\n  {program()} demo --out {shlex.quote(str(folder))}{' --quick' * quick}")
             raise typer.Exit(130) from None
     drawn = draw(folder, list(done), source)
     rows = [[name, find_recipe(name).network, told(each), f"{each['seconds']:.0f} s"] for name, each in done.items()]
-    say("\n" + table(rows, ["recipe", "network", "one run gave", "time"]))
+    say("\n" + table(rows, ["recipe", "network", "result", "time"]))
     for name, why in left_out.items():
         say(f"\nLeft out: {name}. {why}")
     say(f"\nPictures, in {folder / 'pictures'}:\n" + table([[f"  {path.name}", what] for path, what in drawn.items()]))
@@ -78,19 +78,19 @@ def demo(
 
 
 def _how_to_get(message: str) -> str:
-    """Return what a message says, without the places where files were looked for."""
+    """Return a message without the list of places that were searched."""
     first, *others = message.splitlines()
     return " ".join(line for line in others if not line.startswith(" ")) or first
 
 
 def _next(folder: Path, done: Mapping[str, dict[str, Any]]) -> str:
-    """Return three commands that run as they are printed."""
+    """Return three commands that can be pasted."""
     what, name, text = "A verb for a function", "stdlib-treelstm", "def f(self, key): return self._items[key]"
     if "sst-treelstm" in done:
         what, name, text = "The sentiment of a sentence", "sst-treelstm", "A film that is not bad at all."
     commands = {
         f"{what} of your own:": shlex.join(["predict", str(folder / name), text]),
-        "How much results vary, over ten seeds:": "train karate-gcn --seeds 10",
-        "Whether a network of your own, module:Model, is sound:": "doctor graphseq.nn:NodeClassifier",
+        "The variation over ten seeds:": "train karate-gcn --seeds 10",
+        "Check a network of your own, module:Model:": "doctor graphseq.nn:NodeClassifier",
     }
     return "Worth trying next:\n" + "".join(f"\n  {why}\n    {program()} {line}" for why, line in commands.items())

@@ -36,7 +36,7 @@ def out_folder(text: str) -> Path:
     """Return the folder that ``--out`` names.
 
     Raises:
-        GraphError: the text is empty, as of a shell variable that is not set; as a path it is the current folder.
+        GraphError: the text is empty, such as an unset shell variable; as a path it would be the current folder.
     """
     if not text.strip():
         raise expected("--out", "a folder's name", text)
@@ -44,7 +44,7 @@ def out_folder(text: str) -> Path:
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:
-    """Split ``KEY=VALUE`` texts; of a key that comes twice the last value counts.
+    """Split ``KEY=VALUE`` texts; if a key is repeated, the last value is used.
 
     >>> pairs(["epochs=5", "layer=gru"])
     {'epochs': '5', 'layer': 'gru'}

@@ -1,4 +1,4 @@
-"""Pictures of predictions, on the command line's and the demo's behalf."""
+"""Pictures of predictions, for the command line and the demo."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ..topology import Topology, batch
 
 __all__ = ["draw", "draw_prediction"]
 
-_WORDS = range(7, 15)  # in a sentence that the demo draws
-_CLASSES = 20  # that a picture tells apart
+_WORDS = range(7, 15)  # number of words of a sentence that the demo draws
+_CLASSES = 20  # that can be told apart in a picture
 _MOST, _NUMBERED = 300, 60  # nodes of a graph that are drawn, and up to which they have their numbers
 _SIGNS = {tuple(SENTIMENTS): ("− −", "−", "0", "+", "+ +"), ("negative", "positive"): ("−", "+")}
 
@@ -52,18 +52,17 @@ def draw(folder: Path, names: Sequence[str], source: Source) -> dict[Path, str]:
 
 @torch.no_grad()
 def draw_prediction(run: Run, given: str, source: Source, path: Path) -> None:
-    """Draw what a run predicts for an input: phrases or nodes in the colours of their classes, or trees and graphs with
-    theirs.
+    """Draw the predictions of a run for an input: phrases or nodes in the colours of their classes, or trees and graphs
+    with theirs.
 
     Args:
         run: of a recipe whose predictions have structures.
         given: as for ``Run.predict``.
-        source: where data come from, if the recipe needs them.
+        source: the location of the data, if the recipe needs them.
         path: a .png, .svg or .pdf file.
 
     Raises:
-        GraphError: the recipe's predictions have no structures, the input is not what it takes, the path can't be
-            written.
+        GraphError: the recipe's predictions have no structures, the input is invalid, the path can't be written.
     """
     asked, names, structures, *_ = run.recipe.read(text_of(given), run.metadata, source)
     if not structures:
@@ -110,7 +109,7 @@ def _phrases(tree: Any, colours: Tensor, classes: Sequence[str] | None, path: Pa
 
 
 def _nodes(graph: Any, colours: Tensor, classes: Sequence[str] | None, asked: Tensor | None, path: Path) -> None:
-    """Draw a graph with a class or a value for each node; of a large one what is near the nodes asked for."""
+    """Draw a graph with a class or a value for each node; of a large one only what is near the input's nodes."""
     from torch_geometric.data import Data
     from torch_geometric.utils import k_hop_subgraph
 
@@ -125,13 +124,13 @@ def _nodes(graph: Any, colours: Tensor, classes: Sequence[str] | None, asked: Te
     plot.graph(
         Data(edge_index=edges, num_nodes=len(nodes)), path, colours=colours[nodes], names=classes,
         labels=[str(v) if shown else "" for v, shown in zip(nodes.tolist(), numbered.tolist(), strict=True)],
-        marks=None if marked.all() else {"asked for": marked},
+        marks=None if marked.all() else {"in the input": marked},
         title=f"Predicted classes of {len(nodes)} of {count} nodes" if len(nodes) < count else "Predicted classes",
     )  # fmt: skip
 
 
 def _trees(trees: Sequence[Any], path: Path, title: str, answers: Sequence[str]) -> None:
-    """Draw trees, such as functions' syntax trees, below each other, with an answer in each root if there are some."""
+    """Draw trees, such as functions' syntax trees, below each other, with the prediction in each root, if given."""
     forest = batch([Topology.from_data(tree) for tree in trees])
     tokens = [token for tree in trees for token in tree.tokens]
     if not hasattr(trees[0], "kind"):
@@ -142,7 +141,7 @@ def _trees(trees: Sequence[Any], path: Path, title: str, answers: Sequence[str])
     labels = [marks.get(kind, "{}").format(token) if token else kind for kind, token in zip(kinds, tokens, strict=True)]
     for root, answer in zip(forest.roots.tolist(), answers, strict=False):
         labels[root] = answer
-    # A scale around white, of which the pale middle is used: text on it is read well.
+    # A scale around white, of which the pale middle is used: text on it is easy to read.
     sorts = [1 if not token else 0 if token.startswith("<") and token != NAME else 2 for token in tokens]
     names = ["constant", "syntax", "name"]
     plot.tree(forest, path, labels=labels, colours=sorts, names=names, limits=(-2, 4), title=title)

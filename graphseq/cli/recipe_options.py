@@ -17,12 +17,12 @@ __all__ = ["TrainCommand", "extended", "with_recipe"]
 
 
 class TrainCommand(TyperCommand):
-    """`train`, whose help has the options of the recipe that is named, or else the recipes."""
+    """`train`, whose help lists the options of the named recipe, or the recipes if none is named."""
 
     recipe: Recipe | None = None
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the recipe's options first, then those of every run."""
+        """Write the recipe's options first, then those common to all runs."""
         own: list[tuple[str, str]] = []
         common: list[tuple[str, str]] = []
         fields = () if self.recipe is None else type(self.recipe).model_fields
@@ -42,7 +42,7 @@ class TrainCommand(TyperCommand):
 
 
 def with_recipe(command: Any, train: Callable[..., None], words: Sequence[str]) -> Any:
-    """Return the command of the function `train`, with the options of the recipe that is named among its words, if any.
+    """Return the command of the function `train`, with the options of the recipe named in its words, if any.
 
     Raises:
         GraphError: there is no such recipe.
@@ -70,7 +70,7 @@ def _recipe_name(command: Any, words: Sequence[str]) -> str | None:
 def extended(train: Callable[..., None], recipe: Recipe | None = None) -> Callable[..., None]:
     """Return the function with a keyword for each option of a recipe and of a machine.
 
-    The first become values of its ``settings``, the second are its ``machine``.
+    The former are values of its ``settings``, the latter its ``machine``.
     """
     signature = inspect.signature(train, eval_str=True)
     kept = [parameter for name, parameter in signature.parameters.items() if name != "machine"]

@@ -1,4 +1,4 @@
-"""``graphseq predict`` and ``graphseq evaluate``: the use of what has been trained."""
+"""``graphseq predict`` and ``graphseq evaluate``: use trained networks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ROWS, _LONGEST = 200, 60  # of a table that is printed: predictions, and charac
 RunArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="RUN", help="The folder of a run; of several seeds the best, of a recipe's runs the newest is used."
+        metavar="RUN", help="The folder of a run; the best of several seeds, or the newest of a recipe's runs."
     ),
 ]
 
@@ -35,12 +35,12 @@ RunArgument = Annotated[
 def predict(
     run: RunArgument,
     input: Annotated[
-        str, typer.Argument(metavar="INPUT", help="A text, or the name of a file with it; - reads standard input.")
+        str, typer.Argument(metavar="INPUT", help="A text, or the name of a file with it; - for standard input.")
     ],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write all predictions into this table, a .csv file.")
+        Path | None, typer.Option(metavar="FILE", help="Write all predictions to this table, a .csv file.")
     ] = None,
-    nodes: Annotated[bool, typer.Option("--nodes", help="Of a file of trees, predict for every node.")] = False,
+    nodes: Annotated[bool, typer.Option("--nodes", help="For a file of trees, predict for every node.")] = False,
     recipe: OwnRecipe = None,
     picture: Annotated[
         Path | None,
@@ -50,9 +50,9 @@ def predict(
     data_root: DataRoot = None,
     offline: Offline = False,
 ) -> None:
-    """Predict for an input of your own, with the network of a run.
+    """Predict for an input with the network of a run.
 
-    What an input can be depends on the recipe: `graphseq recipes NAME` describes it and gives an example.
+    The kind of input depends on the recipe: `graphseq recipes NAME` describes it and gives an example.
     """
     check_path(picture, argument="--plot")
     opened, source = _opened(run, recipe), Source(data_root, offline)
@@ -83,14 +83,14 @@ def _opened(folder: Path, recipe: str | None) -> Run:
 
 
 def _input(given: str, run: Run) -> str:
-    """Return the input; standard input ends in a newline here, and so is never taken for a file's name."""
+    """Return the input; standard input ends in a newline here, so it is never mistaken for a file name."""
     if given != "-":
         if not given.strip():
             raise expected("input", run.recipe.input, Words("nothing"))
         return given
     if sys.stdin is None:  # as `<&-` leaves it
         raise expected("input", "a text on standard input", Words("none: it is closed"))
-    try:  # bytes, as some locales let through what is no text
+    try:  # bytes, since some locales accept invalid text
         text = sys.stdin.buffer.read().decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise expected("input", "a text on standard input", Words("what is not UTF-8")) from None
@@ -127,7 +127,7 @@ def _table(predictions: Sequence[dict[str, Any]]) -> str:
 def evaluate(
     run: RunArgument,
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="A labelled file like the one that it was trained on.")
+        Path | None, typer.Argument(metavar="[FILE]", help="A labelled file in the format of the training file.")
     ] = None,
     split: Annotated[
         str | None, typer.Option(metavar="SPLIT", help="train, val (or dev) or test; by default the reported one.")
@@ -138,7 +138,7 @@ def evaluate(
     device: Device = "auto",
     offline: Offline = False,
 ) -> None:
-    """Evaluate the network of a run again, on a split of its data or on a file of your own."""
+    """Evaluate the network of a run on a split of its data or on a file of your own."""
     opened = _opened(run, recipe)
     if file is not None and split is not None:
         raise expected("--split", "nothing beside a file", split)

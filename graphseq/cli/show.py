@@ -18,12 +18,12 @@ __all__ = ["cut", "is_first", "note", "number", "program", "say", "say_json", "t
 
 
 def is_first() -> bool:
-    """Say whether this process is the one of several that prints."""
+    """Return whether this process prints, if there are several."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def program() -> str:
-    """Return what to type to get this program, so that a printed command runs as it is."""
+    """Return how to call this program, so that printed commands can be pasted."""
     called = Path(sys.argv[0])
     if called.stem != "graphseq":
         return f"{_shortest(Path(sys.executable))} -m graphseq"
@@ -31,7 +31,7 @@ def program() -> str:
 
 
 def _shortest(file: Path) -> str:
-    """Return a program's name, if that finds it; else its path from here, if it lies below; else its path."""
+    """Return a program's name if it is found by that, else its path: from the current folder, if it is below that."""
     found = shutil.which(file.name)
     if found is not None and Path(found).absolute() == file.absolute():
         return file.name
@@ -49,13 +49,13 @@ def say(text: str = "") -> None:
 
 
 def note(text: str) -> None:
-    """Print a line that is no result on standard error."""
+    """Print a line that is not a result to standard error."""
     if is_first():
         typer.echo(text, err=True)
 
 
 def say_json(content: Any) -> None:
-    """Print one line of JSON; what is not finite becomes null."""
+    """Print one line of JSON; numbers that are not finite become null."""
     sys.stdout.flush()
     say(json.dumps(_finite(content), default=str))
 
@@ -71,7 +71,7 @@ def _finite(content: Any) -> Any:
 
 
 def cut(text: str, longest: int) -> str:
-    """Return a text, or as much of it as fits with a sign that there is more.
+    """Return a text, truncated with an ellipsis if it is too long.
 
     >>> cut("a long story", 7)
     'a long…'

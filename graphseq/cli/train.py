@@ -58,7 +58,7 @@ def train(
     """Train a recipe: data, network and training under one name.
 
     Its options are options here: `graphseq train RECIPE --help` lists them. Ctrl-C saves the state of training; the
-    same command with --resume continues from there, with the same result as without the stop.
+    same command with --resume continues from there, and gives the result of an uninterrupted run.
     """
     here = ranks_here()
     texts = pairs(settings or [])
@@ -69,7 +69,7 @@ def train(
     find_recipe(recipe).parse(texts)  # wrong options are reported before a folder is looked for
     folder = _folder(recipe, out, resume=resume, together=here is not None)
     began = _began(folder) if resume else {}
-    if began and began["recipe"] != recipe:  # before options that only one of the two has
+    if began and began["recipe"] != recipe:  # before an error about options that only one of the two has
         raise expected("recipe", f"{began['recipe']!r}, the recipe of the run in {folder}", recipe)
     chosen = find_recipe(recipe, **began.get("options", {})).parse(texts)
     first = began.get("seed", 0) if seed is None else seed
@@ -99,7 +99,7 @@ def _folder(name: str, out: str | None, *, resume: bool, together: bool) -> Path
     if out is not None:
         return out_folder(out)
     if together:
-        raise expected("--out", "a folder, which all of torchrun's processes know", None)
+        raise expected("--out", "a folder, the same for all of torchrun's processes", None)
     new = default_folder(name)
     if not resume:
         return new
@@ -115,7 +115,7 @@ def _is_under_way(folder: Path) -> bool:
 
 
 def _began(folder: Path) -> dict[str, Any]:
-    """Return what the run in a folder began with: a single run, the first of several, or a cross-validation."""
+    """Return the configuration of the run in a folder: a single run, the first of several, or a cross-validation."""
     for path in (folder / "cross.json", folder / "config.json", *sorted(folder.glob("seed-*/config.json"))):
         if path.is_file():
             content = read_json(path)
@@ -126,7 +126,7 @@ def _began(folder: Path) -> dict[str, Any]:
 
 
 def _again(context: typer.Context, folder: Path) -> str:
-    """Return the command that resumes the run: what was given, with the run's folder and ``--resume``."""
+    """Return the command that resumes the run: the given options, the run's folder and ``--resume``."""
     words = ["train", context.params["recipe"]]
     for parameter in context.command.params:
         name, value = parameter.name or "", context.params.get(parameter.name or "")
@@ -147,8 +147,9 @@ def _report(summary: dict[str, Any], recipe: Recipe, folder: Path) -> str:
     runs = f", {folds} folds" if folds else f", {count} runs" if count > 1 else ""
     lines = [f"{name}{runs}: {told(summary)}, in {summary['seconds']:.0f} s", f"Folder: {folder}"]
     if "baseline" in summary:
-        what = "The most frequent class" if summary["unit"] == "%" else "The mean"
-        lines.insert(1, f"{what} of the training part as every answer: {number(summary['baseline'], summary['unit'])}")
+        what = "the most frequent class" if summary["unit"] == "%" else "the mean"
+        constant = number(summary["baseline"], summary["unit"])
+        lines.insert(1, f"Always predicting {what} of the training part: {constant}")
     if folds:
         return "\n".join([*lines, *_chosen(summary["chosen"])])
     where, own = shlex.quote(str(folder)), name if ":" in name else None

@@ -1,4 +1,4 @@
-"""What loaders make of raw files, kept in the cache folder as tensors and JSON, neither of which can run code.
+"""Processed data sets, kept in the cache folder as tensors and JSON, neither of which can run code.
 
 An entry is a folder ``processed/<name>-<key>`` with ``arrays.safetensors``, ``meta.json`` and their checksums. The key
 changes with the raw files, the options and the software. An entry that doesn't match its checksums is made again.
@@ -26,7 +26,7 @@ from .roots import cache_folder, locked
 __all__ = ["Stored", "cache_key", "cached"]
 
 _ARRAYS, _META = "arrays.safetensors", "meta.json"
-_MAKERS = ("graphseq", "torch_geometric", "rdkit")  # what an entry is made with
+_MAKERS = ("graphseq", "torch_geometric", "rdkit")  # software that an entry depends on
 
 
 class Stored(NamedTuple):
@@ -37,7 +37,7 @@ class Stored(NamedTuple):
 
 
 def cache_key(*inputs: object) -> str:
-    """Return the key of what is made of these inputs, such as checksums and options, with the software of today.
+    """Return the key of these inputs, such as checksums and options, and of the current software.
 
     >>> cache_key({"a.txt": "0"}, 1) == cache_key({"a.txt": "0"}, 2)
     False
@@ -63,10 +63,10 @@ def _version(package: str) -> str:
 
 
 def cached(name: str, key: str, build: Callable[[], Stored]) -> Stored:
-    """Return the entry of this name and key; `build` makes it where it is missing or damaged.
+    """Return the entry of this name and key; `build` makes it if it is missing or damaged.
 
-    Of two processes that need it at once the second waits. Where the cache folder can't be written to, the entry is
-    made each time, with a warning.
+    If two processes need it at once, the second waits. If the cache folder can't be written to, the entry is made
+    each time, with a warning.
     """
     folder = cache_folder() / "processed" / f"{name}-{key}"
     if (found := _read(folder)) is not None:
@@ -84,12 +84,12 @@ def cached(name: str, key: str, build: Callable[[], Stored]) -> Stored:
                     raise failure
                 _write(folder, found)
             except OSError as error:
-                warnings.warn(f"{folder} can't be kept, so it is made each time: {error}", stacklevel=2)
+                warnings.warn(f"{folder} can't be cached, so it is made each time: {error}", stacklevel=2)
     return found
 
 
 def _read(folder: Path) -> Stored | None:
-    """Return the entry, None where it is missing or doesn't match its checksums."""
+    """Return the entry, None if it is missing or doesn't match its checksums."""
     from safetensors.torch import load
 
     try:

@@ -18,9 +18,9 @@ from ..errors import CorruptData, GraphError, expected
 
 __all__ = ["BAD_ARCHIVE", "UNFINISHED", "download", "unpack"]
 
-# What reading an archive raises that is none, or is cut, encrypted, or compressed in an unknown way.
+# Raised for an archive that is invalid, truncated, encrypted, or compressed in an unknown way.
 BAD_ARCHIVE = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
-UNFINISHED = (".part", ".part.json")  # suffixes of an incomplete file, and of the note which version it is of
+UNFINISHED = (".part", ".part.json")  # suffixes of an incomplete file, and of the record of its version
 
 _BLOCK = 1 << 16
 _PAUSE = 0.5  # seconds before the second attempt; each further pause is twice as long
@@ -39,8 +39,8 @@ def download(url: str, folder: Path, *, timeout: float | None = None, retries: i
         retries: further attempts after a failure that may be transient.
 
     Raises:
-        CorruptData: it came shorter than the server announced, each time.
-        GraphError: the server did not send it.
+        CorruptData: it was shorter than the server announced, at each attempt.
+        GraphError: the download failed.
     """
     target = folder / url.rpartition("/")[2]
     wait = _timeout() if timeout is None else timeout
@@ -76,7 +76,7 @@ def unpack(archive: Path, into: Path) -> None:
                     if member.endswith(".txt"):
                         (into / Path(member).name).write_bytes(packed.read(member))
     except BAD_ARCHIVE as error:
-        raise GraphError(f"{archive.name} from the server is not a sound archive: {error}") from None
+        raise GraphError(f"{archive.name} from the server is not a valid archive: {error}") from None
     finally:
         archive.unlink()
 
@@ -121,20 +121,20 @@ def _attempt(url: str, target: Path, timeout: float) -> None:
                 bar.update(len(block))
             came = file.tell()
     if total is not None and came != total:
-        raise CorruptData(f"{url} was cut: expected {total} bytes, got {came}")
+        raise CorruptData(f"{url} was truncated: expected {total} bytes, got {came}")
     os.replace(part, target)
     note.unlink(missing_ok=True)
 
 
 def _announced(headers: Any) -> str | None:
-    """Return what tells this version of a file from others: a strong ETag, else the date of its last change."""
+    """Return an identifier of this version of a file: a strong ETag, else the date of its last change."""
     tag = headers.get("ETag", "")
     found: str | None = tag if tag.startswith('"') else headers.get("Last-Modified")
     return found
 
 
 def _version(note: Path, url: str) -> str | None:
-    """Return which version the incomplete file is of, None where it can't be resumed."""
+    """Return which version the incomplete file is of, None if it can't be resumed."""
     try:
         content = json.loads(note.read_text(encoding="utf-8"))
         return str(content["version"]) if content["url"] == url and content["version"] else None

@@ -1,7 +1,7 @@
 """The files of data sets: found in a data root or downloaded, complete, and compared with their checksums.
 
-``recorded.json`` has the SHA-256 and size of published files. Of a file that it lacks, the checksum of the first
-download is recorded in ``SHA256SUMS`` beside it, in the cache folder.
+``recorded.json`` has the SHA-256 and size of published files. For other files, the checksum of the first download
+is recorded in ``SHA256SUMS`` beside it, in the cache folder.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Checksum(NamedTuple):
     size: int | None = None
 
     def __str__(self) -> str:
-        """Return both in words."""
+        """Return both as text."""
         return f"SHA-256 {self.sha256}" if self.size is None else f"{self.size} bytes of SHA-256 {self.sha256}"
 
 
@@ -43,7 +43,7 @@ class Examined(NamedTuple):
 
     sums: dict[str, str]  # SHA-256 by file name
     wrong: list[tuple[Path, Checksum, Checksum]]  # files that differ, their expected and their actual checksum
-    unknown: list[str]  # names of files of which no checksum is recorded
+    unknown: list[str]  # names of files without a recorded checksum
 
 
 def checksum(path: Path) -> Checksum:
@@ -69,7 +69,7 @@ def write_sums(folder: Path, names: Iterable[str]) -> None:
 
 
 def examine(folder: str, paths: Iterable[Path]) -> Examined:
-    """Compare files with what is recorded of `folder`, below a data root, or of their first download."""
+    """Compare files with the checksums recorded for `folder`, below a data root, or for their first download."""
     found = Examined({}, [], [])
     for path in paths:
         came = checksum(path)
@@ -88,12 +88,12 @@ def examine(folder: str, paths: Iterable[Path]) -> Examined:
 
 
 def verify(folder: str, paths: Iterable[Path], *, check: bool = True) -> dict[str, str]:
-    """Return SHA-256 by file name; with `check` after comparing it with what is recorded.
+    """Return SHA-256 by file name; with `check`, compare it with the recorded one first.
 
-    A :class:`graphseq.errors.DataWarning` names files of which nothing is recorded.
+    A :class:`graphseq.errors.DataWarning` names files without a recorded checksum.
 
     Raises:
-        CorruptData: a file is not as recorded.
+        CorruptData: a file does not match its recorded checksum.
     """
     found = examine(folder, paths)
     if check and found.wrong:
@@ -132,8 +132,8 @@ def find_or_fetch(
         offline: whether downloads are forbidden, as with ``GRAPHSEQ_OFFLINE=1``.
 
     Raises:
-        MissingData: the files are nowhere; the message lists where they were looked for.
-        CorruptData: a download is cut, or not as recorded.
+        MissingData: the files are in no data root; the message lists the places that were searched.
+        CorruptData: a download is truncated, or does not match its recorded checksum.
     """
     if (found := find(folder, files, root)) is not None:
         return found
@@ -166,7 +166,7 @@ def _absent(top: Path) -> str:
 
 
 def _fetch(folder: str, files: Sequence[str], urls: Sequence[str]) -> Path:
-    """Download into a folder that gets its final name when all files are there and as recorded."""
+    """Download into a folder that gets its final name when all files are complete and match their checksums."""
     home = cache_folder() / folder
     coming = home.with_name(f".{home.name}.coming")  # outlives a failure, so that downloads are resumed
     try:

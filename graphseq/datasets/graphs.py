@@ -32,7 +32,7 @@ def graph_set(name: str, stored: Stored, *, transform: Callable[[Data], Data] | 
 
 
 def __getattr__(name: str) -> Any:
-    """Return the class ``GraphSet``, made when it is first needed: PyG takes long to import."""
+    """Return the class ``GraphSet``, made when it is first needed, since importing PyG takes long."""
     if name == "GraphSet":
         return _graph_set()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -43,7 +43,7 @@ def _graph_set() -> Any:
     from torch_geometric.data import Data, InMemoryDataset
 
     class GraphSet(InMemoryDataset):  # type: ignore[misc]  # PyG has no types
-        """One graph, or many, in memory, with all that PyG's data sets offer."""
+        """One graph, or many, in memory, with the interface of PyG's data sets."""
 
         def __init__(self, name: str, stored: Stored, transform: Callable[[Data], Data] | None) -> None:
             super().__init__(None, transform)

@@ -26,7 +26,7 @@ __all__ = ["molecules"]
 _FOLDER = "molecules"
 _URL = "https://deepchemdata.s3-us-west-1.amazonaws.com/datasets"
 _PACKED = ("pcba", "muv", "tox21", "toxcast_data", "sider", "clintox")  # published as <name>.csv.gz
-_SHOWN = 5  # bad lines that a message quotes
+_SHOWN = 5  # invalid lines that a message quotes
 
 
 def molecules(

@@ -29,7 +29,7 @@ _URL = "https://github.com/kimiyoung/planetoid/raw/master/data"
 _PARTS = ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index")
 _VALIDATION = 500
 
-# All that the published files call, under their old names and under those of today's NumPy and SciPy.
+# All that the published files call, under their old and their current names in NumPy and SciPy.
 _ALLOWED = {
     *((module, "list") for module in ("__builtin__", "builtins")),
     *((module, "_reconstruct") for module in ("numpy.core.multiarray", "numpy._core.multiarray")),
@@ -53,7 +53,7 @@ def planetoid(
     Args:
         name: ``"Cora"``, ``"CiteSeer"`` or ``"PubMed"``.
         root: a data root with ``planetoid/<name>/raw/ind.<name>.*``, searched first; only read.
-        split: ``"public"`` for the published split, 20 papers a class for training, 500 for validation, 1,000
+        split: ``"public"`` for the published split, 20 papers per class for training, 500 for validation, 1,000
             for test; ``"full"`` to train on all that are neither for validation nor for test.
         transform: applied to the graph each time it is taken out.
         check: whether files with a recorded checksum must be the published ones; False for your own.
@@ -66,7 +66,7 @@ def planetoid(
     Raises:
         MissingData: the files are in no data root and were not downloaded.
         CorruptData: a file is not the published one.
-        GraphError: a file can't be read, or holds what it must not.
+        GraphError: a file can't be read, or contains forbidden objects.
 
     Example::
 
@@ -134,7 +134,7 @@ def _matrix(path: Path) -> Tensor:
     matrix = _unpickle(path)
     try:
         if not isinstance(matrix, np.ndarray):
-            matrix.check_format(full_check=True)  # a made-up index would be written outside of the array
+            matrix.check_format(full_check=True)  # an invalid index would be written outside of the array
             matrix = matrix.toarray()
         rows, columns = matrix.shape
         return torch.from_numpy(matrix).float().view(rows, columns)
@@ -157,5 +157,5 @@ def _unpickle(path: Path) -> Any:
         warnings.simplefilter("ignore")  # of NumPy, about old pickles
         try:
             return _Unpickler(file, encoding="latin1").load()
-        except Exception as error:  # a broken pickle can raise any
+        except Exception as error:  # a damaged pickle can raise anything
             raise GraphError(f"{path}: not a file of Planetoid: {error}") from None

@@ -1,4 +1,4 @@
-"""Data roots, where the files of data sets are looked for, and the cache folder, the only place written to.
+"""Data roots, where the files of data sets are searched for, and the cache folder, the only place written to.
 
 A loader searches its `root`, ``$GRAPHSEQ_DATA``, the folder ``datasets`` of a checkout and the cache folder, in this
 order, and reads the first that has all files. The cache folder is ``$GRAPHSEQ_CACHE``, else

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERBS", "FunctionTrees", "bag_of_kinds", "stdlib_functions"]
 
-# The ten most frequent verbs of CPython 3.11, but for `load`, half of whose functions are in one module.
+# The ten most frequent verbs of CPython 3.11, except `load`, half of whose functions are in one module.
 VERBS = ("get", "set", "is", "add", "read", "close", "parse", "create", "find", "check")
 
 _SKIPPED = {"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__"}
@@ -36,7 +36,7 @@ _TRAIN, _VAL = 0.7, 0.15  # shares of the functions; the test split has the rest
 
 # getName, get_name, _get_name and get, but not getter.
 _VERB = re.compile(rf"_*({'|'.join(VERBS)})(?![a-z])")
-_NAMES_ONE = re.compile(rf"def\s+{_VERB.pattern}".encode())  # far quicker than to parse a file in vain
+_NAMES_ONE = re.compile(rf"def\s+{_VERB.pattern}".encode())  # far quicker than parsing a file for nothing
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def stdlib_functions(
     """Return the functions and methods whose name begins with one of :data:`VERBS`, which is to be predicted.
 
     The name is hidden wherever it is in the tree, in recursive calls and calls of a method of the same name too.
-    Functions inside of functions are only part of the outer one. A split is a set of whole modules: some 70 % of the
+    Functions inside of functions are only part of the outer one. A split is a set of whole modules: about 70 % of the
     functions are for training, 15 % for validation, 15 % for test. Of functions with equal ``kind``, ``token`` and
     ``edge_index`` only the first is kept, in the order train, val, test, so that no tree is in two splits.
 
@@ -100,7 +100,7 @@ def stdlib_functions(
 
 
 def bag_of_kinds(dataset: Sequence[Data]) -> Tensor:
-    """Count the nodes of each kind in each tree: the features of a baseline that sees no structure.
+    """Count the nodes of each kind in each tree: the features of a baseline that ignores structure.
 
     Args:
         dataset: trees with ``kind``, indices into :data:`graphseq.convert.KINDS`.
@@ -191,7 +191,7 @@ def _functions(root: ast.Module) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFu
 
 
 def _split(modules: list[list[Data]], seed: int) -> tuple[list[Data], list[Data], list[Data]]:
-    """Deal whole modules, shuffled, to train, val and test."""
+    """Assign whole modules, shuffled, to train, val and test."""
     modules = modules.copy()
     random.Random(seed).shuffle(modules)
     total = sum(map(len, modules))

@@ -63,8 +63,8 @@ def tudataset(
         GraphError: a file is malformed, or they don't fit together; the message names file and line.
 
     Warns:
-        DataWarning: edges are in one direction only, or the last graphs have none, as in files that were cut; or there
-            are files of which no checksum is recorded.
+        DataWarning: edges are in one direction only, or the last graphs have none, as in truncated files; or a file has
+            no recorded checksum.
 
     Example::
 
@@ -94,7 +94,7 @@ def tudataset(
 
 @dataclass(frozen=True)
 class _Files:
-    """The files of a set; what is wrong with one is an error that names it and the line."""
+    """The files of a set; errors name the file and the line."""
 
     raw: Path
     name: str
@@ -166,14 +166,14 @@ def _read(files: _Files) -> Stored:
 
 
 def _suspicions(edge_index: Tensor, nodes: Tensor, edges: Tensor) -> list[str]:
-    """Return what makes files look as if they had been cut; `nodes` and `edges` are where each graph's begin."""
+    """Return what suggests that files are truncated; `nodes` and `edges` are where each graph's begin."""
     (u, v), n, found = edge_index, int(nodes[-1]), []
     if lonely := int((~torch.isin(u * n + v, v * n + u)).sum()):
         found.append(
             f"{lonely} of {len(u)} edges are in one direction only, where sets of TUDataset have both; "
-            "was the file cut? torch_geometric.transforms.ToUndirected adds the other direction"
+            "was the file truncated? torch_geometric.transforms.ToUndirected adds the other direction"
         )
     last = int((edges.diff() > 0).nonzero()[-1]) if len(u) else -1
     if empty := int((nodes.diff()[last + 1 :] > 1).sum()):
-        found.append(f"no edges in the last {empty} graphs of several nodes; was the file cut?")
+        found.append(f"no edges in the last {empty} graphs of several nodes; was the file truncated?")
     return found

@@ -1,4 +1,4 @@
-"""Which colour stands for which class or value, and how a legend says so."""
+"""The colours of classes and values, and their legend."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def colouring(
 
 
 def _class_colours(classes: list[Any], named: int) -> dict[Any, str]:
-    """Return a colour for each class; it keeps it from picture to picture, whichever others are in it."""
+    """Return a colour for each class; the same in every picture, whichever other classes it shows."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 

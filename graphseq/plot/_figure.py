@@ -1,4 +1,4 @@
-"""What all pictures share: colours, an empty figure, and a file that is never seen half written."""
+"""Shared by all pictures: colours, an empty figure, and files that are written atomically."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["GREY", "INK", "PALETTE", "PathLike", "check_path", "check_title", "f
 
 PathLike = str | os.PathLike[str] | None
 
-# Okabe & Ito's colours: told apart with every common form of colour blindness. Yellow, too pale for lines, comes last.
+# Okabe & Ito's colours, distinguishable with every common form of colour blindness; yellow, too pale for lines, last.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#6B6B6B", "#F0E442")
 INK, GREY = "#222222", "#8C8C8C"
 _METADATA = {".png": None, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # no dates: the same bytes each time

@@ -21,7 +21,7 @@ __all__ = ["cut", "legend_handle", "sheet", "structure_of", "text_width"]
 
 _MARGIN, _LEAST, _WIDEST = 0.2, 2.4, 12.0  # inches: around the picture, the least width, the widest title
 _MOST_PIXELS, _LONGEST_SIDE = 4e7, 30000
-_LONGEST = 24  # characters of a label that are drawn
+_LONGEST = 24  # maximum number of characters of a label
 
 
 def structure_of(given: Any, most: int, colours: Any) -> tuple[Topology, Any, Any]:
@@ -43,7 +43,7 @@ def structure_of(given: Any, most: int, colours: Any) -> tuple[Topology, Any, An
 
 
 def cut(value: Any) -> str:
-    """Return a label's text, on one line and not longer than can be drawn."""
+    """Return a label's text, on one line and truncated to what can be drawn."""
     text = "" if value is None else f"{value:.3g}" if isinstance(value, float) else " ".join(str(value).split())
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 

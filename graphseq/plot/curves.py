@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["curves"]
 
-_CLOCKS = ("epoch", "step", "seconds")  # what may count along x; these are no series
+_CLOCKS = ("epoch", "step", "seconds")  # these may be the x axis; they are not series
 _SPLITS = {"train": "training", "val": "validation", "valid": "validation", "dev": "validation", "test": "test"}
 _COLOURS = dict(zip(("training", "validation", "test"), PALETTE, strict=False))
 _FEW = 12  # points that get a marker each
@@ -35,10 +35,10 @@ class _Run(NamedTuple):
 def curves(run: Any, path: PathLike = None, *, title: str = "") -> Figure:
     """Draw training curves: one panel per loss, metric and, if it changes, learning rate; the best epoch is marked.
 
-    Training and validation losses have a panel each: the one is measured on the way, with dropout, and often over other
-    examples than the other, such as phrases and sentences. With several runs each is a thin line, and their mean, where
-    all of them have a value, is a thick one. A loss whose middle 80 % spans over two orders of magnitude has a
-    logarithmic axis.
+    Training and validation losses have a panel each: the former is measured during the epoch, with dropout, and often
+    on other examples than the latter, such as phrases and sentences. With several runs each is a thin line, and their
+    mean, where all of them have a value, is a thick one. The axis of a loss whose middle 80 % spans over two orders of
+    magnitude is logarithmic.
 
     Args:
         run: the folder of a run, or of the runs of several seeds; what ``fit`` returned; or records, one dict per epoch
@@ -112,7 +112,7 @@ def _checked(records: Sequence[Any], argument: str) -> Sequence[Mapping[str, Any
 
 
 def _read(folder: Path) -> _Run:
-    """Read the metrics of a run, which may be under way."""
+    """Read the metrics of a run, which may still be training."""
     try:
         lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
         result = folder / "result.json"

@@ -43,13 +43,13 @@ def graph(
 ) -> Figure:
     """Draw a small graph, or several, as nodes and links, laid out and drawn by networkx.
 
-    Linked nodes are close together. Links have arrow heads, unless each has its opposite.
+    Linked nodes are close together. Links have arrow heads, unless every edge has its reverse.
     The same graph gives the same picture.
 
     Args:
         topology_or_data: a Topology or a PyG Data.
         path: where to write the picture, a .png, .svg or .pdf file.
-        colours: one class or value per node; NaN and None stay white; by default the data's `y`, if it is such.
+        colours: one class or value per node; NaN and None stay white; by default the data's `y`, if it has that form.
         labels: what is written in each node, or, if it is long, below it.
         marks: name in the legend → a boolean per node, at most two: nodes of the first are squares, those of the second
             have a thick outline.
@@ -105,7 +105,7 @@ def graph(
 
 
 def _layout(topology: Topology) -> Points:
-    """Return places of nodes at which a usual link is 1 long, the longer side lying."""
+    """Return positions of nodes such that a typical link has length 1, with the longer side horizontal."""
     import networkx
 
     n, edges = topology.num_nodes, topology.edge_index.numpy()
@@ -121,7 +121,7 @@ def _layout(topology: Topology) -> Points:
     points = np.array([found[v] for v in range(n)]).reshape(n, 2)
     points -= points.mean(0) if n else 0.0
     points = points @ np.linalg.svd(points, full_matrices=False)[2].T if n > 1 else points
-    ahead = (points[edges[1]] - points[edges[0]]).sum(0)  # the sign of an axis is free: links lead to the right
+    ahead = (points[edges[1]] - points[edges[0]]).sum(0)  # the sign of an axis is arbitrary: links point to the right
     furthest = points[np.abs(points).argmax(0), [0, 1]] if n else ahead
     points *= np.where(np.where(np.abs(ahead) > 1e-6, ahead, furthest) < 0, -1, 1)
     lengths = np.linalg.norm(points[edges[0]] - points[edges[1]], axis=1)
@@ -130,10 +130,10 @@ def _layout(topology: Topology) -> Points:
 
 
 def _spread(points: Points, boxes: Points, link: float) -> Points:
-    """Return the places in inches: links as long as labels need, within reason; then push apart what still overlaps."""
+    """Return the positions in inches: lengthen links for the labels, within limits; then push apart what overlaps."""
     room = (boxes[:, None] + boxes) / 2  # [N, N, 2]
     norm = 2 if (boxes == boxes[:1, :1]).all() else np.inf  # circles, or boxes
-    jitter = 1e-6 * np.sign(np.subtract.outer(range(len(points)), range(len(points))))  # parts what is in one place
+    jitter = 1e-6 * np.sign(np.subtract.outer(range(len(points)), range(len(points))))  # parts equal positions
 
     def apart() -> tuple[Points, Points]:
         gap = points[:, None] - points + jitter[..., None]
@@ -151,7 +151,7 @@ def _spread(points: Points, boxes: Points, link: float) -> Points:
 
 
 def _draw(axes: Any, topology: Topology, points: Points, dot: float, fills: list[str], looks: Any) -> None:
-    """Draw links, with heads where they are one-way, loops and nodes."""
+    """Draw links, with arrow heads if they are directed, loops and nodes."""
     import networkx
 
     pairs = set(map(tuple, topology.edge_index.t().tolist()))

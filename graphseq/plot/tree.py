@@ -39,13 +39,13 @@ def tree(
     title: str = "",
     sideways: bool | None = None,
 ) -> Figure:
-    """Draw a tree, or several side by side: the root above or on the left, a parent amid its children.
+    """Draw a tree, or several side by side: the root above or on the left, a parent centred on its children.
 
     Leaves are in the order of their slots, so that their words can be read as a sentence. Text never overlaps.
 
     Args:
         topology_or_data: a topology of trees, edges child → parent, or a PyG Data, whose `tokens`, `labels` and `y`, if
-            they are such, stand for `tokens`, `labels` and `colours` that are None.
+            they have the right form, are the defaults of `tokens`, `labels` and `colours`.
         path: where to write the picture, a .png, .svg or .pdf file.
         colours: one class or value per node, such as a sentiment from 0 to 4; NaN and None stay white.
         labels: what is written in each node.
@@ -53,8 +53,8 @@ def tree(
         scale: "diverging" colours from red, low, over white to blue, high; "values" from dark to light; "classes" in
             colours without an order.
         names: of the integer classes 0, 1, … of `colours`.
-        limits: the values at the ends of the colours; by default the classes' that have names, else the least and the
-            largest there are.
+        limits: the values at the ends of the colours; by default those of the named classes, else the minimum and the
+            maximum.
         title: above the picture.
         sideways: whether the root is on the left and each leaf has a line; by default where the tree would be wider
             than 9 inches.
@@ -162,7 +162,7 @@ def _layout(children: Children, order: list[int], room: list[float]) -> tuple[li
 
 
 def _columns(children: Children, depths: list[int], boxes: list[float]) -> list[float]:
-    """Return where each level begins in a tree that lies: behind the widest parent of the level before."""
+    """Return where each level begins in a tree laid out sideways: behind the widest parent of the level before."""
     widest = [_DOT] * (max(depths, default=0) + 1)
     for below, d, width in zip(children, depths, boxes, strict=True):
         widest[d] = max(widest[d], width if below else 0.0)

@@ -41,7 +41,7 @@ class Prediction(NamedTuple):
         structures: PyG ``Data`` that a picture can show: one with a prediction for each node, or one per prediction;
             trees have `tokens`.
         depths: of each row, where rows are the nodes of a tree in preorder.
-        note: what the answer must say about how the input was read.
+        note: how the input was read, printed with the answer.
     """
 
     batch: Batch
@@ -56,7 +56,7 @@ class Recipe(Training, ABC):
 
     Class variables of a subclass describe it, its fields (with :func:`pydantic.Field`) are its options, and its methods
     do the work. Everything that the model and the reading of input need to know about the data goes through
-    ``metadata``, which is stored as JSON with the run: so a trained model works where the data are not.
+    ``metadata``, which is stored as JSON with the run: so a trained model works without the data.
     """
 
     summary: ClassVar[str]  # one line: what is predicted from what
@@ -65,23 +65,23 @@ class Recipe(Training, ABC):
     reports: ClassVar[str] = "test"  # the split that is reported: "test" or "val"
     input: ClassVar[str]  # one line, what `predict` takes
     example: ClassVar[str] = ""  # an input to try
-    grid: ClassVar[Mapping[str, Sequence[Any]]] = {}  # what cross-validation chooses among
+    grid: ClassVar[Mapping[str, Sequence[Any]]] = {}  # the options that cross-validation selects from
     loss: ClassVar[Callable[[Tensor, Tensor], Tensor]] = staticmethod(class_loss)
 
     _name: str = PrivateAttr("")
 
     @property
     def name(self) -> str:
-        """Return the name that :func:`graphseq.recipes.find_recipe` finds it by."""
+        """The name by which :func:`graphseq.recipes.find_recipe` finds it."""
         return self._name or f"{type(self).__module__}:{type(self).__qualname__}"
 
     @abstractmethod
     def load_data(self, source: Source, seed: int) -> Any:
-        """Read the data; the seed may decide a split."""
+        """Read the data; the seed may determine a split."""
 
     @abstractmethod
     def metadata(self, data: Any) -> Metadata:
-        """Return what the model and :meth:`read` need to know about the data, as what JSON can hold; ``classes`` are
+        """Return what the model and :meth:`read` need to know about the data, as JSON values; ``classes`` are
         the names of the classes.
         """
 
@@ -91,7 +91,7 @@ class Recipe(Training, ABC):
 
     @abstractmethod
     def splits(self, data: Any, metadata: Metadata, seed: int) -> Splits:
-        """Return the parts of the data; the seed may decide them."""
+        """Return the splits of the data; the seed may determine them."""
 
     def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
         """Return the optimizer's parameter groups; by default one."""
@@ -101,14 +101,14 @@ class Recipe(Training, ABC):
         """Make a batch of an input to predict for.
 
         Args:
-            text: a text, or what is in the file that was named.
+            text: a text, or the content of the named file.
             metadata: the run's.
             source: where data come from, if they are needed.
         """
         raise expected("run", "a run of a recipe that predicts", Words(f"one of {type(self).__name__}"))
 
     def describe(self, metadata: Metadata) -> str:
-        """Return what there is to say of the data before training; by default nothing."""
+        """Return a description of the data, printed before training; by default empty."""
         return ""
 
     def labels(self, data: Any) -> Tensor:
@@ -116,12 +116,12 @@ class Recipe(Training, ABC):
         raise expected("cross_validate", "a recipe with independent examples", Words(type(self).__name__))
 
     def measure(self, data: Any, metadata: Metadata, train: Tensor) -> Metadata:
-        """Return the metadata with what is measured on the training examples alone, such as the mean of their features;
-        by default nothing is.
+        """Return the metadata, completed by statistics of the training examples, such as the mean of their features; by
+        default unchanged.
 
         Args:
-            data: what :meth:`data` returned.
-            metadata: what :meth:`metadata` returned.
+            data: the result of :meth:`load_data`.
+            metadata: the result of :meth:`metadata`.
             train: indices of the training examples.
         """
         return metadata
@@ -131,14 +131,14 @@ class Recipe(Training, ABC):
         raise expected("cross_validate", "a recipe with independent examples", Words(type(self).__name__))
 
     def task(self, source: Source, seed: int) -> tuple[Task, Metadata]:
-        """Read the data and make all that training needs."""
+        """Read the data and make everything that training needs."""
         data = self.load_data(source, seed)
         metadata = self.metadata(data)
         splits = self.splits(data, metadata, seed)
         return self.assemble(metadata, splits, seed), metadata
 
     def assemble(self, metadata: Metadata, splits: Splits, seed: int) -> Task:
-        """Make the model, its weights drawn with the seed, and put it together with the splits."""
+        """Make the model, its weights drawn with the seed, and combine it with the splits."""
         seed_all(seed)
         model = self.model(metadata)
         return Task(model, *splits, loss=type(self).loss, metrics=self.metrics, groups=self.groups(model))

@@ -1,7 +1,7 @@
 """Cross-validation with model selection inside each training fold.
 
 Errica, Podda, Bacciu & Micheli (2020), A fair comparison of graph neural networks for graph classification: the test
-part of a fold chooses nothing, neither the epoch nor the model.
+part of a fold selects nothing, neither the epoch nor the model.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 __all__ = ["cross_validate"]
 
-_REPEATS = 3  # runs of the chosen model, each with a validation part of its own
-_HELD_OUT = 10  # one in so many of a fold's training part is for validation
+_REPEATS = 3  # runs of the selected model, each with a validation part of its own
+_HELD_OUT = 10  # one of this many shares of a fold's training part is for validation
 
 
 def cross_validate(
     recipe: Recipe, out: str | Path, *, folds: int, seed: int = 0, fixed: Collection[str] = (),
     job: Job | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Estimate by K-fold cross-validation how well a recipe does when its options are selected on training data, too.
+    """Evaluate a recipe by K-fold cross-validation, with its options selected inside each training fold.
 
     For each fold: the other folds are split into nine tenths and one; each candidate of ``recipe.grid`` is trained on
     the nine and evaluated on the one, which also selects its epoch; the best candidate is trained three times, each
@@ -45,14 +45,14 @@ def cross_validate(
         out: a folder for all the runs.
         folds: K.
         seed: of the folds, the parts and the weights.
-        fixed: options that are not chosen but taken as the recipe has them.
+        fixed: options that are not selected but keep the recipe's values.
         job: how to run it; with ``resume`` finished runs are not run again.
 
     Returns:
-        The summary: mean and standard deviation over folds, and what was chosen in each.
+        The summary: mean and standard deviation over folds, and the options selected in each.
 
     Raises:
-        GraphError: the recipe cannot be split into folds, or there are too many folds, or the folder is taken.
+        GraphError: the recipe cannot be split into folds, or there are too many folds, or the folder holds another run.
     """
     job = Job() if job is None else job
     top, start = RunFolder(out), time.perf_counter()
@@ -137,6 +137,6 @@ def _candidates(recipe: Recipe, fixed: Collection[str]) -> Iterator[tuple[Recipe
 
 
 def _rank(recipe: Recipe, val: dict[str, float]) -> tuple[float, float]:
-    """Return what is larger for a better candidate: its metric, and of equals the one with the smaller loss."""
+    """Return a key that is larger for a better candidate: its metric, and for equal ones the smaller loss."""
     value = val[recipe.metrics[0]]
     return (value if metric(recipe.metrics[0]).larger_is_better else -value, -val["loss"])

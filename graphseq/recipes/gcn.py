@@ -59,7 +59,7 @@ class NodeGCN(Recipe):
         return NodeClassifier(metadata["features"], self.hidden, len(metadata["classes"]), dropout=self.dropout)
 
     def splits(self, data: Data, metadata: Metadata, seed: int) -> Splits:
-        """Return the labelled nodes that the masks name; each batch has the whole graph."""
+        """Return the labelled nodes that the masks select; each batch has the whole graph."""
         sparse = float((data.x != 0).float().mean()) < _SPARSE
         return node_splits(data, x=SparseFeatures.of(data.x) if sparse else None)
 
@@ -76,7 +76,7 @@ class NodeGCN(Recipe):
 
 
 class KarateGCN(NodeGCN):
-    """Who follows whom when Zachary's karate club splits; two members of each side are known."""
+    """Which club each member joins when Zachary's karate club splits; two members of each are known."""
 
     summary = "which of two clubs each member joins, from friendships; built in"
     example = "0 8 33"
@@ -84,7 +84,7 @@ class KarateGCN(NodeGCN):
     epochs: int = 100
 
     def load_data(self, source: Source, seed: int) -> Data:
-        """Return the club, the seed dealing its members to the parts."""
+        """Return the club; the seed assigns its members to the splits."""
         return karate(seed=seed)
 
     def class_names(self, count: int) -> list[str]:
@@ -97,7 +97,7 @@ class KarateGCN(NodeGCN):
 
 
 class PlanetoidGCN(NodeGCN):
-    """Topics of papers, from their words and citations, with the published split of 20 papers a class."""
+    """Topics of papers, from their words and citations, with the published split of 20 papers per class."""
 
     summary = "topics of papers, from words and citations"
     example = "0 1 2"

@@ -102,11 +102,11 @@ class GraphGIN(Recipe):
             return metadata
         rows = torch.cat([data.graphs[i].x[:, : data.attributes] for i in train.tolist()]).double()
         std = rows.std(0, correction=0)
-        scale = torch.where(std > 0, std, 1.0)  # what is constant becomes 0
+        scale = torch.where(std > 0, std, 1.0)  # constant attributes become 0
         return metadata | {"mean": rows.mean(0).tolist(), "std": scale.tolist()}
 
     def task(self, source: Source, seed: int) -> tuple[Task, Metadata]:
-        """Read the data and make all that training needs."""
+        """Read the data and make everything that training needs."""
         data = self.load_data(source, seed)
         metadata = self.measure(data, self.metadata(data), parts(self.labels(data), 10, seed)[0][0])
         return self.assemble(metadata, self.splits(data, metadata, seed), seed), metadata
@@ -119,7 +119,7 @@ class GraphGIN(Recipe):
         )  # fmt: skip
 
     def splits(self, data: _Graphs, metadata: Metadata, seed: int) -> Splits:
-        """Return eight tenths, one and one of the graphs, each with every class in the same proportion."""
+        """Return 80 %, 10 % and 10 % of the graphs, each class in the same proportion in every split."""
         train, val, test = parts(self.labels(data), 10, seed)[0]
         return Splits(*(self.subset(data, metadata, part) for part in (train, val, test)))
 

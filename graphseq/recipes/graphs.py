@@ -1,4 +1,4 @@
-"""Graphs of your own: a class for each graph, or for each node of one."""
+"""Your own graphs: a class for each graph, or for each node of one."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Convolutional(OwnRecipe):
     dropout: float = Field(default=0.5, ge=0, le=1, description="before the classifiers, or of each layer's inputs")
 
     def _data(self, graph: Graph, metadata: Metadata, place: str) -> Data:
-        """Return a graph with features, and with weights where the convolution takes them."""
+        """Return a graph with features, and with weights if the convolution takes them."""
         from torch_geometric.data import Data
 
         x = make_features(graph, metadata["features"], place)
@@ -61,7 +61,7 @@ class _Convolutional(OwnRecipe):
     def _notes(self, features: dict[str, Any], weighted: bool, taken: bool) -> list[str]:
         notes = [f"node attributes left out: {', '.join(features['left_out'])}"] if features["left_out"] else []
         notes += ["features: degrees"] if features["degrees"] is not None else [f"{width(features)} features"]
-        return [*notes, *([f"{self.conv} takes no edge weights: not used"] if weighted and not taken else [])]
+        return [*notes, *([f"{self.conv} takes no edge weights: ignored"] if weighted and not taken else [])]
 
     def _learn(self, graphs: list[Graph], places: list[str], rows: Tensor | None, about: list[str]) -> Metadata:
         features = learn(graphs, places, rows)

@@ -18,17 +18,17 @@ __all__ = ["graph_from_json", "text_of"]
 
 
 def text_of(source: str) -> str:
-    """Return what is in the file of this name, or, if there is none, the text itself.
+    """Return the content of the file of this name, or, if there is none, the text itself.
 
     Raises:
-        GraphError: it is the name of a file that is not there, or of one that is no text.
+        GraphError: a file that does not exist or is not text.
     """
     if not source.strip():
         raise expected("input", "a text or a file", Words("nothing"))
     try:
         path = Path(source)
         if path.is_file():
-            return path.read_text(encoding="utf-8-sig")  # some editors put a mark before the text
+            return path.read_text(encoding="utf-8-sig")  # some editors write a byte-order mark
         if path.is_dir():
             raise expected("input", "a text or a file", Words(f"{source}, a folder"))
     except UnicodeDecodeError:
@@ -49,10 +49,10 @@ def graph_from_json(text: str, num_features: int, *, default: float | None = Non
     Args:
         text: the JSON.
         num_features: the width that ``x`` must have.
-        default: what to fill ``x`` with where it is missing.
+        default: the value of ``x`` if it is missing.
 
     Raises:
-        GraphError: it is no such graph.
+        GraphError: it is not such a graph.
 
     >>> graph_from_json('{"edge_index": [[0], [1]], "x": [[1], [2]]}', 1).num_nodes
     2

@@ -67,12 +67,12 @@ class Run:
         """Return the most likely class, and its probability, for each part of an input.
 
         Args:
-            source: the input, or the name of a file with it; the recipe's ``input`` describes what it can be.
-            data: where data come from, if the recipe needs them.
+            source: the input, or the name of a file with it; the recipe's ``input`` describes it.
+            data: the location of the data, if the recipe needs them.
 
         Returns:
             For each part a dictionary: ``input``, ``class`` and ``probability`` or ``value``, and ``depth`` where parts
-            are phrases of a tree. The list's ``note`` says how the input was read, if that can be wrong.
+            are phrases of a tree. The list's ``note`` describes how the input was read, if that may be wrong.
 
         Raises:
             GraphError: the input is not what the recipe takes.
@@ -89,18 +89,18 @@ class Run:
 
     @torch.no_grad()
     def predict_file(self, path: str | os.PathLike[str], *, nodes: bool = False) -> Predictions:
-        """Return a prediction for each example of a file like the one that the run was trained on.
+        """Return a prediction for each example of a file in the format of the training file.
 
         Args:
             path: the file, with or without labels.
-            nodes: of trees, predict for each node and not for the roots alone.
+            nodes: predict for each node of a tree, not only for its root.
 
         Returns:
             For each example in the order of the file a dictionary: ``input``, ``class``, ``probability`` and
             ``probabilities``, those of all classes; or ``input`` and ``value``.
 
         Raises:
-            GraphError: the run's recipe reads no such files, or the file is not like those it reads.
+            GraphError: the run's recipe reads no such files, or the file is invalid.
         """
         split, names = self._own().unlabelled(Path(path).expanduser(), self.metadata, nodes=nodes)
         parts = torch.arange(split.size).split(self.recipe.eval_batch_size if self.recipe.batch_size else split.size)
@@ -136,11 +136,11 @@ class Run:
     def evaluate(
         self, split: str | None = None, *, source: Source | None = None, machine: Machine | None = None
     ) -> dict[str, Any]:
-        """Evaluate the model on a split of the run's data again.
+        """Evaluate the model on a split of the run's data.
 
         Args:
             split: "train", "val" (or "dev") or "test"; by default the one that the recipe reports.
-            source: where data come from.
+            source: the location of the data.
             machine: device and precision.
 
         Returns:
@@ -163,18 +163,18 @@ class Run:
         return self._measured(task, part, machine)
 
     def evaluate_file(self, path: str | os.PathLike[str], *, machine: Machine | None = None) -> dict[str, Any]:
-        """Evaluate the model on a labelled file like the one that the run was trained on.
+        """Evaluate the model on a labelled file in the format of the training file.
 
         Args:
             path: the file.
             machine: device and precision.
 
         Returns:
-            As of :meth:`evaluate`; and ``baseline``, the first metric if every answer were the most frequent class, or
-            the mean, of the training part; and ``examples``, their number.
+            As of :meth:`evaluate`; and ``baseline``, the first metric if the prediction were always the most frequent
+            class, or the mean, of the training part; and ``examples``, their number.
 
         Raises:
-            GraphError: the run's recipe reads no such files, or the file is not like those it reads.
+            GraphError: the run's recipe reads no such files, or the file is invalid.
         """
         split, baseline = self._own().labelled(Path(path).expanduser(), self.metadata)
         task = self.recipe.assemble(self.metadata, Splits(split, None, None), self.seed)
@@ -211,7 +211,7 @@ def open_run(path: str | os.PathLike[str], *, recipe: str | None = None) -> Run:
             not imported unless you name it, too.
 
     Raises:
-        GraphError: it is no run's folder, or it is damaged, or its training has not got to a first checkpoint.
+        GraphError: it is no run's folder, or it is damaged, or it has no checkpoint yet.
 
     Example::
 
@@ -227,7 +227,7 @@ def open_run(path: str | os.PathLike[str], *, recipe: str | None = None) -> Run:
     except (KeyError, TypeError):
         raise GraphError(f"{folder / 'config.json'} is not a run's configuration") from None
     if ":" in str(name) and recipe != name:
-        raise expected("recipe", f"{name!r}, the recipe of this run, named by you too", recipe)
+        raise expected("recipe", f"{name!r}, the recipe of this run, named explicitly", recipe)
     found = find_recipe(str(name))
     try:
         made = found.replace(**options)

@@ -1,4 +1,4 @@
-"""Shared base class of the recipes on files of your own: which parts, which classes, how they are balanced."""
+"""Shared base class of the recipes on files of your own: splits, classes, balance."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from .base import Metadata, Prediction, Recipe, Source
 
 __all__ = ["OwnData", "OwnRecipe", "one_of"]
 
-_SHOWN = 10  # classes whose counts are told
+_SHOWN = 10  # classes whose counts are printed
 _MOST_CLASSES = 1000
 _LONGEST_PATH = 1000
 
 
 def one_of(argument: str, names: Sequence[str]) -> tuple[AfterValidator, WithJsonSchema]:
-    """Return what makes a text an option whose value is one of some names; they are found in the library."""
+    """Return the type of an option whose value is one of some names; these come from the library."""
 
     def known(name: str) -> str:
         if name not in names:
@@ -42,14 +42,14 @@ def one_of(argument: str, names: Sequence[str]) -> tuple[AfterValidator, WithJso
 
 @dataclass(frozen=True)
 class OwnData:
-    """What was read: the examples of each part, and the checksum of each file."""
+    """The examples of each part, and the checksum of each file."""
 
     parts: dict[str, Examples]
     files: dict[str, str]
 
 
 class OwnRecipe(Recipe):
-    """A network on data of your own.
+    """A network on your own data.
 
     The parts are files (val, test), or named in a column (split_column, by default one called split), or shares of the
     data, drawn with the seed, each class in the same proportion. Classes, vocabularies and the scales of numbers are
@@ -59,15 +59,17 @@ class OwnRecipe(Recipe):
     columns: ClassVar[str] = ""  # the option that names the column of the inputs
     suffixes: ClassVar[Sequence[str]] = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")  # of files of examples
 
-    data: str = Field(default="", description="the file, or for graphs the folder, to learn from")
+    data: str = Field(default="", description="the training file, or for graphs a folder")
     val: str = Field(default="", description="a file of validation examples")
     test: str = Field(default="", description="a file of test examples")
     label_column: str = Field(default="", description="column or key of the labels; by default label, class or target")
-    split_column: str = Field(default="", description="column or key that says train, val or test; by default split")
+    split_column: str = Field(default="", description="column or key with train, val or test; by default split")
     val_share: float = Field(
-        default=0.1, ge=0, lt=1, description="share of validation examples, where nothing else says"
+        default=0.1, ge=0, lt=1, description="share of validation examples, unless given by a file or column"
     )
-    test_share: float = Field(default=0.1, ge=0, lt=1, description="share of test examples, where nothing else says")
+    test_share: float = Field(
+        default=0.1, ge=0, lt=1, description="share of test examples, unless given by a file or column"
+    )
     target: Literal["class", "number"] = Field(default="class", description="whether labels are classes or numbers")
     balanced: bool = Field(default=False, description="whether all classes have the same weight in training")
 
@@ -87,7 +89,7 @@ class OwnRecipe(Recipe):
 
         Args:
             path: of the file.
-            argument: what messages name.
+            argument: its name in messages.
             labelled: whether there must be labels.
             metadata: of the run, where there is one.
         """
@@ -98,7 +100,7 @@ class OwnRecipe(Recipe):
 
     @abstractmethod
     def learn(self, train: Examples) -> Metadata:
-        """Return what is learnt from the training part beside its classes."""
+        """Return what is computed from the training part, apart from its classes."""
 
     @abstractmethod
     def network_of(self, metadata: Metadata, outputs: int) -> nn.Module:
@@ -121,15 +123,15 @@ class OwnRecipe(Recipe):
         return examples.names
 
     def structures(self, examples: Examples, metadata: Metadata) -> Sequence[Any]:
-        """Return what a picture can show of some examples; nothing for texts and sequences."""
+        """Return the structures that a picture can show; none for texts and sequences."""
         return ()
 
     def depths(self, examples: Examples) -> Sequence[int]:
-        """Return the depth of each prediction's node in its tree; nothing for what is no tree."""
+        """Return the depth of each prediction's node in its tree; none for anything but trees."""
         return ()
 
     def load_data(self, source: Source, seed: int) -> OwnData:
-        """Read the files, and deal the examples to the parts."""
+        """Read the files, and assign the examples to the parts."""
         if not self.data:
             raise expected("data", "a file of yours (--data FILE)", Words("none"))
         if self.reports == "val" and not (self.val or self.val_share):
@@ -146,7 +148,7 @@ class OwnRecipe(Recipe):
         return OwnData(parts, {part: _checksum(path) for part, path in given.items()})
 
     def _dealt(self, read: dict[str, Examples], seed: int) -> dict[str, Examples]:
-        """Part what `data` has into what no other file gives."""
+        """Split `data` into the parts that no other file provides."""
         main, others = read["train"], {part: found for part, found in read.items() if part != "train"}
         said = [i for i, part in enumerate(main.parts) if part is not None]
         if not said:
@@ -165,7 +167,7 @@ class OwnRecipe(Recipe):
         if lost := [main.places[i] for i in usable if main.parts[i] is None]:
             raise expected("split_column", "train, val or test for each example", Words(f"nothing in {lost[0]}"))
         if doubled := [part for part in others if found[part]]:
-            raise expected(doubled[0], "no file beside a column that says the same", getattr(self, doubled[0]))
+            raise expected(doubled[0], "no file beside a column that has the same part", getattr(self, doubled[0]))
         if not found["train"]:
             raise expected("split_column", "train examples", Words("none"))
         return {part: main.take(at) for part, at in found.items() if at} | others
@@ -198,7 +200,7 @@ class OwnRecipe(Recipe):
         return found
 
     def metadata(self, data: OwnData) -> Metadata:
-        """Return what the training part teaches: classes, words, scales; how good a constant answer is; checksums."""
+        """Return classes, words, scales and a constant answer's metric, all of the training part, and checksums."""
         train = data.parts["train"]
         held = {part: found for part, found in data.parts.items() if part != "train"}
         found: Metadata = {"files": data.files, "sizes": {part: len(each) for part, each in data.parts.items()}}
@@ -219,7 +221,7 @@ class OwnRecipe(Recipe):
         return found | self.learn(train)
 
     def describe(self, metadata: Metadata) -> str:
-        """Return what was read, in a few lines."""
+        """Describe the data in a few lines."""
         sizes = ", ".join(f"{count:,} {part}" for part, count in metadata["sizes"].items())
         lines = [f"{'; '.join([self.data, *metadata['about']])}: {sizes}"]
         if "classes" in metadata:
@@ -233,7 +235,7 @@ class OwnRecipe(Recipe):
         return "\n".join(lines)
 
     def model(self, metadata: Metadata) -> nn.Module:
-        """Make the network; numbers are predicted in their own scale."""
+        """Make the network; predicted numbers have the scale of the labels."""
         classes = metadata.get("classes")
         made = self.network_of(metadata, 1 if classes is None else len(classes))
         return made if classes is not None else _Scaled(made, *metadata["scale"])
@@ -251,7 +253,7 @@ class OwnRecipe(Recipe):
         return examples.numbers(argument) if "scale" in metadata else examples.classes(metadata["classes"], argument)
 
     def assemble(self, metadata: Metadata, splits: Splits, seed: int) -> Task:
-        """Make the model and put it together with the splits."""
+        """Make the model and combine it with the splits."""
         made = super().assemble(metadata, splits, seed)
         return dataclasses.replace(made, loss=_squared) if self.target == "number" else made
 
@@ -278,7 +280,7 @@ class OwnRecipe(Recipe):
         return self.split(examples, metadata, y, None, use), self.names(examples, use)
 
     def file(self, source: str) -> Path | None:
-        """Return the file or folder of examples that is named; None where the text is meant itself."""
+        """Return the file or folder of examples that is named; None if the text is the input itself."""
         if "\n" in source or len(source) > _LONGEST_PATH:
             return None
         path = Path(source).expanduser()
@@ -299,7 +301,7 @@ class OwnRecipe(Recipe):
 
 
 class _Scaled(nn.Module):
-    """A network whose single output is brought to the scale of the labels."""
+    """A network whose single output is rescaled to the labels."""
 
     def __init__(self, model: nn.Module, mean: float, std: float) -> None:
         super().__init__()

@@ -48,7 +48,7 @@ class DigitsGRU(Recipe):
     dropout: float = Field(default=0.0, ge=0, le=1, description="dropout between layers and before the classifier")
 
     def load_data(self, source: Source, seed: int) -> Data:
-        """Return the digits, the seed dealing them to the parts."""
+        """Return the digits; the seed assigns them to the splits."""
         return digits(seed=seed)
 
     def metadata(self, data: Data) -> Metadata:
@@ -63,7 +63,7 @@ class DigitsGRU(Recipe):
         )  # fmt: skip
 
     def splits(self, data: Data, metadata: Metadata, seed: int) -> Splits:
-        """Return the parts that the masks name."""
+        """Return the splits that the masks select."""
         masks = (data[f"{part}_mask"].nonzero()[:, 0] for part in ("train", "val", "test"))
         return Splits(*(self.subset(data, metadata, chosen) for chosen in masks))
 
@@ -76,7 +76,7 @@ class DigitsGRU(Recipe):
         return Split(len(indices), lambda i: Batch((data.x[indices[i]],), data.y[indices[i]]))
 
     def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
-        """Read 64 numbers, in JSON or separated by blanks or commas."""
+        """Read 64 numbers, in JSON or separated by spaces or commas."""
         try:
             flat = [float(word) for word in re.split(r"[\s,\[\]]+", text) if word]
         except ValueError as error:
@@ -89,7 +89,7 @@ class DigitsGRU(Recipe):
 
 
 class SentimentLSTM(SentimentRecipe):
-    """An LSTM, both ways, over the words of sentences and phrases: the Tree-LSTM's rival that sees no tree."""
+    """A bidirectional LSTM over the words of sentences and phrases: the baseline of the Tree-LSTM, without trees."""
 
     summary = "sentiment of a sentence, from its words in order"
     network = "bidirectional LSTM"

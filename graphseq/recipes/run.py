@@ -24,14 +24,14 @@ __all__ = ["Job", "default_folder", "new_folder", "summary", "taken", "train"]
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """How to run a recipe, beside its options.
+    """How to run a recipe, apart from its options.
 
     Args:
         machine: device, precision, processes.
-        source: where data come from.
+        source: the location of the data.
         resume: whether to resume the run in the folder.
         save_every: seconds between two checkpoints.
-        tensorboard: whether to write for TensorBoard too.
+        tensorboard: whether to write TensorBoard logs as well.
         verbose: whether to show progress on standard error.
         notify: called with a line of text when the data have been read and a training begins.
     """
@@ -96,7 +96,7 @@ def default_folder(name: str) -> Path:
 
 
 def new_folder(wanted: Path) -> Path:
-    """Return this path if nothing is there, else the first of those with -2, -3, … behind it."""
+    """Return this path if nothing is there, else the first of those with -2, -3, … appended."""
     folder, count = wanted, 1
     while folder.exists():
         count += 1
@@ -126,11 +126,11 @@ def _config(recipe: Recipe, seed: int) -> dict[str, Any]:
 
 
 def _check(top: RunFolder, configs: Mapping[str, dict[str, Any]], *, resume: bool) -> None:
-    """See that a folder can be made and is free, or holds the beginning of these very runs and no others.
+    """Check that a folder can be made and is empty, or contains these runs and no others.
 
     Args:
         top: the folder.
-        configs: by the run's folder below it, "" for the folder itself.
+        configs: by the name of the run's folder in it, "" for the folder itself.
         resume: whether it may hold anything.
     """
     top.check()
@@ -148,7 +148,7 @@ def _check(top: RunFolder, configs: Mapping[str, dict[str, Any]], *, resume: boo
 
 
 def taken(folder: RunFolder) -> GraphError:
-    """Return the error for a folder that holds a run already, with all the ways out."""
+    """Return the error for a folder that already contains a run, with all the ways out."""
     finished = any((folder / name).exists() for name in ("result.json", "summary.json"))
     kind = "cross-validation" if (folder / "cross.json").exists() else "run"
     got = f"{folder.path}, which holds {'a finished' if finished else 'an unfinished'} {kind}"
@@ -161,7 +161,7 @@ def taken(folder: RunFolder) -> GraphError:
 
 
 def _compare(folder: RunFolder, config: dict[str, Any]) -> None:
-    """See that a run that has begun began with these options."""
+    """Check that the run in a folder has these options."""
     if not (folder / "config.json").exists():
         if folder.has_checkpoint:
             raise expected("out", "a run with its config.json", Words(f"{folder.path}, which lacks it"))
@@ -180,7 +180,7 @@ def _once(recipe: Recipe, path: Path, seed: int, job: Job) -> dict[str, Any]:
     folder = RunFolder(path)
     config = _config(recipe, seed)
     if folder.result is not None and read_json(folder / "config.json") == config:
-        return folder.result  # over already: resuming finds nothing to do
+        return folder.result  # already finished: nothing to resume
     result: dict[str, Any] = launch(job.machine, _train, recipe, path, seed, job)
     return result
 

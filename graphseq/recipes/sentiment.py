@@ -19,7 +19,7 @@ __all__ = ["SentimentRecipe", "words_of"]
 class SentimentRecipe(Recipe):
     """The Stanford Sentiment Treebank, with learnt word vectors, which have a weight decay of their own.
 
-    Some words are replaced by the unknown word in training, so that its vector is learnt, too.
+    Some words are replaced by the unknown word in training, so that its vector is learnt.
     """
 
     reports = "val"

@@ -1,4 +1,4 @@
-"""Texts and sequences of your own."""
+"""Your own texts and sequences."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ Layer = Annotated[str, *one_of("layer", sequence_layers())]
 
 
 class _Recurrent(OwnRecipe):
-    """A recurrent network that reads from left to right, and perhaps backwards too."""
+    """A recurrent network that reads from left to right, and optionally backwards."""
 
     batch_size: int = 32
     clip_norm: float = 1.0
     layer: Layer = Field(default="lstm", description="the recurrent layer or cell")
     hidden: int = Field(default=100, ge=1, description="hidden units")
     layers: int = Field(default=1, ge=1, description="recurrent layers, one above the other")
-    bidirectional: bool = Field(default=True, description="whether to read backwards too")
-    dropout: float = Field(default=0.5, ge=0, le=1, description="of inputs, between layers and before the classifier")
+    bidirectional: bool = Field(default=True, description="whether to read backwards as well")
+    dropout: float = Field(default=0.5, ge=0, le=1, description="dropout probability of inputs, layers and classifier")
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -45,7 +45,7 @@ class _Recurrent(OwnRecipe):
 class TextRecipe(_Recurrent):
     """Texts from a table (.csv, .tsv) or JSON lines, with a column of texts and one of labels.
 
-    Words are lower-cased; those that the training part lacks are all one unknown word.
+    Words are lower-cased; those that are not in the training part share one unknown word.
     """
 
     summary = "classes of texts, or numbers; your own table"
@@ -59,10 +59,10 @@ class TextRecipe(_Recurrent):
     weight_decay: float = 0.01
     schedule: LRSchedule = "cosine"
     text_column: str = Field(default="", description="column or key of the texts; by default text, sentence or review")
-    embedding: int = Field(default=100, ge=1, description="size of the words' vectors")
-    unknown: float = Field(default=0.1, ge=0, le=1, description="share of words that are made unknown in training")
-    min_count: int = Field(default=1, ge=1, description="a word that the training part has less often is unknown")
-    max_words: int = Field(default=400, ge=1, description="words of a text that are read, from its beginning")
+    embedding: int = Field(default=100, ge=1, description="size of the word vectors")
+    unknown: float = Field(default=0.1, ge=0, le=1, description="share of words made unknown in training")
+    min_count: int = Field(default=1, ge=1, description="words that are less frequent in the training part are unknown")
+    max_words: int = Field(default=400, ge=1, description="maximum number of words of a text; the rest is ignored")
 
     def examples(self, path: Path, argument: str, labelled: bool, metadata: Metadata | None) -> Examples:
         """Read a file of texts."""
@@ -84,7 +84,7 @@ class TextRecipe(_Recurrent):
         return TextClassifier(*sizes, unknown=self.unknown, **self._options())
 
     def split(self, examples: Examples, metadata: Metadata, y: Tensor, weight: Tensor | None, use: str) -> Split:
-        """Return the words of some texts; a text without any is one unknown word."""
+        """Return the words of some texts; an empty text is one unknown word."""
         vocabulary = Vocabulary(tuple(metadata["words"]), lower=True)
         words = [vocabulary.encode(self._words(text)) or [0] for text in examples.items]
         lengths = torch.tensor([len(each) for each in words])
@@ -120,7 +120,7 @@ class SequenceRecipe(_Recurrent):
         return found
 
     def from_text(self, text: str, metadata: Metadata) -> Examples:
-        """Read a sequence as JSON, or numbers parted by blanks or commas."""
+        """Read a sequence as JSON, or numbers separated by spaces or commas."""
         try:
             value: Any = json.loads(text)
         except (ValueError, RecursionError):

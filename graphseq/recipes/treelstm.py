@@ -101,7 +101,7 @@ def _phrases(tree: Data) -> list[str]:
 
 
 class VerbTreeLSTM(Recipe):
-    """A child-sum Tree-LSTM on syntax trees of Python's own library; a node is what it is plus the name it has."""
+    """A child-sum Tree-LSTM on syntax trees of Python's own library; a node's input is its kind and its name."""
 
     summary = "the verb that begins a function's name, from its syntax tree; built in"
     network = "child-sum Tree-LSTM"
@@ -119,7 +119,7 @@ class VerbTreeLSTM(Recipe):
     dropout: float = Field(default=0.5, ge=0, le=1, description="dropout probability of node vectors and root states")
 
     def load_data(self, source: Source, seed: int) -> FunctionTrees:
-        """Read the functions, the seed dealing whole modules to the parts."""
+        """Read the functions; the seed assigns whole modules to the splits."""
         return stdlib_functions(seed=seed, max_nodes=self.max_nodes)
 
     def metadata(self, data: FunctionTrees) -> Metadata:

@@ -1,4 +1,4 @@
-"""Trees of your own."""
+"""Your own trees."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class TreeRecipe(OwnRecipe):
     cell: Annotated[str, *one_of("cell", list(cells()))] = Field(
         default="child-sum-tree-lstm", description="the cell that is swept from the leaves to the root"
     )
-    embedding: int = Field(default=100, ge=1, description="size of the words' vectors")
+    embedding: int = Field(default=100, ge=1, description="size of the word vectors")
     hidden: int = Field(default=100, ge=1, description="hidden units")
-    dropout: float = Field(default=0.5, ge=0, le=1, description="of words' vectors and of states")
-    unknown: float = Field(default=0.1, ge=0, le=1, description="share of words that are made unknown in training")
-    root_weight: float = Field(default=3.0, ge=0, description="how much a root counts beside another node")
+    dropout: float = Field(default=0.5, ge=0, le=1, description="dropout probability of word vectors and states")
+    unknown: float = Field(default=0.1, ge=0, le=1, description="share of words made unknown in training")
+    root_weight: float = Field(default=3.0, ge=0, description="weight of a root in the loss; other nodes have 1")
 
     def examples(self, path: Path, argument: str, labelled: bool, metadata: Metadata | None) -> Examples:
         """Read a file of trees."""

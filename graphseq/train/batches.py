@@ -22,7 +22,7 @@ __all__ = ["draw", "for_evaluation"]
 def draw(
     split: Split, settings: Training, fabric: Fabric, seed: int, epoch: int, done: int, workers: int
 ) -> Iterator[Sequence[Batch]]:
-    """Yield this process's batches of an epoch but for the first `done`, each in the parts that it is run in."""
+    """Yield this process's batches of an epoch except the first `done`, each as the parts in which it is run."""
     steps = _Steps(split, settings, fabric, seed, epoch)
     rest = range(done, len(steps.chosen))
     if not workers:
@@ -55,18 +55,18 @@ class _Steps(torch.utils.data.Dataset[Sequence[Batch]]):
         shares = self.chosen[i][self.rank :: self.world].tensor_split(self.parts)
         if self.world == 1:
             return [self.split.batch(share) for share in shares if len(share)]
-        return [_batch(self.split, share)[0] for share in shares]  # as many in each process
+        return [_batch(self.split, share)[0] for share in shares]  # the same number in each process
 
 
 def _batch(split: Split, indices: Tensor) -> tuple[Batch, bool]:
-    """Return the batch and whether it counts: for no examples at all, one without weight stands in."""
+    """Return the batch and whether it has weight: if there are no examples, a batch without weight takes its place."""
     if len(indices):
         return split.batch(indices), True
     return split.batch(torch.tensor([0])).without_weight(), False
 
 
 def for_evaluation(split: Split, settings: Training, fabric: Fabric) -> list[tuple[Batch, bool]]:
-    """Return this process's share of a split in batches, made once, each with whether it counts."""
+    """Return this process's share of a split in batches, collated once, each with whether it has weight."""
     if not split.size:
         return []
     mine = torch.arange(split.size)[fabric.global_rank :: fabric.world_size]

@@ -24,13 +24,13 @@ def check_data(
 
     Args:
         task: model, splits, loss and metrics.
-        settings: name the size of batches.
-        made: by the split's id, the batches of those splits that have been collated already.
+        settings: determine the batch sizes.
+        made: the batches of splits that are already collated, by the split's id.
         score: returns the model's rows for a batch's targets.
 
     Raises:
-        GraphError: NaN in inputs, targets or weights; classes that are not int64 or out of range; another number of
-            targets than rows.
+        GraphError: NaN in inputs, targets or weights; classes that are not int64 or out of range; a number of
+            targets that differs from that of rows.
     """
     by_class = task.loss is class_loss or any(metric(name).classes for name in task.metrics)
     for name, split in (("train", task.train), ("val", task.val), ("test", task.test)):

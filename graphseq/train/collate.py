@@ -1,4 +1,4 @@
-"""Splits of lists that fit into memory: each example laid out once, a batch joined from those that it has."""
+"""Splits of lists in memory: each example is prepared once, and batches are joined from them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ __all__ = ["chain_split", "graph_split", "node_split", "tree_split"]
 
 
 def graph_split(graphs: Sequence[Data], *, weight: Tensor | None = None) -> Split:
-    """Return a split of graphs, whose batches are ``(x, topology)`` with one target a graph.
+    """Return a split of graphs, whose batches are ``(x, topology)`` with one target per graph.
 
     Args:
         graphs: PyG ``Data`` with ``x``, ``edge_index`` and ``y``; with ``edge_weight`` in all of them, batches are
             ``(x, topology, None, edge_weight)``, as :class:`graphseq.nn.GraphClassifier` takes them.
-        weight: `[n]`, how much each graph counts in the loss.
+        weight: `[n]`, weight of each graph in the loss.
 
     Raises:
-        GraphError: a graph lacks x or y, or has another width of features than the first.
+        GraphError: a graph lacks x or y, or its number of features differs from the first.
     """
     weighted = bool(graphs) and all(isinstance(graph.get("edge_weight"), Tensor) for graph in graphs)
     for i, graph in enumerate(graphs):
@@ -52,7 +52,7 @@ def graph_split(graphs: Sequence[Data], *, weight: Tensor | None = None) -> Spli
 
 
 def _targets(y: Sequence[Tensor]) -> Tensor:
-    """Return `[n]`, or `[n, T]` where there are several targets an example."""
+    """Return `[n]`, or `[n, T]` if there are several targets per example."""
     if not y:
         return torch.zeros(0, dtype=torch.int64)
     return torch.stack([target.reshape(-1) for target in y]).squeeze(1)
@@ -68,9 +68,9 @@ def tree_split(
         trees: PyG ``Data``, edges child → parent, with ``y`` and the tensors `inputs`.
         inputs: the nodes' tensors that the model takes.
         on: what has a target: each of the "nodes" with a label ``y`` of 0 or more; the "roots"; or the "trees", where
-            y has one entry a tree and the model returns one row a tree.
-        root_weight: how much a root counts beside another node.
-        weight: `[n]`, how much each tree counts in the loss.
+            y has one entry per tree and the model returns one row per tree.
+        root_weight: weight of a root in the loss; other nodes have 1.
+        weight: `[n]`, weight of each tree in the loss.
 
     Raises:
         GraphError: a tree lacks a tensor; another `on`.
@@ -82,7 +82,7 @@ def tree_split(
             raise expected(f"trees[{i}]", f"Data with the tensors {', '.join((*inputs, 'y'))}", Words(f"no {lost[0]}"))
     topologies = [Topology.from_data(tree) for tree in trees]
     for topology in topologies:
-        _ = topology.level  # computed once here, then joined in every batch
+        _ = topology.level  # computed here once, then joined in each batch
 
     def collate(indices: Tensor) -> Batch:
         chosen = indices.tolist()
@@ -104,13 +104,13 @@ def tree_split(
 
 
 def chain_split(values: Tensor, lengths: Tensor, y: Tensor, *, weight: Tensor | None = None) -> Split:
-    """Return a split of sequences that lie one behind the other, whose batches are ``(values, topology)``.
+    """Return a split of concatenated sequences, whose batches are ``(values, topology)``.
 
     Args:
         values: `[N, …]`, vectors or words.
         lengths: int64 `[n]`, which sum up to N.
         y: `[n]`.
-        weight: `[n]`, how much each sequence counts in the loss.
+        weight: `[n]`, weight of each sequence in the loss.
     """
     begins = lengths.cumsum(0) - lengths
 
@@ -130,11 +130,11 @@ def node_split(
     """Return a split of one graph's nodes; each batch has the whole graph, ``(x, topology)``.
 
     Args:
-        data: PyG ``Data`` with ``x``, ``edge_index`` and ``y``; with ``edge_weight``, that stands behind the topology.
+        data: PyG ``Data`` with ``x``, ``edge_index`` and ``y``; ``edge_weight``, if any, follows the topology.
         nodes: a mask, or int64 `[n]`.
-        weight: `[n]`, how much each node counts in the loss.
+        weight: `[n]`, weight of each node in the loss.
         x: the features in another form, such as :class:`graphseq.nn.SparseFeatures`.
-        topology: of the graph, where it is there already.
+        topology: of the graph, if it has been made already.
     """
     nodes = nodes.nonzero()[:, 0] if nodes.dtype == torch.bool else nodes
     inputs: tuple[Any, ...] = (data.x if x is None else x, topology or Topology.from_data(data))

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: tensors as safetensors, all else as JSON. Nothing here can run code."""
+"""Files written atomically: tensors as safetensors, everything else as JSON. Nothing here can run code."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _META, _SUM = "graphseq", "crc32"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, make sure of it and rename it.
+    """Write a file under a temporary name, sync it to disk and rename it.
 
     Raises:
-        GraphError: it cannot be written, as on a full disk; a file of that name is left as it was.
+        GraphError: it cannot be written, for example on a full disk; an existing file is left unchanged.
     """
     temporary = None
     try:
@@ -62,7 +62,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
-    """Write tensors, and what else there is to know as JSON in the file's header, atomically."""
+    """Write tensors, and metadata as JSON in the file's header, atomically."""
     from safetensors.torch import save
 
     seen: set[int] = set()
@@ -76,7 +76,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, 
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> int:
-    """Return a number that damage changes."""
+    """Return a checksum."""
     found = 0
     for name in sorted(tensors):
         found = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, found)
@@ -96,9 +96,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             meta = json.loads((file.metadata() or {})[_META])
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no mapping
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, KeyError, ValueError, OSError, RuntimeError) as error:
         raise GraphError(f"{path} is damaged or not a file of graphseq: {error}") from None
     if meta.pop(_SUM, None) != _checksum(tensors):
-        raise GraphError(f"{path} is damaged or not a file of graphseq: its checksum is another")
+        raise GraphError(f"{path} is damaged or not a file of graphseq: its checksum differs")
     return tensors, meta

@@ -5,7 +5,7 @@
     last.safetensors     the last checkpoint              best.safetensors     the weights of the best epoch
     result.json          when the run is finished
 
-Every file but the metrics is written under another name and renamed, so each is whole or not there. The metrics are
+Every file except the metrics is written under a temporary name and renamed, so it is never incomplete. The metrics are
 appended to; the lines that an interrupted run wrote after its last checkpoint are removed when it is resumed.
 """
 
@@ -52,7 +52,7 @@ class RunFolder:
 
     @property
     def has_checkpoint(self) -> bool:
-        """Say whether there is a checkpoint to resume from."""
+        """Return whether there is a checkpoint to resume from."""
         return (self / "last.safetensors").is_file() and (self / "best.safetensors").is_file()
 
     @property
@@ -64,7 +64,7 @@ class RunFolder:
         """Check that the folder exists or can be made, and can be written to.
 
         Raises:
-            GraphError: it is a file, or lies in one, or may not be written to.
+            GraphError: it is a file, or inside one, or not writable.
         """
         there = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
         try:
@@ -95,8 +95,8 @@ class RunFolder:
     def save(self, session: Session, *, lines: int) -> None:
         """Write a checkpoint. Every process must call it; the first one writes.
 
-        The best weights go first: were the process killed between the two, they might be of a later epoch than the
-        checkpoint knows, and training from there would find the same ones again.
+        The best weights are written first: if the process is killed between the two, they may be of a later epoch
+        than the checkpoint, and the resumed training finds the same ones again.
         """
         tensors, meta = session.state()
         if session.fabric.global_rank:
@@ -116,7 +116,7 @@ class RunFolder:
             raise GraphError(f"{self / 'last.safetensors'} lacks {error}") from None
 
     def records(self) -> list[dict[str, float]]:
-        """Return the metrics, one record an epoch."""
+        """Return the metrics, one record per epoch."""
         try:
             lines = (self / "metrics.jsonl").read_text(encoding="ascii").splitlines(keepends=True)
             return [json.loads(line) for line in lines if line.endswith("\n")]
@@ -127,12 +127,12 @@ class RunFolder:
 
 
 class Log:
-    """Records of epochs: kept, written as JSON lines and, if asked for, for TensorBoard.
+    """Records of epochs: kept in memory, written as JSON lines and, optionally, for TensorBoard.
 
     Args:
-        folder: where to write; None to keep them only.
+        folder: where to write; None to only keep them.
         lines: the number of existing lines to keep.
-        tensorboard: whether to write for TensorBoard too.
+        tensorboard: whether to write TensorBoard logs as well.
     """
 
     def __init__(self, folder: RunFolder | None, *, lines: int = 0, tensorboard: bool = False) -> None:
@@ -158,7 +158,7 @@ class Log:
         self._append(json.dumps(record) + "\n")
 
     def _append(self, text: str, *, after: int | None = None) -> None:
-        """Append to the file or, if given, to its first characters alone."""
+        """Append to the file or, if given, only to its first characters."""
         if self._path is None:
             return
         try:
@@ -180,7 +180,7 @@ def _board(path: Path, done: int) -> Any:
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Return what a result may depend on besides the options: versions, device, threads."""
+    """Return what a result may depend on apart from the options: versions, device, threads."""
     versions = {}
     for package in _PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""The loop: epochs of steps, each epoch evaluated, the best one kept, and a run that can be stopped and resumed."""
+"""The loop: epochs of steps, each one evaluated, the best one kept; training can be stopped and resumed."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "Stopped", "fit"]
 
-_AGREE_EVERY = 20  # steps between two agreements of several processes whether to save
+_AGREE_EVERY = 20  # steps after which several processes agree whether to save
 
 
 class Stopped(GraphError):
-    """Training was asked to stop, by Ctrl-C or by the system, and has saved where it was."""
+    """Training was stopped by Ctrl-C or by the system, after saving a checkpoint."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a training. Accuracy, F1 and AUROC are in per cent, here as everywhere.
+    """The result of a training. Accuracy, F1 and AUROC are in per cent.
 
     Args:
         best_epoch: the epoch whose weights the model has now, from 1.
         epochs: the number of epochs.
         val: loss and metrics of the validation split with the weights of that epoch; empty without one.
-        test: the same of the test split, which was evaluated this once; empty without one.
-        records: one record an epoch: loss, learning rate, and loss and metrics of the validation split.
+        test: the same of the test split, which is evaluated only once; empty without one.
+        records: one record per epoch: loss, learning rate, and loss and metrics of the validation split.
     """
 
     best_epoch: int
@@ -60,8 +60,8 @@ def fit(
 ) -> Outcome:  # fmt: skip
     """Train a task's model in place, and leave it with the weights of the epoch that was best on validation data.
 
-    The data are checked before the first step. If training ends in an error, as with a loss that is no longer finite,
-    the model has the weights of the best epoch so far, or those it began with.
+    The data are checked before the first step. If training ends with an error, such as a loss that is no longer
+    finite, the model has the weights of the best epoch so far, or its initial ones.
 
     Args:
         task: model, splits, loss, metrics.
@@ -69,18 +69,18 @@ def fit(
         seed: of the order of examples and of what the model draws; the model has its weights already.
         fabric: a launched Fabric; by default the CPU, one process.
         workers: processes that prepare batches; the result does not depend on them.
-        folder: where to write metrics and checkpoints, a path will do; by default nothing is written.
+        folder: where to write metrics and checkpoints, or its path; by default nothing is written.
         resume: whether to resume from the folder's checkpoint, if it has one. The result is, bit for bit, that of a
             run that was never interrupted.
         save_every: seconds between two checkpoints; 0 for one after every step.
-        tensorboard: whether to write for TensorBoard too.
+        tensorboard: whether to write TensorBoard logs as well.
         verbose: whether to show progress on standard error: a bar on a terminal, else lines with epoch, loss,
             validation metric and time left.
-        name: stands before the progress.
+        name: a prefix of the progress.
 
     Raises:
-        GraphError: a part of the task is not what it should be, the data have NaN or labels out of range, the loss is
-            no longer finite, the folder holds a run already, the checkpoint is of something else, a file cannot be
+        GraphError: a part of the task is invalid, the data have NaN or labels out of range, the loss is
+            no longer finite, the folder holds a run already, the checkpoint is of another run, a file cannot be
             written.
         Stopped: the process got SIGINT (Ctrl-C) or SIGTERM; a checkpoint was written if there is a folder.
 
@@ -118,7 +118,7 @@ def _train(
     session: Session, folder: RunFolder | None, resume: bool, save_every: float, tensorboard: bool, verbose: bool,
     name: str,
 ) -> list[dict[str, float]]:  # fmt: skip
-    """Run the epochs that are left and return the records of all."""
+    """Run the remaining epochs and return the records of all."""
     mine = folder if session.fabric.global_rank == 0 else None
     with ExitStack() as stack:
         lines = 0
@@ -151,7 +151,7 @@ def _train(
 def _keeper(
     session: Session, folder: RunFolder | None, log: Log, stop: list[int], every: float
 ) -> Callable[[bool], None]:
-    """Return a function to call between steps: it saves when it is time, when told to and when asked to stop."""
+    """Return a function to call between steps, which saves when it is time, on request and on a signal to stop."""
     fabric, saved = session.fabric, time.monotonic()
 
     def keep(now: bool) -> None:
@@ -174,7 +174,7 @@ def _keeper(
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Note SIGINT and SIGTERM instead of stopping in the middle of a step; a second one stops at once."""
+    """Record SIGINT and SIGTERM instead of stopping in the middle of a step; a second one stops immediately."""
     noted: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield noted

@@ -1,4 +1,4 @@
-"""Where to train: device, precision and processes, by Lightning Fabric."""
+"""Device, precision and processes, through Lightning Fabric."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Machine", "first_of_all", "ignore_deprecations", "launch"]
 
 
 class Machine(Options):
-    """Where a run takes place: nothing here changes the result, beyond rounding.
+    """Device, precision and processes of a run; none of it changes the result, beyond rounding.
 
     ``processes`` above 1 trains data-parallel: each process has a copy of the model and a share of each batch
     (``DistributedDataParallel``; gloo on the CPU, NCCL on CUDA). Under ``torchrun``, also on several machines, the
@@ -82,7 +82,7 @@ class Machine(Options):
 
 
 def first_of_all() -> bool:
-    """Say whether this is the process that checks folders before they are written to: torchrun starts several."""
+    """Return whether this process checks folders before they are written to: torchrun starts several."""
     return os.environ.get("RANK", "0") == "0" or not _under_torchrun()
 
 
@@ -102,11 +102,11 @@ def _machines(processes: int) -> int:
 def launch(machine: Machine, function: Callable[..., Any], *args: Any) -> Any:
     """Call ``function(fabric, *args)`` in each process and return what the first of them returns.
 
-    With several processes the function and its arguments must be such that ``pickle`` can pass them on, and the
+    With several processes the function and its arguments must be picklable, and the
     calling script must guard its entry point by ``if __name__ == "__main__"``.
 
     Raises:
-        GraphError: the function raised one, in whichever process.
+        GraphError: the function raised one, in any process.
     """
     fabric = machine.fabric()
     if machine.processes == 1 or _under_torchrun():
@@ -137,7 +137,7 @@ class _Guarded:
         self.state = function, args, threads
 
     def __setstate__(self, content: dict[str, Any]) -> None:
-        """Arrive in the child, before anything is printed there."""
+        """Enter the child process, before anything is printed there."""
         self.__dict__ |= content
         _hush()
         ignore_deprecations()
@@ -153,13 +153,13 @@ class _Guarded:
         except GraphError as error:
             return error
         fabric.barrier()
-        gc.collect()  # a model wrapped for several processes must go before the group does, and that before Python
+        gc.collect()  # a model wrapped for several processes must be freed before the process group, and that before Python exits
         torch.distributed.destroy_process_group()
         return result
 
 
 def ignore_deprecations() -> None:
-    """Ignore a warning that PyG's import causes from PyTorch 2.14 on; for processes that run nothing but graphseq."""
+    """Ignore a warning that PyG's import causes from PyTorch 2.14 on; for processes that only run graphseq."""
     warnings.filterwarnings("ignore", "`torch.jit.script` is", FutureWarning)
 
 

@@ -1,4 +1,4 @@
-"""Metrics of a whole split, by torchmetrics; accuracy, F1 and AUROC in per cent, wherever they are reported."""
+"""Metrics of a whole split, by torchmetrics; accuracy, F1 and AUROC in per cent wherever they are reported."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Metric:
     """A metric of predictions.
 
     Args:
-        of: takes all scores and targets of a split.
+        of: a function of all scores and targets of a split.
         larger_is_better: whether a larger value is the better one.
-        unit: ``"%"`` where `of` returns a fraction, which :func:`measure` turns into per cent; else what is printed
-            behind the number.
-        classes: whether targets are classes and scores one number for each class; else both are numbers.
+        unit: ``"%"`` where `of` returns a fraction, which :func:`measure` converts to per cent; else it is printed
+            after the number.
+        classes: whether targets are classes and scores one number for each class; otherwise both are numbers.
     """
 
     of: Callable[[Tensor, Tensor], Tensor]
@@ -36,7 +36,7 @@ def _of_classes(name: str, **options: Any) -> Metric:
     def of(scores: Tensor, target: Tensor) -> Tensor:
         from torchmetrics.functional import classification
 
-        # validate_args looks for classes out of range, which fit has done, at half the cost of a small model
+        # validate_args checks for classes out of range, as fit has done, and costs half as much as a small model
         found = getattr(classification, name)(scores, target, scores.size(1), validate_args=False, **options)
         return scores.new_tensor(math.nan) if found is None else found  # None: an AUROC of one class
 
@@ -69,12 +69,12 @@ def metric(name: str) -> Metric:
     '%'
     """
     if name not in METRICS:
-        raise expected("metrics", f"names out of {', '.join(METRICS)}", Words(repr(name)))
+        raise expected("metrics", f"names from {', '.join(METRICS)}", Words(repr(name)))
     return METRICS[name]
 
 
 def measure(names: Sequence[str], scores: Tensor, target: Tensor) -> dict[str, float]:
-    """Return each metric of a split's scores and targets, those with the unit "%" in per cent; of no targets, NaN.
+    """Return each metric of a split's scores and targets, those with the unit "%" in per cent; without targets, NaN.
 
     >>> import torch
     >>> measure(["accuracy"], torch.eye(2), torch.tensor([0, 0]))

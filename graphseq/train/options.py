@@ -15,7 +15,7 @@ __all__ = ["Option", "Options", "nearest"]
 
 
 class Options(BaseModel):
-    """Base class of sets of options: immutable, with types and limits that are checked, and a line of help each.
+    """Base class of sets of options: immutable, with checked types and limits, and a line of help each.
 
     A subclass that only changes a default (``epochs: int = 5``) keeps the help and the limits of its base class.
 
@@ -43,7 +43,7 @@ class Options(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Let fields with another default have the help and the limits of the field that they override."""
+        """Give fields with another default the help and the limits of the field that they override."""
         changed = {}
         for name, field in cls.model_fields.items():
             bases = (getattr(base, "__pydantic_fields__", {}).get(name) for base in cls.__mro__[1:])
@@ -73,7 +73,7 @@ class Options(BaseModel):
         return self._with(options, strict=True)
 
     def parse(self, texts: Mapping[str, str]) -> Self:
-        """Return a copy in which some options have the values that these texts stand for; errors as above."""
+        """Return a copy in which some options are parsed from texts; errors as above."""
         return self._with(texts, strict=False)
 
     def described(self) -> list[Option]:
@@ -86,7 +86,7 @@ class Options(BaseModel):
 
 
 class Option(NamedTuple):
-    """What is known of an option: its name, its value, in words its type with limits and the limits alone, its help."""
+    """An option: its name, its value, descriptions of its type with limits and of the limits alone, its help."""
 
     name: str
     value: Any
@@ -96,14 +96,14 @@ class Option(NamedTuple):
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Return the end of an error's sentence: the nearest of some names, else all of them."""
+    """Return a suggestion for the end of an error message: the nearest of some names, else all of them."""
     names = list(names)
     close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(names)}"
 
 
 def _graph_error(cls: type[Options], error: ValidationError) -> GraphError:
-    """Return the first of pydantic's complaints as the library words it."""
+    """Return pydantic's first error in the library's wording."""
     first = error.errors(include_url=False)[0]
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, GraphError):  # raised by a validator of ours
@@ -123,7 +123,7 @@ _LIMITS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at mo
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
-    """Return in words what values a JSON schema admits.
+    """Describe the values that a JSON schema admits.
 
     >>> _kind({"type": "number", "minimum": 0, "maximum": 1}), _kind({"enum": ["a", "b", "c"]})
     ('a number from 0 to 1', 'a, b or c')

@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar where that is a terminal, else a line now and then."""
+"""Progress on standard error: a bar in a terminal, else a line every few seconds."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def progress(session: Session, name: str, *, verbose: bool) -> Iterator[Show]:
 
 
 def _lines(session: Session, name: str) -> Show:
-    """Return a function that writes a line after the first and the last epoch, and in between when some time passed."""
+    """Return a function that writes a line after the first and the last epoch, and every few seconds in between."""
     from tqdm import tqdm
 
     first, start, last = session.step_count, time.monotonic(), float("-inf")
@@ -67,7 +67,7 @@ def _lines(session: Session, name: str) -> Show:
 
 
 def _result(session: Session, record: Mapping[str, float]) -> str:
-    """Return an epoch's loss and first validation metric in words."""
+    """Format an epoch's loss and first validation metric."""
     name = session.task.metrics[0]
     told = f"loss {record['loss']:.4g}"
     if f"val_{name}" not in record:

@@ -17,7 +17,7 @@ def seed_all(seed: int) -> None:
     """Seed the generators of PyTorch, NumPy and Python."""
     torch.manual_seed(seed)
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - the one that models draw from unasked
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - the global one, which models may draw from
 
 
 def random_states() -> dict[str, Tensor]:
@@ -38,7 +38,7 @@ def random_states() -> dict[str, Tensor]:
 
 
 def set_random_states(states: Mapping[str, Tensor]) -> None:
-    """Set them again.
+    """Restore them.
 
     >>> states = random_states()
     >>> first = torch.rand(1), random.gauss(0, 1), np.random.normal()

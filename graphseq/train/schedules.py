@@ -11,7 +11,7 @@ __all__ = ["scheduler"]
 
 
 def scheduler(settings: Training, optimizer: Optimizer, steps_per_epoch: int) -> lr_scheduler.LRScheduler | None:
-    """Return the learning-rate scheduler that the settings name, None for a constant rate.
+    """Return the learning-rate scheduler of the settings, None for a constant rate.
 
     ``cosine`` and ``linear`` decay to 0 over all steps, ``step`` halves the rate every ``step_epochs`` epochs;
     ``warmup`` multiplies each by a linear rise. ``onecycle`` is :class:`~torch.optim.lr_scheduler.OneCycleLR` with
@@ -24,7 +24,7 @@ def scheduler(settings: Training, optimizer: Optimizer, steps_per_epoch: int) ->
     made: list[lr_scheduler.LRScheduler] = []
     if settings.schedule == "onecycle":
         if settings.warmup:
-            raise expected("warmup", "0 with schedule=onecycle, which warms up by itself", settings.warmup)
+            raise expected("warmup", "0 with schedule=onecycle, which has its own warm-up", settings.warmup)
         peaks = [group["lr"] for group in optimizer.param_groups]
         return lr_scheduler.OneCycleLR(optimizer, peaks, max(steps, 2))
     if settings.schedule == "cosine":

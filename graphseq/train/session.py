@@ -1,4 +1,4 @@
-"""The state of a training in one process: the step, the evaluation of an epoch, checkpoints."""
+"""The state of training in one process: the step, the evaluation of an epoch, checkpoints."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Session:
     """Model, optimizer, schedule, the average of the weights, the best weights so far, and the position in the epoch.
 
     Args:
-        task: what is trained; its model is moved to the device and trained in place.
+        task: its model is moved to the device and trained in place.
         settings: how to train.
         fabric: launched; provides device, precision and processes.
-        seed: of the order of examples, of dropout and of whatever else the model draws.
+        seed: of the order of examples, of dropout and of anything else that the model draws.
         workers: processes that prepare batches.
     """
 
@@ -46,7 +46,7 @@ class Session:
             raise expected("seed", "an integer from 0 to 2**31 - 1", seed)
         self.task, self.settings, self.fabric, self.seed, self.workers = task, settings, fabric, seed, workers
         self._world, self.device = fabric.world_size, fabric.device
-        seed_all(seed + 2**31 * fabric.global_rank)  # each process its own dropout
+        seed_all(seed + 2**31 * fabric.global_rank)  # each process has its own dropout
         self.model = task.model.to(fabric.device)
         self._precision = fabric.strategy.precision
         self.steps_per_epoch = math.ceil(task.train.size / (settings.batch_size or task.train.size))
@@ -64,10 +64,10 @@ class Session:
         self.best_epoch, self.best_value = 0, math.nan
         self._losses = torch.zeros((), device=fabric.device)
         self._weights, self._rate = 0.0, settings.lr
-        self._whole: list[Sequence[Batch]] = []  # the one batch, where it has all examples
+        self._whole: list[Sequence[Batch]] = []  # the only batch, if it has all examples
 
     def check_data(self) -> None:
-        """Check all splits for what would make training wrong, without drawing random numbers.
+        """Check the data of all splits, without drawing random numbers.
 
         Raises:
             GraphError: see :func:`graphseq.train.checks.check_data`.
@@ -75,7 +75,7 @@ class Session:
         states = random_states()
         self.model.eval()
         with torch.no_grad(), self.fabric.autocast():
-            made = self._batches if self._world == 1 else {}  # all processes must find the same error
+            made = self._batches if self._world == 1 else {}  # all processes must raise the same error
             check_data(self.task, self.settings, made, lambda batch: self._scores(self.model, batch.to(self.device))[0])
         set_random_states(states)
 
@@ -88,7 +88,7 @@ class Session:
 
     @property
     def is_over(self) -> bool:
-        """Say whether all epochs are done, or none of the last ``patience`` was better."""
+        """Return whether all epochs are done, or none of the last ``patience`` was better."""
         waited = self.settings.patience and self.epoch - self.best_epoch >= self.settings.patience
         return self.epoch >= self.settings.epochs or bool(waited and not self.batch)
 
@@ -139,7 +139,7 @@ class Session:
         return loss if extra is None else loss + extra * share
 
     def _scores(self, model: Any, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """Return the model's rows for the targets, and what it adds to the loss."""
+        """Return the model's rows for the targets, and its additional loss."""
         output = model(*batch.inputs)
         scores, extra = output if isinstance(output, tuple) else (output, None)
         rows = batch.rows(scores)
@@ -199,7 +199,7 @@ class Session:
         return {"loss": loss, **measure(self.task.metrics, scores, target)}
 
     def _keep_if_best(self, record: Mapping[str, float]) -> None:
-        """Copy the weights if the epoch is the best on validation data; without those, the last one is."""
+        """Copy the weights if the epoch is the best on validation data; without such data, always."""
         if self.task.val is not None:
             name = "loss" if self.settings.select == "loss" else self.task.metrics[0]
             value, best = record[f"val_{name}"], self.best_value
@@ -215,10 +215,10 @@ class Session:
             kept.copy_(self._now[name])
 
     def use_best(self) -> None:
-        """Load the weights of the best epoch into the model; before the first epoch's end those it began with.
+        """Load the weights of the best epoch into the model; before the end of the first epoch, the initial ones.
 
-        Without validation data the best epoch is the last one, of whose weights no loss is known: where they are not
-        finite, those of the epoch before are loaded.
+        Without validation data the best epoch is the last one, whose weights were not evaluated: if they are not
+        finite, those of the previous epoch are loaded.
 
         Raises:
             GraphError: no epoch had a finite validation loss, or the last step's weights are not finite.
@@ -233,7 +233,7 @@ class Session:
     # -- checkpoints --------------------------------------------------------------------------------------------
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return all that decides how training continues; every process must call it."""
+        """Return everything that determines how training continues; every process must call it."""
         tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
         if self.average is not None:
             tensors |= {f"average/{name}": value for name, value in self.average.state_dict().items()}
@@ -250,7 +250,7 @@ class Session:
         return tensors, meta | self._setting() | {"options": options}
 
     def _setting(self) -> dict[str, Any]:
-        """Return what must be the same when training is resumed, beside the options."""
+        """Return what must not change when training is resumed, apart from the options."""
         return {"seed": self.seed, "processes": self._world, "precision": str(self._precision.precision)}
 
     def _gather(self, tensor: Tensor) -> list[Tensor]:
@@ -312,7 +312,7 @@ def _optimizer(task: Task, settings: Training, fabric: Fabric) -> torch.optim.Op
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, settings.lr, momentum=0.9, weight_decay=settings.weight_decay)
     kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    # One kernel for all parameters; Fabric's loss scaling cannot clip for one.
+    # One kernel for all parameters; Fabric cannot clip with loss scaling.
     fused = fabric.device.type in ("cpu", "cuda") and fabric.strategy.precision.precision != "16-mixed"
     return kind(groups, settings.lr, weight_decay=settings.weight_decay, fused=fused)
 

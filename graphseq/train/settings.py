@@ -1,4 +1,4 @@
-"""How to train: the options that decide a result, beside the data and the model."""
+"""The training options: those that determine the result, apart from the data and the model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LRSchedule = Literal["constant", "cosine", "linear", "step", "onecycle"]
 
 
 class Training(Options):
-    """The options of training; a recipe adds those of its data and model.
+    """The options of training; a recipe adds its own.
 
     Raises:
         GraphError: there is no such option, or a value is of another type or out of its limits.
@@ -32,7 +32,7 @@ class Training(Options):
     )
     optimizer: Optimizer = Field(default="adam", description="optimizer; sgd has momentum 0.9")
     lr: float = Field(default=0.01, ge=0, description="learning rate, at the highest point of its schedule")
-    weight_decay: float = Field(default=0.0, ge=0, description="weight decay, where the recipe sets no other")
+    weight_decay: float = Field(default=0.0, ge=0, description="weight decay, unless the recipe sets its own")
     schedule: LRSchedule = Field(default="constant", description="learning-rate schedule over the epochs")
     warmup: float = Field(
         default=0.0, ge=0, le=1, description="share of the steps over which the learning rate warms up"
@@ -48,18 +48,18 @@ class Training(Options):
         default=0.0, ge=0, le=1, description="decay of a moving average of the weights, which is evaluated; 0 for none"
     )
     patience: int = Field(
-        default=0, ge=0, description="epochs without a better validation result before stopping; 0: never"
+        default=0, ge=0, description="epochs without a better validation result before stopping; 0 to never stop"
     )
     select: Literal["loss", "metric"] = Field(
         default="loss", description="validation value that selects the best epoch"
     )
     eval_batch_size: int = Field(
-        default=256, ge=1, description="examples per evaluation batch, where batch_size is not 0"
+        default=256, ge=1, description="examples per evaluation batch, if batch_size is not 0"
     )
 
 
 def may_change(option: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Say whether a resumed run may change this option: `epochs` may grow, where no schedule depends on the last one.
+    """Return whether a resumed run may change this option: `epochs` may grow if no schedule depends on the last one.
 
     >>> may_change("epochs", {"epochs": 5, "schedule": "cosine", "warmup": 0.0}, {"epochs": 9})
     False

@@ -1,4 +1,4 @@
-"""Ready splits of lists: graphs, trees, sequences and texts as they are, dealt to training, validation and test."""
+"""Ready splits of lists: graphs, trees, sequences and texts are split into training, validation and test."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Splits(NamedTuple):
 
 
 class LabelledSplits(Splits):
-    """Splits that know what was learnt from the data: ``classes``, the classes as they were written, in order, and of
-    texts and trees ``vocabulary``.
+    """Splits with what was computed from the data: ``classes``, the labels as they were given, in order, and for texts
+    ``vocabulary``.
     """
 
     classes: list[Any]
@@ -44,21 +44,21 @@ class LabelledSplits(Splits):
 
 
 def deal(labels: Tensor | int, *, val: float = 0.1, test: float = 0.1, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Deal examples to training, validation and test: shuffled, and each class in about the same proportion in all.
+    """Assign examples to training, validation and test at random, each class in about the same proportion.
 
-    The first example that is drawn of a class is for training, so a rare class is never in the other parts alone.
+    The first example drawn of a class is for training, so a rare class is never only in the other parts.
 
     Args:
         labels: the class of each example, int64 `[n]`; or n, where there are no classes.
         val: share of the validation part, 0 for none.
         test: share of the test part, 0 for none.
-        seed: decides who goes where.
+        seed: of the assignment.
 
     Returns:
         The indices of each part, ascending, int64.
 
     Raises:
-        GraphError: shares below 0 or that leave nothing to train on, too few examples.
+        GraphError: shares that are negative or leave nothing to train on, too few examples.
 
     >>> [len(part) for part in deal(torch.tensor([0] * 80 + [1] * 20))]
     [80, 10, 10]
@@ -86,7 +86,7 @@ def deal(labels: Tensor | int, *, val: float = 0.1, test: float = 0.1, seed: int
 
 
 def _spread(order: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Part a list in two: `count` of its entries, evenly spaced, are the second part."""
+    """Split a list in two: `count` of its entries, evenly spaced, are the second part."""
     n = len(order)
     taken = (torch.arange(n + 1) * count + n // 2).div(max(n, 1), rounding_mode="floor").diff() > 0
     return order[~taken], order[taken]
@@ -110,7 +110,7 @@ def class_names(labels: Sequence[Any]) -> list[Any]:
 
 
 def class_weights(y: Tensor) -> Tensor:
-    """Return a weight for each example, such that all classes count alike and the mean weight is 1.
+    """Return a weight for each example, such that all classes have the same total weight and the mean weight is 1.
 
     >>> class_weights(torch.tensor([0, 0, 0, 1]))
     tensor([0.6667, 0.6667, 0.6667, 2.0000])
@@ -125,15 +125,15 @@ def graph_splits(
     """Return splits of labelled graphs, for models that are called as ``model(x, topology)``.
 
     Args:
-        graphs: PyG ``Data`` with ``x`` `[N, F]`, ``edge_index``, ``y`` of one entry, int64 for a class, and perhaps
-            ``edge_weight`` `[E]`.
+        graphs: PyG ``Data`` with ``x`` `[N, F]`, ``edge_index``, ``y`` with one entry, int64 for a class, and
+            optionally ``edge_weight`` `[E]`.
         val: share of the validation part; 0 for none.
         test: share of the test part; 0 for none.
-        seed: decides who goes where; classes are in the same proportion in all parts.
+        seed: of the assignment; classes are in the same proportion in all parts.
         parts: the indices of training, validation and test examples, or masks, in place of shares.
 
     Raises:
-        GraphError: too few graphs, or some that differ in what they have.
+        GraphError: too few graphs, or graphs with different attributes.
 
     >>> from torch_geometric.data import Data
     >>> edges = torch.tensor([[0, 1], [1, 0]])
@@ -159,11 +159,11 @@ def tree_splits(
         trees: PyG ``Data`` as :func:`graphseq.convert.read_trees` makes them, with ``y`` and the tensors `inputs`.
         inputs: the nodes' tensors that the model takes.
         on: "nodes": learn from each labelled node and evaluate the roots; "roots": only the roots count; "trees": y
-            has one entry a tree, and so has what the model returns.
-        root_weight: how much a root counts beside another node.
+            and the model's output have one entry per tree.
+        root_weight: weight of a root in the loss; other nodes have 1.
         val: share of the validation part; 0 for none.
         test: share of the test part; 0 for none.
-        seed: decides who goes where; the roots' classes are in the same proportion in all parts.
+        seed: of the assignment; the roots' classes are in the same proportion in all parts.
         parts: the indices of training, validation and test examples, or masks, in place of shares.
 
     Raises:
@@ -192,10 +192,10 @@ def sequence_splits(
 
     Args:
         sequences: `[T, F]` each, of any lengths.
-        labels: the class of each, of any type; or numbers with a fraction, a floating tensor, to be predicted.
+        labels: the class of each, of any type; or a floating-point tensor of numbers to predict.
         val: share of the validation part; 0 for none.
         test: share of the test part; 0 for none.
-        seed: decides who goes where; classes are in the same proportion in all parts.
+        seed: of the assignment; classes are in the same proportion in all parts.
         parts: the indices of training, validation and test examples, or masks, in place of shares.
 
     Returns:
@@ -224,9 +224,9 @@ def text_splits(
         labels: the class of each, of any type.
         val: share of the validation part; 0 for none.
         test: share of the test part; 0 for none.
-        seed: decides who goes where; classes are in the same proportion in all parts.
+        seed: of the assignment; classes are in the same proportion in all parts.
         parts: the indices of training, validation and test examples, or masks, in place of shares.
-        min_count: a word that the training part has less often is unknown.
+        min_count: words that are less frequent in the training part are unknown.
 
     Returns:
         The splits, with ``classes`` and ``vocabulary``, which is that of the training part.
@@ -238,7 +238,7 @@ def text_splits(
         train.fit(train.Task(model, *splits), train.Training(epochs=5, batch_size=32))
     """
     _some(texts, "texts", labels)
-    words = [tokenize(text) or [""] for text in texts]  # a text without any word is one unknown word
+    words = [tokenize(text) or [""] for text in texts]  # an empty text is one unknown word
     y, classes = _indices(labels)
     parts = deal(y, val=val, test=test, seed=seed) if parts is None else _checked(parts, len(texts))
     taught = (word for i in torch.as_tensor(parts[0]).tolist() for word in words[i] if word)
@@ -260,9 +260,9 @@ def node_splits(
             has ``train_mask``, ``val_mask`` and ``test_mask``, they are the parts.
         val: share of the labelled nodes for validation; 0 for none.
         test: share of the labelled nodes for test; 0 for none.
-        seed: decides who goes where; classes are in the same proportion in all parts.
+        seed: of the assignment; classes are in the same proportion in all parts.
         parts: the nodes for training, validation and test, or masks, in place of shares.
-        x: the features in another form, such as :class:`graphseq.nn.SparseFeatures`.
+        x: the features in a different form, such as :class:`graphseq.nn.SparseFeatures`.
     """
     if parts is None and all(isinstance(data.get(f"{part}_mask"), Tensor) for part in ("train", "val", "test")):
         parts = [data[f"{part}_mask"] for part in ("train", "val", "test")]
@@ -292,7 +292,7 @@ def _splits(
     examples: Sequence[Any], labels: Tensor | int, make: Callable[[Sequence[Any]], Split], val: float, test: float,
     seed: int, parts: Parts | None, *, taught: Callable[[Sequence[Any]], Split] | None = None,
 ) -> Splits:  # fmt: skip
-    """Return the splits of examples, given what makes one of some of them, and what does of those to learn from."""
+    """Return the splits of examples, given a function that makes a split, and optionally another one for training."""
     dealt = deal(labels, val=val, test=test, seed=seed) if parts is None else _checked(parts, len(examples))
     train, *held = ([examples[i] for i in part.tolist()] for part in dealt)
     return Splits((taught or make)(train), *(make(part) if part else None for part in held))
@@ -302,7 +302,7 @@ def _checked(parts: Parts, count: int) -> list[Tensor]:
     """Return the indices of three parts, which must not overlap.
 
     Raises:
-        GraphError: other than three, an index that isn't there, an example in two parts, nothing to train on.
+        GraphError: not three parts, an index out of range, an example in two parts, nothing to train on.
     """
     found = [torch.as_tensor(part) for part in parts]
     found = [part.nonzero()[:, 0] if part.dtype == torch.bool else part.long() for part in found]
@@ -328,7 +328,7 @@ def _some(examples: Sequence[Any], name: str, labels: Any = None) -> None:
 
 
 def _indices(labels: Sequence[Any] | Tensor) -> tuple[Tensor, list[Any]]:
-    """Return the class of each label and the classes; of a floating tensor the numbers themselves and no classes."""
+    """Return the class of each label and the classes; for a floating-point tensor the numbers themselves and no classes."""
     if isinstance(labels, Tensor) and labels.is_floating_point():
         return labels, []
     listed = labels.tolist() if hasattr(labels, "tolist") else list(labels)
@@ -338,7 +338,7 @@ def _indices(labels: Sequence[Any] | Tensor) -> tuple[Tensor, list[Any]]:
 
 
 def _classes(y: Sequence[Tensor]) -> Tensor | int:
-    """Return targets as classes to stratify by; where they are none, their number."""
+    """Return targets as classes to stratify by; if they are not classes, their number."""
     if all(not t.is_floating_point() and t.numel() == 1 for t in y):
         return torch.cat([t.reshape(1) for t in y])
     return len(y)

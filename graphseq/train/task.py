@@ -1,4 +1,4 @@
-"""What is trained: a model, splits that make batches, a loss and metrics."""
+"""A task to train: a model, splits that make batches, a loss and metrics."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Batch:
 
     Args:
         inputs: the model's arguments: tensors, topologies.
-        target: `[n]` or `[n, …]`, what to predict.
+        target: `[n]` or `[n, …]`, the values to predict.
         index: int64 `[n]`, the row of the model's output for each target; by default all, in order.
-        weight: `[n]`, how much each target counts in the loss; by default 1.
+        weight: `[n]`, weight of each target in the loss; by default 1.
     """
 
     inputs: tuple[Any, ...]
@@ -33,12 +33,12 @@ class Batch:
     weight: Tensor | None = None
 
     def __post_init__(self) -> None:
-        """Check that the model's arguments are a tuple, even if there is one."""
+        """Check that the model's arguments are a tuple, even if there is only one."""
         if not isinstance(self.inputs, tuple):
             raise expected("inputs", "a tuple of the model's arguments, such as (x,)", self.inputs)
 
     def to(self, device: torch.device) -> Batch:
-        """Return it on a device."""
+        """Return the batch on a device."""
         inputs = tuple(part.to(device) if hasattr(part, "to") else part for part in self.inputs)
         index, weight = (None if part is None else part.to(device) for part in (self.index, self.weight))
         return Batch(inputs, self.target.to(device), index, weight)
@@ -80,7 +80,7 @@ class Split:
         """
         try:
             made = self.collate(indices)
-        except IndexError as error:  # an example that is not there
+        except IndexError as error:  # an example that does not exist
             what = Words(f"{self.size}, and `collate` fails: {error}")
             raise expected("size", "as many examples as `collate` can return", what) from error
         if not isinstance(made, Batch):
@@ -102,11 +102,11 @@ class Task:
 
     Args:
         model: with weights as training begins.
-        train: what to learn from.
-        val: what chooses the epoch; without it that is the last one.
-        test: what is evaluated once, with the weights of the epoch chosen.
-        loss: of scores and targets, one number a row.
-        metrics: names out of :data:`graphseq.train.METRICS`; the first is the one reported.
+        train: the training split.
+        val: selects the epoch; without it, that is the last one.
+        test: evaluated once, with the weights of the selected epoch.
+        loss: a function of scores and targets that returns one number per row.
+        metrics: names from :data:`graphseq.train.METRICS`; the first is reported.
         groups: the optimizer's parameter groups, with options of their own; by default one of all parameters.
     """
 

@@ -85,7 +85,7 @@ def test_of_a_large_graph_what_is_near(drawn):
     graph = Data(x=torch.ones(n, 1), edge_index=torch.cat([ring, ring.flip(0)], 1))
     predict(torch.rand(n, 3), ["node 700"], [graph], ["a", "b", "c"], index=torch.tensor([700]))
     assert [text for text in texts(drawn[0]) if text] == ["698", "699", "700", "701", "702"]
-    assert drawn[0].texts[0].get_text() == "Predicted classes of 5 of 1500 nodes" and "asked for" in legend(drawn[0])
+    assert drawn[0].texts[0].get_text() == "Predicted classes of 5 of 1500 nodes" and "in the input" in legend(drawn[0])
 
 
 def test_values(drawn):

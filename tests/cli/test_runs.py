@@ -226,7 +226,7 @@ def test_what_is_drawn(graphseq, karate_run, monkeypatch):
     club = karate(seed=0)
     for options in drawn:
         assert torch.equal(options["colours"], gs.load(karate_run)(club.x, club.edge_index).argmax(1))
-    assert drawn[0]["marks"]["asked for"].nonzero().flatten().tolist() == [0, 33] and drawn[1]["marks"] is None
+    assert drawn[0]["marks"]["in the input"].nonzero().flatten().tolist() == [0, 33] and drawn[1]["marks"] is None
 
 
 @pytest.mark.parametrize(

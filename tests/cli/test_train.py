@@ -162,7 +162,7 @@ def test_a_seed_out_of_range(graphseq, tmp_path):
 def test_torchrun_needs_a_folder(graphseq, monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    assert "`--out`: expected a folder, which all of torchrun's processes know" in graphseq(*KARATE, code=2).err
+    assert "`--out`: expected a folder, the same for all of torchrun's processes" in graphseq(*KARATE, code=2).err
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def test_one_that_breaks_off_is_resumed(site, into):
 
 def test_what_another_process_left_is_resumed(site, into):
     page = site.lay("a.txt", TEXT, cut=[100_000])
-    with pytest.raises(CorruptData, match=r"a\.txt was cut: expected 256000 bytes, got 100000"):
+    with pytest.raises(CorruptData, match=r"a\.txt was truncated: expected 256000 bytes, got 100000"):
         download(f"{site.url}/a.txt", into, retries=0)
     assert not (into / "a.txt").exists() and (into / "a.txt.part").stat().st_size == 100_000
     download(f"{site.url}/a.txt", into, retries=0)
@@ -99,7 +99,7 @@ def test_failures_that_pass_are_tried_again_and_others_are_not(site, into):
 
 def test_one_that_is_cut_each_time_is_named(site, into):
     site.lay("a.txt", TEXT, ranges=False, cut=[10, 20, 30])
-    with pytest.raises(CorruptData, match=r"a\.txt was cut: expected 256000 bytes, got 30"):
+    with pytest.raises(CorruptData, match=r"a\.txt was truncated: expected 256000 bytes, got 30"):
         download(f"{site.url}/a.txt", into, retries=2)
     assert not (into / "a.txt").exists()
 

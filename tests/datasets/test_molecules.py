@@ -125,7 +125,7 @@ def test_an_altered_table(data_root, tmp_path):
     text = (data_root / "molecules/delaney-processed.csv").read_text()
     (tmp_path / "molecules").mkdir()
     (tmp_path / "molecules/delaney-processed.csv").write_text("".join(text.splitlines(keepends=True)[:11]))
-    with pytest.raises(CorruptData, match=r"delaney-processed\.csv was cut: expected \d+ bytes of SHA-256 8c06a76f0c"):
+    with pytest.raises(CorruptData, match=r"delaney-processed\.csv was truncated: expected \d+ bytes of SHA-256 8c06a"):
         molecules(root=tmp_path)
     assert len(molecules(root=tmp_path, check=False)) == 10
 

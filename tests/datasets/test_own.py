@@ -69,7 +69,7 @@ def test_tables_as_they_are_saved(tmp_path):
         ("a.csv", b"text,label,split\na,b,held\n", "expected train, val or test, got 'held' in a.csv, line 2"),
         ("a.jsonl", b'{"text": "a", "label": 1}\n{"text": }\n', "a.jsonl, line 2, column 10: not JSON"),
         ("a.jsonl", b'{"text": "a", "label": [1, 2]}\n', "one label for each example, got [1, 2] in a.jsonl, line 1"),
-        ("a.jsonl", b'{"text": "a", "text": "b", "label": 1}\n', "'text' comes twice"),
+        ("a.jsonl", b'{"text": "a", "text": "b", "label": 1}\n', "'text' is repeated"),
         ("a.jsonl", b'{"text": null, "label": 1}\n', "a text under 'text', got None in a.jsonl, line 1"),
         ("a.json", b'{"text": ' + b"[" * 100_000, "nested too deep"),
         ("a.xlsx", b"PK", "a file ending in .csv"),
@@ -257,7 +257,7 @@ def test_features_are_learnt_from_the_training_part():
     learnt = learn([graph], ["g"], torch.tensor([0, 1]))
     assert learnt["numbers"] == {"size": [2.0, 1.0]} and learnt["words"] == {}  # both differ at every training node
     learnt = learn([graph], ["g"], torch.tensor([0, 1, 2]))
-    assert learnt["words"] == {"kind": ["a", "b"]} and learnt["left_out"] == ["who (another one at each node)"]
+    assert learnt["words"] == {"kind": ["a", "b"]} and learnt["left_out"] == ["who (different at each node)"]
     made = make_features(graph, learnt, "g")
     assert made.shape == (4, width(learnt)) and made[3, 1:].tolist() == [1.0, 0.0, 0.0]  # "c" is unknown
     flags = one(x=torch.tensor([[0.0, 5.0], [1.0, 7.0]]))

@@ -131,7 +131,7 @@ def test_can_be_sent_to_a_worker(root):
 
 
 def test_files_that_are_not_the_published_ones(root, cache):
-    with pytest.raises(CorruptData, match=r"ind\.cora\.x.* was cut: expected 22119 bytes of SHA-256 23cfa55d91"):
+    with pytest.raises(CorruptData, match=r"ind\.cora\.x.* was truncated: expected 22119 bytes of SHA-256 23cfa55d91"):
         planetoid("Cora", root)
     assert not cache.exists()
 

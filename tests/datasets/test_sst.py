@@ -137,7 +137,7 @@ def test_a_cache_that_was_edited_is_not_trusted(root, cache):
 
 
 def test_a_file_that_is_not_the_published_one(root):
-    with pytest.raises(CorruptData, match=r"train\.txt was cut: expected 2160058 bytes of SHA-256 e2f3f41b0b1e6d4ddd"):
+    with pytest.raises(CorruptData, match=r"train\.txt was truncated: expected 2160058 bytes of SHA-256 e2f3f41b0b1e"):
         SST("train", root)
     (root / "sst/test.txt").write_text("(1 (2 It) (0 fails))\n")  # nothing is recorded of it but the number of trees
     with pytest.raises(GraphError, match=r"the 2210 trees of the published test split, got 1 in .*test\.txt"):

@@ -53,7 +53,7 @@ def tokens_of(tree):
 
 
 def test_an_archive_that_is_not_the_published_one(root):
-    with pytest.raises(CorruptData, match=r"treebank\.zip was cut: expected \d+ bytes of SHA-256 9da92d76c3"):
+    with pytest.raises(CorruptData, match=r"treebank\.zip was truncated: expected \d+ bytes of SHA-256 9da92d76c3"):
         treebank(root)
 
 

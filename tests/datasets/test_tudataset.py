@@ -159,7 +159,7 @@ def test_a_set_that_looks_cut(root):
     assert "last 2 graphs" in text and [graph.num_edges for graph in graphs] == [0, 0]
     write(root, A="1, 2\n2, 1\n")
     graphs, [text] = caught_warnings(root)
-    assert text == "TWO: no edges in the last 1 graphs of several nodes; was the file cut?"
+    assert text == "TWO: no edges in the last 1 graphs of several nodes; was the file truncated?"
     assert graphs[1].num_edges == 0 and graphs[1].x.shape == (2, 4)
     write(root, graph_indicator="1\n1\n2\n3\n4\n", graph_labels="1\n1\n2\n2\n")  # graphs of one node have none
     assert caught_warnings(root)[1] == []

@@ -273,7 +273,7 @@ def test_graphs_with_attributes_weights_and_without_neighbours(tmp_path):
     train("graph", "gcn", data=str(file), epochs=1, conv="gcn")
     assert json.loads((tmp_path / "gcn/metadata.json").read_text())["weights"] is True
     done = call("train", "graph", "--data", file, "--epochs", "1", "--out", "gin")
-    assert "gin takes no edge weights: not used" in done.err
+    assert "gin takes no edge weights: ignored" in done.err
     unseen = dict(graphs[0], nodes=[{"id": j, "size": 1, "kind": "z"} for j in range(4)])
     assert len(open_run("gcn").predict(json.dumps(unseen))) == 1
     lost = dict(graphs[0], nodes=[{"id": j, "kind": "a"} for j in range(4)])

@@ -211,7 +211,7 @@ def _linear() -> torch.nn.Module:
     ("make", "message"),
     [
         (lambda: jobs.task(val=0), "`val`: expected a split with at least one example"),
-        (lambda: Task(_linear(), GOOD, metrics=["precision"]), "`metrics`: expected names out of accuracy"),
+        (lambda: Task(_linear(), GOOD, metrics=["precision"]), "`metrics`: expected names from accuracy"),
         (lambda: Task(_linear(), GOOD, metrics=[]), "`metrics`: expected a list of at least one name"),
         (lambda: Task(_linear(), GOOD, metrics="accuracy"), "`metrics`: expected a list of at least one name"),
         (lambda: Task(_linear(), [1, 2]), "`train`: expected a Split, got list"),

@@ -75,7 +75,7 @@ def test_onecycle_equals_a_loop_by_hand_to_the_bit(optimizer: str) -> None:
 
 
 def test_a_warm_up_before_a_warm_up() -> None:
-    with pytest.raises(GraphError, match="`warmup`: expected 0 with schedule=onecycle, which warms up by itself, got"):
+    with pytest.raises(GraphError, match="`warmup`: expected 0 with schedule=onecycle, which has its own warm-up, got"):
         fit(jobs.task(), Training(schedule="onecycle", warmup=0.1))
 
 

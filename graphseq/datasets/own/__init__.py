@@ -1,4 +1,4 @@
-"""Data of the user's own: tables, JSON lines, GraphML, SMILES, folders of graphs."""
+"""User-provided data: tables, JSON lines, GraphML, SMILES, folders of graphs."""
 
 from graphseq.datasets.own.examples import PARTS, Columns, Examples, number_of
 from graphseq.datasets.own.features import learn, make_features, width

@@ -1,4 +1,4 @@
-"""Examples of the user's own: what they are, their labels, the parts that they belong to and where they stand."""
+"""User-provided examples: inputs, labels, parts, and places in their file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns or keys of a file mean what; an empty name is guessed.
+    """The meaning of a file's columns or keys; an empty name is inferred.
 
     Args:
         input: of the texts, trees, …
@@ -47,8 +47,8 @@ class Examples:
         items: texts, sequences, trees or graphs.
         labels: as they are written; None where there is none.
         parts: "train", "val" or "test", or None.
-        places: where each stands, for messages.
-        names: what each is called in predictions.
+        places: the place of each, for messages.
+        names: of each, in predictions.
         about: how the file was read, for the user.
     """
 
@@ -75,7 +75,7 @@ class Examples:
         """Return the index of each label among the names, int64 `[n]`.
 
         Raises:
-            GraphError: a label is missing, or is none of them.
+            GraphError: a label is missing, or not among them.
         """
         index = {name: i for i, name in enumerate(names)}
         for place, label in zip(self.places, self.labels, strict=True):
@@ -90,7 +90,7 @@ class Examples:
         """Return each label as a number, float32 `[n]`.
 
         Raises:
-            GraphError: one is missing or no finite number.
+            GraphError: one is missing or not a finite number.
         """
         found = []
         for place, label in zip(self.places, self.labels, strict=True):
@@ -105,7 +105,7 @@ def labels_and_parts(records: Sequence[Record], columns: Columns) -> tuple[list[
     """Return the label and the part of each record.
 
     Raises:
-        GraphError: there is no such column, or a part is none of train, val and test.
+        GraphError: there is no such column, or a part is not train, val or test.
     """
     label = choose(records, "label_column", columns.label, LABELS, required=columns.labelled)
     labels = [None if label is None else name_of(record.fields.get(label), record.place) for record in records]
@@ -126,7 +126,7 @@ def _part(record: Record, column: str) -> str | None:
 
 
 def name_of(label: Any, place: str) -> str | None:
-    """Return a label as it is written, without blanks around it; None for none.
+    """Return a label as it is written, without surrounding spaces; None if there is none.
 
     Raises:
         GraphError: it is a list or an object.
@@ -142,7 +142,7 @@ def name_of(label: Any, place: str) -> str | None:
 
 
 def number_of(value: Any) -> float | None:
-    """Return what is, or is written as, a number; None for all else.
+    """Return a number, or a text that is one, as a number; None for anything else.
 
     Raises:
         GraphError: an integer that no floating number can hold.

@@ -1,4 +1,4 @@
-"""Nodes' attributes as features: what is learnt of the training part, and what is made of it elsewhere."""
+"""Node attributes as features: computed from the training part, applied to every part."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from graphseq.errors import GraphError, Words, expected
 
 __all__ = ["learn", "make_features", "width"]
 
-_MOST_DEGREES = 64  # degrees from here on are one feature
+_MOST_DEGREES = 64  # larger degrees share one feature
 
 Learnt = dict[str, Any]
 
 
 def learn(graphs: Sequence[Graph], places: Sequence[str], rows: Tensor | None = None) -> Learnt:
-    """Return how to make features, as what JSON can hold.
+    """Return how to make features, as JSON values.
 
     Numbers are standardised; columns of zeros and ones are left as they are. Texts, and integers that are categories,
     become one-hot with a column for unknown ones; a text that differs at every node is a name and left out. Without
@@ -29,7 +29,7 @@ def learn(graphs: Sequence[Graph], places: Sequence[str], rows: Tensor | None = 
 
     Args:
         graphs: of the training part.
-        places: where they stand.
+        places: the place of each, for messages.
         rows: the training nodes, where there is one graph.
 
     Raises:
@@ -81,7 +81,7 @@ def _learn_column(found: Learnt, name: str, values: list[Any]) -> None:
         return
     kinds = sorted({str(value) for value in there})
     if len(kinds) == len(values) > 1:
-        found["left_out"].append(f"{name} (another one at each node)")
+        found["left_out"].append(f"{name} (different at each node)")
     elif kinds:
         found["words"][name] = kinds
 
@@ -144,7 +144,7 @@ def _values(graph: Graph, name: str) -> list[Any]:
 
 
 def _one_hot(values: Sequence[Any], kinds: Sequence[Any]) -> Tensor:
-    """Return `[n, kinds + 1]`; the first column is for what is none of them."""
+    """Return `[n, kinds + 1]`; the first column is for unknown ones."""
     index = {kind: i for i, kind in enumerate(kinds, start=1)}
     made = torch.tensor([index.get(value, 0) for value in values], dtype=torch.int64)
     return torch.nn.functional.one_hot(made, len(kinds) + 1).float()

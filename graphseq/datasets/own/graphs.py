@@ -1,4 +1,4 @@
-"""Graphs of the user's own: JSON, node-link JSON, GraphML, folders of TUDataset's files, SMILES."""
+"""User-provided graphs: JSON, node-link JSON, GraphML, folders of TUDataset's files, SMILES."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KINDS = (".json", ".graphml")
 
 @dataclass
 class Graph:
-    """A graph as it was read, before its attributes are made features.
+    """A graph as it was read, before its attributes become features.
 
     Args:
         edges: int64 `[2, E]`.
@@ -36,7 +36,7 @@ class Graph:
         weight: of the edges, float32 `[E]`.
         names: of the nodes.
         label: of the graph.
-        unused: what else stands at the edges.
+        unused: other attributes of the edges.
     """
 
     edges: Tensor
@@ -78,7 +78,7 @@ def read_graphs(path: Path, columns: Columns, argument: str = "data") -> Example
 
 
 def _plain(fields: Any) -> dict[str, Any]:
-    """Return what may be a label or a name in a graph's description."""
+    """Return the texts and numbers in a graph's description, which may be a label or a name."""
     plain = isinstance(fields, Mapping)
     return {k: v for k, v in fields.items() if not isinstance(v, list | dict) or (k in LABELS)} if plain else {}
 
@@ -164,7 +164,7 @@ def graph_of(fields: Mapping[str, Any], place: str) -> Graph:
     is true; ``x`` has a list of numbers for each node, and ``edge_weight`` a number for each edge.
 
     Raises:
-        GraphError: it describes none.
+        GraphError: it does not describe one.
     """
     if isinstance(fields.get("nodes"), list):
         return _node_link(fields, place)
@@ -331,7 +331,7 @@ def molecule(smiles: str, place: str) -> Graph:
     """Return a molecule: its atoms with nine categories each, its bonds both ways.
 
     Raises:
-        GraphError: it is none, or RDKit is not installed.
+        GraphError: it is not a molecule, or RDKit is not installed.
     """
     try:
         import rdkit  # noqa: F401

@@ -1,4 +1,4 @@
-"""Tables and JSON lines of the user's own, as records that know where they stand."""
+"""User-provided tables and JSON lines, as records with their place in the file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Record:
     """A row of a table, or an object in a JSON file.
 
     Args:
-        place: where it stands, ``"reviews.csv, line 3"``.
+        place: in its file, ``"reviews.csv, line 3"``.
         fields: values by column or key; those of a table are texts.
     """
 
@@ -34,10 +34,10 @@ class Record:
 
 
 def read_text(path: Path, argument: str) -> str:
-    """Return what is in a text file; a mark that some editors put before the text is left out.
+    """Return the content of a text file, without a byte-order mark.
 
     Raises:
-        GraphError: there is no such file, or it is not UTF-8; the message says in which line.
+        GraphError: there is no such file, or it is not UTF-8; the message names the line.
     """
     try:
         content = path.read_bytes()
@@ -59,7 +59,7 @@ def read_records(path: Path, argument: str = "data") -> list[Record]:
     The first line of a table names its columns. In a JSON file there is a list of objects, or one on each line.
 
     Raises:
-        GraphError: it cannot be read, or has no records; the message says file and line.
+        GraphError: it cannot be read, or has no records; the message names file and line.
     """
     kind = path.suffix.lower()
     text = read_text(path, argument)
@@ -111,7 +111,7 @@ def json_records(text: str, name: str, *, lines: bool) -> Iterator[Record]:
     """Yield the records of a JSON text: a list, one value, or with `lines` one value a line.
 
     Raises:
-        GraphError: it is no JSON.
+        GraphError: it is not JSON.
     """
     if not lines:
         try:
@@ -131,7 +131,7 @@ def json_records(text: str, name: str, *, lines: bool) -> Iterator[Record]:
 
 
 def _record(item: Any, place: str) -> Record:
-    return Record(place, item if isinstance(item, dict) else {"": item})  # what is no object stands under no name
+    return Record(place, item if isinstance(item, dict) else {"": item})  # a value that is not an object has no name
 
 
 def _parse(text: str, place: str) -> Any:
@@ -150,7 +150,7 @@ def _once(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise GraphError(f"{place}: {next(name for name in names if names.count(name) > 1)!r} comes twice")
+        raise GraphError(f"{place}: {next(name for name in names if names.count(name) > 1)!r} is repeated")
     return found
 
 
@@ -165,10 +165,10 @@ def _is_json(text: str) -> bool:
 def choose(
     records: Sequence[Record], argument: str, wanted: str, guesses: Sequence[str], *, required: bool = True
 ) -> str | None:
-    """Return the column or key that is meant: the one that is named, or the first of some usual names that is there.
+    """Return the column or key: the named one, or the first of some usual names that exists.
 
     Raises:
-        GraphError: there is none; the message lists those that there are.
+        GraphError: there is none; the message lists the existing ones.
     """
     names = list(dict.fromkeys(name for record in records for name in record.fields if name))
     folded = {name.casefold(): name for name in reversed(names)}

@@ -1,4 +1,4 @@
-"""Texts and sequences of the user's own."""
+"""User-provided texts and sequences."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def sequence_of(value: Any, place: str, argument: str = "data") -> Tensor:
     """Return a sequence as float32 `[T, F]`, from a list of numbers, of lists of numbers, or a text of numbers.
 
     Raises:
-        GraphError: it is none, or empty, or a number is not finite.
+        GraphError: it is not a sequence, or empty, or a number is not finite.
     """
     if isinstance(value, str):
         value = value.replace(",", " ").split()

@@ -1,4 +1,4 @@
-"""Trees of the user's own: bracketed, nested objects, or lists of parents."""
+"""User-provided trees: bracketed, nested objects, or lists of parents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Tree", "read_forest", "trees_of"]
 
 _WORDS = ("word", "words", "token", "tokens", "text", "symbol", "value")
-_NOTHING = ("_", "")  # labels that stand for none
+_NOTHING = ("_", "")  # labels that mean no label
 
 
 @dataclass(frozen=True)
@@ -93,17 +93,17 @@ def read_forest(path: Path, columns: Columns, argument: str = "data", *, outer: 
 
     A ``.jsonl`` or ``.json`` file has bracketed trees as strings; or nested objects ``{"label", "word", "children"}``;
     or objects with ``"tree"``, one of these two, or with ``"parent"`` and ``"words"``, lists over the nodes; these may
-    have a ``"label"`` of the whole tree. A table has bracketed trees in the column ``tree``. Any other file is taken as
-    bracketed trees. Where whole trees have labels, what stands at a node is its word and no label.
+    have a ``"label"`` of the whole tree. A table has bracketed trees in the column ``tree``. Any other file is read as
+    bracketed trees. If whole trees have labels, the text at a node is its word, not a label.
 
     Args:
         path: the file.
-        columns: what stands where.
-        argument: what messages name.
-        outer: whether whole trees have labels; None to see.
+        columns: their meaning.
+        argument: its name in messages.
+        outer: whether whole trees have labels; None to infer it.
 
     Raises:
-        GraphError: the file cannot be read, or a tree is none.
+        GraphError: the file cannot be read, or a tree is invalid.
     """
     if path.suffix.lower() not in (*TABLES, ".json", ".jsonl", ".ndjson"):
         return trees_of(_bracketed(read_text(path, argument), path.name), columns, outer)
@@ -132,7 +132,7 @@ def trees_of(found: Sequence[tuple[Record, Tree]], columns: Columns, outer: bool
 
 
 def _around(record: Record, column: str) -> dict[str, Any]:
-    """Return what is said of a whole tree; a record that is itself a node has its own label and none of the tree."""
+    """Return the label of a whole tree; the label of a record that is itself a node is not one."""
     wraps = {column, "tree", "parent", "parents"} & set(record.fields) - {""}
     plain = {name: value for name, value in record.fields.items() if not isinstance(value, list | dict)}
     return plain if wraps else {name: value for name, value in plain.items() if name not in LABELS}
@@ -189,7 +189,7 @@ def _nested(value: Mapping[str, Any], place: str) -> Tree:
     stack: list[tuple[Any, int]] = [(value, -1)]
     while stack:
         item, above = stack.pop()
-        if isinstance(item, str):  # a leaf that is a word alone
+        if isinstance(item, str):  # a leaf that is only a word
             item = {"word": item}
         if not isinstance(item, Mapping):
             raise GraphError(f"{place}: expected a node as an object or a word, got {str(item)[:60]}")
