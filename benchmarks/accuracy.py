@@ -1,7 +1,7 @@
 """What the recipes reach, over several seeds or folds: ``python -m benchmarks accuracy``.
 
 The epoch whose result counts is chosen on validation data, never on test. With ``--runs DIR`` the runs are kept, and
-those that are there and over, by whatever process, are not run again.
+finished ones, of any process, are not run again.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks accuracy", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one object a line instead of the report")
     parser.add_argument("--only", action="append", choices=RECIPES, metavar="NAME", help=f"of {', '.join(RECIPES)}")
-    parser.add_argument("--runs", type=Path, metavar="DIR", help="keep the runs there, and go on with those that are")
+    parser.add_argument("--runs", type=Path, metavar="DIR", help="keep the runs there, and resume existing ones")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the report there, too")
     parser.add_argument("--remember", action="store_true", help="let `graphseq recipes` show these results")
     arguments = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""Recurrent layers on sequences beside torch.nn's, and a user's own cell beside a loop over its steps."""
+"""Recurrent layers on sequences compared with torch.nn's, and a user's own cell with a loop over its steps."""
 
 from __future__ import annotations
 

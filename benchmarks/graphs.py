@@ -1,4 +1,4 @@
-"""Graph convolutions beside PyG's: training epochs and their peak memory."""
+"""Graph convolutions compared with PyG's: training epochs and their peak memory."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _large(data: dict[str, Any]) -> list[Row]:
 
 
 def _at_its_best(data: dict[str, Any], topology: gs.Topology) -> list[Row]:
-    """Beside PyG's fastest ways: edges normalised beforehand, as a sparse matrix of PyTorch's or as a sorted list."""
+    """Compared with PyG's fastest variants: edges normalised beforehand, as a torch.sparse matrix or a sorted list."""
     from torch_geometric import EdgeIndex
     from torch_geometric.nn import GCNConv
     from torch_geometric.nn.conv.gcn_conv import gcn_norm
@@ -159,7 +159,7 @@ def _memory(data: dict[str, Any], notes: list[str]) -> list[Row]:
 
 
 def peak(who: str, path: str) -> int:
-    """Return the MiB that three epochs, and all that they compile, take at most beside libraries and data."""
+    """Return the peak MiB of three epochs and of what they compile, without libraries and data."""
 
     def work(data: dict[str, Any]) -> None:
         ours, edges = who == "ours", data["edge_index"]

@@ -1,4 +1,4 @@
-"""What the training loop costs beside one written out by hand, and whether data keep up with it."""
+"""The cost of the training loop compared with a hand-written one, and whether data keep up with it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from graphseq.train import Machine, RunFolder, Session, Task, Training, fit
 from .timing import Row, compare, cost, over
 
 STEPS = {"karate-gcn": 400, "cora-gcn": 120}
-ROUNDS = 21  # many short ones: what a machine does beside differs from minute to minute, more than is looked for
+ROUNDS = 21  # many short ones: other load on a machine varies by more than the difference to be measured
 LOAD = """
 import time
 import torch_geometric.data
@@ -36,7 +36,7 @@ print(time.perf_counter() - start)
 
 
 def by_hand(task: Task, settings: Training, judge: str) -> None:
-    """Train as `fit` does and, unless `judge` is "", judge the validation split after each epoch."""
+    """Train as `fit` does and, unless `judge` is "", evaluate the validation split after each epoch."""
     model = task.model
     optimizer = torch.optim.Adam(task.groups, settings.lr, weight_decay=settings.weight_decay, fused=True)
     batch = task.train.collate(torch.arange(task.train.size))

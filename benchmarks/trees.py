@@ -1,4 +1,4 @@
-"""Tree-LSTM training steps beside the matrix products that they cannot do without."""
+"""Tree-LSTM training steps compared with the matrix products that they need."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Short scripts, each of which runs as it is: ``python examples/karate.py``."""
+"""Short scripts that can be run directly: ``python examples/karate.py``."""

@@ -1,4 +1,4 @@
-"""A recipe from Python: train it with three seeds, and use the network of the best run.
+"""A recipe in Python: train with three seeds, then use the network of the best run.
 
 Run ``python examples/cora.py``; Cora is read from a data root or downloaded. ``graphseq train cora-gcn --seeds 3`` does
 the same.

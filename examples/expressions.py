@@ -1,7 +1,7 @@
-"""A cell of your own, on trees of your own: what a logical expression such as ``(not t) and (f or t)`` is worth.
+"""Your own cell on your own trees: the value of a logical expression such as ``(not t) and (f or t)``.
 
-The cell knows nothing of logic: it is told each node's symbol, and the values of random expressions. It is judged on
-deeper ones than it was trained on. Run ``python examples/expressions.py``; needs no data.
+The cell knows nothing about logic: it learns from each node's symbol and the values of random expressions, and is
+evaluated on deeper ones than those in training. Run ``python examples/expressions.py``; needs no data.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class Gate(gs.Cell):
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.state_sizes, self.merge, self.slots = (size,), "slots", 2  # two children, told apart
+        self.state_sizes, self.merge, self.slots = (size,), "slots", 2  # two distinguished children
         self.weight = nn.Parameter(torch.randn(len(SYMBOLS), size, 2 * size) / size**0.5 / 2)
         self.bias = nn.Parameter(torch.randn(len(SYMBOLS), size))
 
     def update(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         children = state[0].flatten(1)  # [M, 2 * H], zeros for a child that is not there
         every = torch.einsum("shc,mc->msh", self.weight, children) + self.bias
-        return (torch.tanh((x[:, :, None] * every).sum(1)),)  # x picks the symbol's
+        return (torch.tanh((x[:, :, None] * every).sum(1)),)  # x selects the symbol's
 
 
 class Evaluator(nn.Module):

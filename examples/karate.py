@@ -1,7 +1,7 @@
-"""A graph of your own, and a network that learns from the labels of two of its nodes.
+"""Your own graph, and a network that learns from the labels of two of its nodes.
 
-All that training needs is a task: a model, splits that make batches, a metric. Here there is one graph, so every batch
-is the whole graph, and says which nodes count. Run ``python examples/karate.py``; needs no data.
+Training needs a task: a model, splits that make batches, a metric. Here there is only one graph, so every batch is the
+whole graph, with the indices of the nodes that have targets. Run ``python examples/karate.py``; needs no data.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def main(epochs: int = 200, seed: int = 0, picture: str | None = None) -> float:
     club = networkx.karate_club_graph()
     side = torch.tensor([int(name != "Mr. Hi") for _, name in club.nodes(data="club")])
     graph = gs.Topology.from_networkx(club)
-    x = torch.eye(graph.num_nodes)  # nothing is known of the members but who they are
+    x = torch.eye(graph.num_nodes)  # the only feature of a member is its identity
 
     def part(members: torch.Tensor) -> Split:
         return Split(len(members), lambda i: Batch((x, graph), side[members[i]], index=members[i]))

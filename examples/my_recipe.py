@@ -1,6 +1,6 @@
-"""A recipe of your own: how deeply brackets are nested, read one after the other by a recurrent network.
+"""Your own recipe: the depth of nested brackets, read one after the other by a recurrent network.
 
-With it everything that the command line does for the built-in recipes works for yours: options, seeds, checkpoints,
+Everything that the command line does for the built-in recipes works for yours: options, seeds, checkpoints,
 several processes, cross-validation, prediction. In a checkout, without any data::
 
     graphseq train examples.my_recipe:Brackets --hidden 32 --out runs/brackets
@@ -46,7 +46,7 @@ class Brackets(Recipe):
         return [draw_brackets(draw.randint(1, self.pairs), draw) for _ in range(self.count)]
 
     def metadata(self, data: list[str]) -> Metadata:
-        """Say what is stored with a run: here the classes alone."""
+        """Return what is stored with a run: here only the classes."""
         return {"classes": [f"depth {d}" for d in range(self.pairs + 1)]}
 
     def model(self, metadata: Metadata) -> nn.SequenceClassifier:
@@ -54,7 +54,7 @@ class Brackets(Recipe):
         return nn.SequenceClassifier(2, self.hidden, len(metadata["classes"]))
 
     def splits(self, data: list[str], metadata: Metadata, seed: int) -> Splits:
-        """Return eight tenths, one and one."""
+        """Return 80 %, 10 % and 10 %."""
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
         cuts = [len(data) * 8 // 10, len(data) * 9 // 10]
         return Splits(*(self.subset(data, metadata, part) for part in order.tensor_split(cuts)))
@@ -84,12 +84,12 @@ def draw_brackets(pairs: int, draw: random.Random) -> str:
 
 
 def depth(text: str) -> int:
-    """Return how deeply brackets are nested."""
+    """Return the depth of nested brackets."""
     return max(text[:i].count("(") - text[:i].count(")") for i in range(len(text) + 1))
 
 
 def encode(texts: list[str]) -> PackedSequence:
-    """Lay strings of different lengths into a batch."""
+    """Join strings of different lengths into a batch."""
     rows = torch.eye(2)
     return pack_sequence([rows[[int(c == "(") for c in text]] for text in texts], enforce_sorted=False)
 
@@ -100,7 +100,7 @@ def main(epochs: int = 10) -> str:
     with tempfile.TemporaryDirectory() as folder:
         summary = train(name, folder, epochs=epochs)
         found = open_run(folder, recipe=name).predict("((()))()")[0]
-    print(f"Brackets: test accuracy {summary['mean']:.1f} %; ((()))() is taken for {found['class']}")
+    print(f"Brackets: test accuracy {summary['mean']:.1f} %; ((()))() is classified as {found['class']}")
     return str(found["class"])
 
 

@@ -15,7 +15,7 @@ import graphseq as gs
 
 @torch.no_grad()
 def main(seed: int = 0) -> None:
-    """Print the last node's state on each structure, under each schedule that it admits."""
+    """Print the last node's state on each structure, under each schedule that it supports."""
     torch.manual_seed(seed)
     structures = {
         "chain": gs.Topology.chain([5]),

@@ -16,7 +16,7 @@ SENTENCE = "(_ (_ (_ A) (_ film)) (_ (_ that) (_ (_ is) (_ (_ (_ not) (_ bad)) (
 
 
 def main(out: str = "runs/examples/sst", epochs: int = 3, hidden: int = 150, picture: str | None = None) -> list[str]:
-    """Train, print what each phrase of a sentence is taken for, and return it."""
+    """Train, print the predicted class of each phrase of a sentence, and return them."""
     resume = Job(resume=True, verbose=True)  # when run again, it finds the finished run
     summary = train("sst-treelstm", out, job=resume, epochs=epochs, hidden=hidden)
     print(f"SST, five classes at the roots: dev accuracy {summary['mean']:.1f} %\n")

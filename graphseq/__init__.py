@@ -46,7 +46,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs pydantic when it is first asked for: it takes as long to import as all the rest."""
+    """Import modules that need pydantic on first use: it takes as long to import as everything else."""
     if name in ("recipes", "train"):
         return importlib.import_module(f".{name}", __name__)
     if name == "load":

@@ -1,4 +1,4 @@
-"""The cell: what a step does to nodes, apart from the structure that it runs on."""
+"""The cell: the step of a network, independent of the structure that it runs on."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ __all__ = ["Cell", "as_state", "check_width", "unpack", "updated"]
 
 
 class Cell(nn.Module, ABC):
-    """The step of one kind of network, apart from the structure that it runs on.
+    """The step of a network, independent of the structure that it runs on.
 
         sweep:   m_v = merge over u→v of message(h_u, project(x_v), e_uv),   h_v  = update(project(x_v), m_v)
         rounds:  m_v = merge over u→v of message(h_u, project(h_v), e_uv),   h_v' = update(project(m_v), begin(h_v))
 
-    Write your own by saying how wide its states are and how they are updated; the rest has defaults. Whatever
+    To write your own, define the sizes of its states and how they are updated; the rest has defaults. Everything that
     `update` and `message` read gets its gradient: parameters, buffers, tensors from outside, other modules.
 
     Attributes:
         state_sizes: the width of each tensor of a node's state; (H,) for h alone, (H, H) for h and c.
-        merge: how what comes from several predecessors becomes one: "sum", "mean", "max", "min", "softmax", "slots" or
-            a :class:`graphseq.Merge`. Slots lay them side by side, `[M, slots, H]`, zeros where there is none.
-        slots: A, with merge "slots".
-        message: what an edge carries: :data:`COPY`, :data:`SCALE`, or a method ``message(sent, received, edge)`` of
+        merge: how the messages of several predecessors are combined: "sum", "mean", "max", "min", "softmax", "slots" or
+            a :class:`graphseq.Merge`. Slots keep them side by side, `[M, slots, H]`, zeros where there is none.
+        slots: A, for merge "slots".
+        message: what an edge transmits: :data:`COPY`, :data:`SCALE`, or a method ``message(sent, received, edge)`` of
             the senders' states, `[E, H]` each, the receivers' projected inputs `[E, P]` and the edges' features
             `[E, ...]` (None where there are none). It may return :class:`graphseq.Messages`, with new states of the
             edges, which the next round reads.
-        message_sizes: the width of each tensor of a message, where those are not the `state_sizes`; then `begin` maps a
+        message_sizes: the width of each tensor of a message, if they differ from `state_sizes`; then `begin` maps a
             state to them.
         input_size: the width of the inputs, which is checked if it is set.
 
@@ -60,11 +60,11 @@ class Cell(nn.Module, ABC):
     @abstractmethod
     def update(self, p: Tensor, state: State) -> State:
         """Return the new states of M nodes from their projected inputs `[M, P]` and merged messages `[M, H]`, neither
-        of which it may write on.
+        of which it may modify.
         """
 
     def begin(self, p: Tensor, state: State) -> State:
-        """Return what `update` gets of M nodes whose state is given and not merged, by default the state: an initial
+        """Return the merged messages that represent a given state of M nodes, by default the state itself: an initial
         state in a sweep, a node's own in rounds.
         """
         return state
@@ -75,7 +75,7 @@ class Cell(nn.Module, ABC):
         return find_merge(self.merge, self.slots)
 
     def given(self, p: Tensor, state: State | None) -> State:
-        """Return what `update` gets of nodes without predecessors: zeros, or `begin` of a state, in the first slot."""
+        """Return the merged messages of nodes without predecessors: zeros, or `begin` of a state, in the first slot."""
         merge = find_merge(self.merge, self.slots)
         if state is None:
             sizes = self.message_sizes or self.state_sizes
@@ -95,7 +95,7 @@ class Cell(nn.Module, ABC):
 
         Args:
             x: `[B, F]` or `[F]`.
-            state: `[B, H]` or `[H]`, or a tuple of such; zeros by default.
+            state: `[B, H]` or `[H]`, or a tuple of them; zeros by default.
         """
         check_width(self, x)
         single = x.dim() == 1
@@ -103,7 +103,7 @@ class Cell(nn.Module, ABC):
         if single:
             x, given = x[None], None if given is None else tuple(s[None] for s in given)
         if given is not None:
-            given = tuple(s.clone() for s in given)  # the caller's stay as they are
+            given = tuple(s.clone() for s in given)  # the caller's stay unchanged
         new = self.step(self.project(x), given)
         return unpack(tuple(s[0] for s in new) if single else new)
 
@@ -126,7 +126,7 @@ def as_state(state: Any, cell: Cell) -> State:
 
 
 def unpack(state: State) -> Any:
-    """Return the one tensor of a state, or the tuple of several."""
+    """Return the only tensor of a state, or the tuple of several."""
     return state[0] if len(state) == 1 else state
 
 
@@ -147,7 +147,7 @@ def updated(cell: Cell, p: Tensor, state: State) -> State:
 
 
 def check_width(cell: Cell, x: Tensor) -> None:
-    """Check the width of inputs against the cell's `input_size`, if it says one."""
+    """Check the width of inputs against the cell's `input_size`, if it has one."""
     if not isinstance(x, Tensor):
         raise expected("x", "a tensor", x)
     if cell.input_size is not None and (x.dim() == 0 or x.size(-1) != cell.input_size):
@@ -155,7 +155,7 @@ def check_width(cell: Cell, x: Tensor) -> None:
 
 
 def written_on() -> GraphError:
-    """Return the error for a cell that writes on the states that it is given."""
+    """Return the error for a cell that modifies the states that it is given."""
     got = Words("one that does so in place")
     return expected(
         "update", "the cell's (and its message) not to write on the states and inputs that it is given", got

@@ -1,10 +1,10 @@
-"""The step, and the two ways in which it is repeated.
+"""The step, and the two schedules that repeat it.
 
     m_v = merge over edges u→v of  message(h_u, x_v, e_uv)
     h_v' = update(x_v, h_v, m_v)
 
-:func:`aggregate` is the first line and runs over any links. :func:`rounds` repeats both lines for all nodes at once.
-:func:`sweep` takes them level by level, each node reading predecessors that are done.
+:func:`aggregate` is the first line, over any links. :func:`rounds` repeats both lines for all nodes at once.
+:func:`sweep` takes them level by level, each node after its predecessors.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from .topology import Links, Topology
 from .topology.inputs import same_length
 from .walk import Plan, walk
 
-_LIBRARYS = {Slots, *map(type, MERGES.values())}  # merges that give receivers without edges 0 themselves
+_LIBRARYS = {Slots, *map(type, MERGES.values())}  # merges that return 0 for receivers without edges
 
 __all__ = ["aggregate", "messages", "reduce", "rounds", "sweep", "sweep_packed"]
 
@@ -55,14 +55,14 @@ def aggregate(
         links: from S senders to R receivers, E of them; a :class:`graphseq.Topology` from nodes to nodes.
         state: tensors `[S, ...]`.
         message: :data:`COPY`, :data:`SCALE` or a callable, see :class:`graphseq.Cell`.
-        merge: by name or as a :class:`graphseq.Merge`; "slots" are as many as the most predecessors of a node.
-        received: `[R, ...]`, what messages and scores read of the receivers; by default the first tensor of `state`,
-            where senders and receivers are the same nodes.
+        merge: by name or as a :class:`graphseq.Merge`; "slots" are as many as a node has predecessors at most.
+        received: `[R, ...]`, what messages and scores read from the receivers; by default the first tensor of `state`,
+            if senders and receivers are the same nodes.
         edge_attr: `[E, ...]` in the order of the edges; for :data:`SCALE` `[E]` or `[E, heads]`.
 
     Returns:
-        For each tensor that the message has, `[R, ...]`; 0 for a receiver without edges. Sums and means of copied and
-        scaled states are sparse products, which make no tensor with a row for each edge.
+        For each tensor of the message, `[R, ...]`; 0 for a receiver without edges. Sums and means of copied and
+        scaled states are sparse products, without a tensor that has a row for each edge.
 
     Raises:
         GraphError: another number of rows than senders, weights of another shape, an unknown merge.
@@ -80,7 +80,7 @@ def aggregate(
 def messages(
     links: Links, state: State, *, message: Message = COPY, received: Any = None, edge_attr: Tensor | None = None
 ) -> Messages:
-    """Return what the edges carry, `[E, ...]` in their order, and their new states; arguments as in
+    """Return the messages of the edges, `[E, ...]` in their order, and their new states; arguments as in
     :func:`aggregate`.
     """
     _check(links, state, message)
@@ -93,7 +93,7 @@ def reduce(links: Links, rows: State, *, merge: str | Merge = "sum") -> State:
     """Merge rows of the edges, `[E, ...]` in their order, into every receiver, `[R, ...]`.
 
     Raises:
-        GraphError: another number of rows than edges, a merge with a score, which reads what a message reads.
+        GraphError: another number of rows than edges, a merge with a score, which needs senders and receivers.
     """
     for i, r in enumerate(rows):
         same_length(f"rows[{i}]", r, links.num_edges, "edge")
@@ -116,10 +116,10 @@ def rounds(
         k: number of rounds.
         topology: any graph.
         state: tensors `[N, ...]`.
-        message: the cell's by default.
-        merge: likewise; of a cell that merges by slots the sum.
+        message: by default the cell's.
+        merge: by default the cell's; for a cell that merges by slots, the sum.
         edge_attr: `[E, ...]` in the order of the edges.
-        sends: `(state, round)` → what nodes send, by default their states.
+        sends: `(state, round)` → the states that nodes send, by default their own.
 
     Returns:
         The states after the last round, and those of the edges.
@@ -135,7 +135,7 @@ def rounds(
         received = cell.project(state[0]) if reads else None
         (m,), edge_attr = _merged(topology, sent if reads else sent[:1], said, merger, received, edge_attr, count=1)
         p = cell.project(m)
-        state = updated(cell, p, cell.given(p, tuple(s.clone() for s in state)))  # the cell may write on it
+        state = updated(cell, p, cell.given(p, tuple(s.clone() for s in state)))  # the cell may modify it
     return state, edge_attr
 
 
@@ -149,14 +149,14 @@ def sweep(
     backward pass too.
 
     Args:
-        cell: any; one with a lowering that fits runs by it.
+        cell: any; it runs by a lowering if one applies.
         x: `[N, F]`, or with `nodes` `[M, F]`.
         topology: without cycles.
-        state: `[B, H]` each, what the nodes without predecessors start from, one row a graph; or `[N, slots, H]`, what
-            a node has in the slots that no predecessor fills, which for a cell without slots is one, and is read where
-            there is no predecessor. Zeros by default.
+        state: `[B, H]` each, the initial states of nodes without predecessors, one row per graph; or `[N, slots, H]`,
+            the states in slots without a predecessor, where a cell without slots has one, read if a node has no
+            predecessors. Zeros by default.
         edge_attr: `[E, ...]` in the order of the edges, for the cell's message.
-        nodes: int64 `[M]`, the nodes that x has rows for; the others' input is 0. All by default.
+        nodes: int64 `[M]`, the nodes that x has rows for; the input of the others is 0. All by default.
 
     Returns:
         The states, `[N, H]` each, in the order of the nodes.
@@ -178,7 +178,7 @@ def sweep(
 def sweep_packed(
     cell: Cell, inputs: Inputs, topology: Topology, start: State | None = None, edge: Tensor | None = None
 ) -> State:
-    """Do as :func:`sweep`, with all rows in packed order; `start` as :func:`graphseq.walk.walk` takes it."""
+    """Like :func:`sweep`, with all rows in packed order; `start` as for :func:`graphseq.walk.walk`."""
     merge, packed = cell.merger, topology.packed
     slot = _packed_slot(merge, topology)
     lowered = find(cell, cell.message, merge, inputs.x.device) if edge is None else None
@@ -199,7 +199,7 @@ def sweep_packed(
 
 
 def _check(links: Any, state: Any, message: Any) -> None:
-    """Check what an aggregation is called with.
+    """Check the arguments of an aggregation.
 
     Raises:
         GraphError: a wrong type, another number of rows than senders.
@@ -215,7 +215,7 @@ def _check(links: Any, state: Any, message: Any) -> None:
 
 
 def _merger(links: Links, merge: Any) -> Merge:
-    """Return a merge that fits the links; "slots" are as many as the most edges of a receiver."""
+    """Return a merge for the links; "slots" are as many as a receiver has edges at most."""
     merger = find_merge(merge, max(_most_slots(links), 1) if isinstance(merge, str) and merge == "slots" else 1)
     if isinstance(merger, Slots) and not torch.compiler.is_compiling() and _most_slots(links) > merger.count:
         raise expected("merge", f"at least {_most_slots(links)} slots, as a receiver's edges take", merger)
@@ -223,11 +223,11 @@ def _merger(links: Links, merge: Any) -> Merge:
 
 
 def _reduced(links: Links, merge: Merge, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
-    """Merge rows; what a merge of somebody's own makes of receivers without edges is replaced."""
+    """Merge rows; results of a user's merge for receivers without edges are replaced."""
     if type(merge) in _LIBRARYS or torch.compiler.is_compiling():
         return merge.reduce(rows, segments, scores)
     count, filled = links.num_receivers, links.memo("filled", lambda: links.in_degree.nonzero()[:, 0])
-    if filled.size(0) < count:  # the merge sees those alone that have edges
+    if filled.size(0) < count:  # the merge gets only receivers with edges
         rank = torch.zeros_like(segments.ptr[1:]).index_fill(0, filled, 1).cumsum(0) - 1
         ptr = torch.cat([segments.ptr.index_select(0, filled), segments.ptr[-1:]])
         segments = Segments(rank.index_select(0, segments.index), filled.size(0), ptr, segments.slot)
@@ -255,7 +255,7 @@ def _merged(
 def _send(
     links: Links, state: State, message: Message, merge: Merge, received: Any, edge_attr: Tensor | None
 ) -> tuple[Messages, Tensor | None]:
-    """Return what the edges carry, by receiver, and the scores by which they are merged."""
+    """Return the messages, grouped by receiver, and the scores by which they are merged."""
     m = links.matrix
     if edge_attr is not None:
         same_length("edge_attr", edge_attr, links.num_edges, "edge")
@@ -272,7 +272,7 @@ def _send(
 
 
 def _new_edges(links: Links, made: Messages, old: Tensor | None) -> Tensor | None:
-    """Return the states of the edges in their order: the old ones where the message has made none."""
+    """Return the states of the edges in their order: the old ones if the message has made none."""
     return old if made.edge is None else permute(made.edge, _place(links), links.matrix.edge)
 
 
@@ -296,10 +296,10 @@ def _segments(links: Links, merge: Merge) -> Segments:
 
 
 def _check_edges(links: Links, message: Message, merge: Merge, edge_attr: Any) -> None:
-    """Check features of the edges against what reads them.
+    """Check that edge features are used, and fit.
 
     Raises:
-        GraphError: nobody reads them, or they are no weights where a message scales by them.
+        GraphError: nothing reads them, or they are not weights, for a message that scales by them.
     """
     if isinstance(message, Scale):
         if not isinstance(edge_attr, Tensor) or edge_attr.dim() not in (1, 2) or edge_attr.size(0) != links.num_edges:
@@ -314,10 +314,10 @@ def _most_slots(links: Links) -> int:
 
 
 def _packed_slot(merge: Merge, topology: Topology) -> Tensor | None:
-    """Return the slots of the packed edges, where a merge lays them in several.
+    """Return the slots of the packed edges, for a merge with several.
 
     Raises:
-        GraphError: a node has a predecessor in a slot that the merge lacks.
+        GraphError: a node has a predecessor in a slot that the merge does not have.
     """
     if not isinstance(merge, Slots):
         return None
@@ -349,7 +349,7 @@ def _strided(cell: Cell, topology: Topology, device: torch.device) -> Plan | Non
 
 
 def _start(state: Tensor, cell: Cell, topology: Topology) -> Tensor:
-    """Return initial states as a walk takes them."""
+    """Return initial states in the form that a walk takes."""
     packed = topology.packed
     if state.dim() == 3 and isinstance(cell.merger, Slots):
         return state.index_select(0, packed.order)
@@ -360,14 +360,14 @@ def _start(state: Tensor, cell: Cell, topology: Topology) -> Tensor:
 
 
 def _filled(inputs: Inputs) -> Inputs:
-    """Return a row for each node, of zeros for those that were left out: dropout draws a mask for each of them too."""
+    """Return a row for each node, zeros for the omitted ones: dropout draws a mask for each of them, too."""
     x, at, n = inputs
     rest = x.new_zeros(n if at is not None else n - x.size(0), x.size(1))
     return Inputs(torch.cat([x, rest]) if at is None else rest.index_copy(0, at, x), None, n)
 
 
 def _inputs(x: Tensor, topology: Topology, nodes: Tensor | None) -> Inputs:
-    """Return packed inputs; those of the nodes of level 0 alone, as trees have them at their leaves, in order."""
+    """Return packed inputs; or only those of level 0, such as the leaves of trees, in order."""
     packed, n = topology.packed, topology.num_nodes
     if nodes is None:
         return Inputs(permute(x, packed.order, packed.rank), None, n)

@@ -1,6 +1,6 @@
-"""The errors of the library, and the one way their messages are worded.
+"""The errors of the library, and the wording of their messages.
 
-Every message names the argument, what it was expected to be, and what came instead:
+Every message names the argument, what was expected, and what was given:
 
 >>> import torch
 >>> raise expected("edge_index", "int64 of shape [2, E]", torch.zeros(2, 5))
@@ -29,19 +29,19 @@ class GraphError(ValueError):
 
 
 class MissingData(GraphError):
-    """Files of a data set are in no data root and were not downloaded; the message says which, and what to do."""
+    """Files of a data set are in no data root and were not downloaded; the message names them, and what to do."""
 
 
 class CorruptData(GraphError):
-    """A file of a data set is cut or altered: its size or its checksum is not the recorded one."""
+    """A file of a data set is truncated or altered: its size or checksum differs from the recorded one."""
 
 
 class DataWarning(UserWarning):
-    """Data can be read but look wrong, or can't be verified; the message says what to do."""
+    """Data can be read but look wrong, or can't be verified; the message names what to do."""
 
 
 class Words(str):
-    """What came, in the caller's own words: stands in a message as written; any other string is quoted.
+    """A description of the given value, used verbatim in a message; any other string is quoted.
 
     >>> print(expected("topology", "a graph without cycles", Words("the cycle 0 → 1 → 0")))
     `topology`: expected a graph without cycles, got the cycle 0 → 1 → 0
@@ -51,10 +51,10 @@ class Words(str):
 
 
 def describe(value: object) -> str:
-    """Return `value` in the few words that an error message needs.
+    """Describe `value` briefly, for an error message.
 
-    Tensors and arrays are told by dtype, shape and, off the CPU, device, never by their elements; classes
-    by their name; numbers, strings and None as Python writes them; all else by its type and a cut `repr`.
+    Tensors and arrays are described by dtype, shape and, off the CPU, device, never by their elements; classes
+    by their name; numbers, strings and None as Python writes them; anything else by its type and a truncated `repr`.
     """
     if isinstance(value, Words):
         return str(value)
@@ -78,15 +78,15 @@ def expected(argument: str, expected: str, got: object) -> GraphError:
 
     Args:
         argument: the name in the public function's signature, with an index where it helps: `topologies[3]`.
-        expected: a noun phrase, to stand after the word "expected".
-        got: the value that came, told as :func:`describe` tells it; or :class:`Words` that say what is wrong.
+        expected: a noun phrase that follows the word "expected".
+        got: the given value, described by :func:`describe`; or :class:`Words` that describe it.
     """
     hint = "; torch.from_numpy(…) makes a tensor of it" if type(got).__name__ == "ndarray" else ""
     return GraphError(f"`{argument}`: expected {expected}, got {describe(got)}{hint}")
 
 
 def out_of_range(argument: str, wrong: int, size: int, *, low: int = 0, least: int = 0, where: str = "") -> GraphError:
-    """Build the error for an index that is not from `low` to `size` - 1, where the least of all is `least`."""
+    """Build the error for an index that is not from `low` to `size` - 1, the smallest of all being `least`."""
     valid = f"numbers from {low} to {size - 1}" if size > low else "no entries, since there are no nodes"
     hint = "; are they counted from 1?" if wrong == size and least == low + 1 else ""
     return expected(argument, valid, Words(f"{wrong}{where}{hint}"))

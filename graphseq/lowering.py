@@ -1,8 +1,8 @@
-"""The table of lowerings: fused operators that stand for the equations of cells, where one fits.
+"""The table of lowerings: fused operators that replace the equations of cells, where one applies.
 
-A cell's equations stand once, in its `update`. A lowering computes the same for one kind of cell, message, merge and
-device; it is found by exact type, so whoever says anything anew (a subclass, a mixin, a method set on an object,
-another message or merge) simply isn't in the table and runs by the equations.
+A cell's equations are written once, in its `update`. A lowering computes the same for one kind of cell, message, merge
+and device; it is found by exact type, so anything that overrides a part (a subclass, a mixin, a method set on an
+object, another message or merge) is not in the table and runs by the equations.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OFF = 0
 
 @contextmanager
 def disabled() -> Iterator[None]:
-    """Run everything by its equations, as long as the context lasts; for tests and for comparisons."""
+    """Run everything by its equations within the context; for tests and comparisons."""
     global _OFF
     _OFF += 1
     try:
@@ -41,14 +41,14 @@ def disabled() -> Iterator[None]:
 
 
 def lower(cell: type[Cell] | None, message: Any, merge: Any, device: str) -> Callable[..., Any]:
-    """Enter a function into the table.
+    """Register a function in the table.
 
     Args:
         cell: of a sweep, called as `(cell, inputs, structure, start)`; None for an aggregation, called as
-            `(links, state, edge_attr)`. It may return None, where it doesn't fit after all.
+            `(links, state, edge_attr)`. It may return None if it does not apply.
         message: the message or its type; for a method of the cell's class, the function.
         merge: the merge, its name or its type.
-        device: its type, such as "cpu"; "any" where its operators know themselves.
+        device: its type, such as "cpu"; "any" if its operators support all of them.
     """
 
     said = message if isinstance(message, type | FunctionType) else type(message)
@@ -62,7 +62,7 @@ def lower(cell: type[Cell] | None, message: Any, merge: Any, device: str) -> Cal
 
 
 def find(cell: Cell | None, message: Message, merge: Merge, device: torch.device) -> Callable[..., State | None] | None:
-    """Return the lowering that stands for exactly this, or None."""
+    """Return the lowering for exactly this, or None."""
     if _OFF or is_transformed():
         return None
     said: Any
@@ -72,7 +72,7 @@ def find(cell: Cell | None, message: Message, merge: Merge, device: torch.device
         return None if found is None or vars(merge) or found[1][-1] is not type(merge).reduce else found[0]
     kind: Any = type_before_parametrizations(cell)
     said = message if "message" in vars(cell) else kind.message  # a method as the class has it
-    # In tracing an operator of any device serves, for its meaning serves all.
+    # In tracing, an operator of any device can be used, since its body supports all of them.
     where = "cpu" if torch.compiler.is_compiling() else device.type
     found = _TABLE.get((kind, said if isinstance(said, FunctionType) else type(said), type(merge), where))
     if found is None or not vars(merge).keys() <= {"count"} or any(name in vars(cell) for name in _METHODS):
@@ -81,13 +81,13 @@ def find(cell: Cell | None, message: Message, merge: Merge, device: torch.device
 
 
 def _said(cell: type[Cell] | None, merge: type[Merge]) -> tuple[Any, ...]:
-    """Return what a cell and a merge say, so that what somebody has changed in a class is noticed."""
+    """Return what defines a cell and a merge, so that changes to a class are noticed."""
     own = () if cell is None else tuple(getattr(cell, name) for name in _METHODS)
     return *own, merge.empty, merge.reduce
 
 
 class Inputs(NamedTuple):
-    """The inputs of a sweep: `[N, F]`, packed; or those of some nodes alone, while all others' are 0.
+    """The inputs of a sweep: `[N, F]`, packed; or those of some nodes only, while those of all others are 0.
 
     Attributes:
         x: `[M, F]`.
@@ -126,7 +126,7 @@ class SweepOperator:
         saved: number of tensors that it returns for its gradient, after the states.
         kernel: `(*inputs, structure)` → states and saved.
         gradient: `(inputs, structure, grads, outputs)` → a gradient for each input, an empty tensor for a missing one.
-            A gradient that nobody asked for comes as None.
+            A gradient that is not needed is None.
         equations: `(*inputs, structure)` → the cell that reads them, p `[N, P]` and the initial states or None.
         layout: `(inputs, structure, size)` → outputs whose numbers don't matter, where `size()` is an unknown size.
     """
@@ -152,7 +152,7 @@ class SweepOperator:
         )  # fmt: skip
 
     def over(self, p: Tensor, *given: Any) -> State | None:
-        """Return the states, or None where the kernels don't fit; called with the inputs and the structure."""
+        """Return the states, or None if the kernels don't apply; called with the inputs and the structure."""
         fits = p.dtype == torch.float32 or torch.is_autocast_enabled(p.device.type) or torch.compiler.is_compiling()
         return self(p, *given) if fits else None
 
@@ -215,10 +215,10 @@ class SweepOperator:
         end, wanted = self.inputs + len(Structure._fields), ctx.needs_input_grad
         kept = ctx.saved_tensors
         given, outputs = kept[:end], kept[end:]
-        again = torch.is_grad_enabled()  # somebody wants to differentiate the gradient
+        again = torch.is_grad_enabled()  # the gradient is to be differentiated
         if again or is_batched(*grads):
             with torch.enable_grad():
-                fresh = [t if t is None else t.view_as(t) for t in given[: self.inputs]]  # cut off from what made them
+                fresh = [t if t is None else t.view_as(t) for t in given[: self.inputs]]  # detached from their graph
                 if not again:
                     pairs = zip(fresh, wanted, strict=False)
                     fresh = [t if t is None else t.detach().requires_grad_(w) for t, w in pairs]
@@ -231,7 +231,7 @@ class SweepOperator:
 
 @contextmanager
 def _autograd() -> Iterator[None]:
-    """Let autograd record inside an operator, below which PyTorch has switched it off."""
+    """Let autograd record inside an operator, where PyTorch has switched it off."""
     keys = torch._C.DispatchKey
     with ExitStack() as stack:
         for key in (keys.AutogradFunctionality, keys.AutogradOther, keys.AutogradCPU, keys.AutogradCUDA):
@@ -244,7 +244,7 @@ def _autograd() -> Iterator[None]:
 def gradients(
     outputs: Sequence[Tensor], inputs: Sequence[Tensor | None], grads: Sequence[Tensor | None], *, create_graph: bool
 ) -> list[Tensor | None]:
-    """Differentiate `outputs` by those `inputs` that want it."""
+    """Differentiate `outputs` by those `inputs` that require it."""
     wanted = [t for t in inputs if t is not None and t.requires_grad]
     pairs = [(o, g) for o, g in zip(outputs, grads, strict=True) if g is not None and o.requires_grad]
     if not wanted or not pairs:

@@ -1,10 +1,10 @@
-"""What edges carry, and how what several edges bring to one receiver becomes one: small open objects.
+"""Messages of edges, and merges of the messages that a receiver gets: small extensible objects.
 
 A **message** is a callable ``message(sent, received, edge)`` of the senders' states, `[E, H]` each, of what the message
-reads of the receivers, and of the edges' features. :data:`COPY` and :data:`SCALE` are two that operators know.
+reads from the receivers, and of the edges' features. :data:`COPY` and :data:`SCALE` are two with fused operators.
 
-A **merge** reduces rows that are grouped by receiver. "sum", "mean", "max", "min", "softmax" and "slots" name the
-library's; one of your own is a subclass of :class:`Merge` of a few lines.
+A **merge** reduces rows that are grouped by receiver. "sum", "mean", "max", "min", "softmax" and "slots" are the
+library's; your own is a subclass of :class:`Merge`, of a few lines.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ State = tuple[Tensor, ...]
 
 
 class Messages(NamedTuple):
-    """What edges carry, `[E, ...]` each, and their own new states; for messages that update the edges too."""
+    """The messages, `[E, ...]` each, and new states of the edges; for messages that also update the edges."""
 
     state: State
     edge: Tensor | None = None
@@ -39,7 +39,7 @@ Message = Callable[[State, Any, Tensor | None], "State | Messages"]
 
 
 class _Single:
-    """The one object of its class, however often it is copied or pickled."""
+    """A singleton, even when it is copied or pickled."""
 
     def __reduce__(self) -> str:
         return type(self).__name__.upper()
@@ -57,7 +57,7 @@ class Copy(_Single):
 
 
 class Scale(_Single):
-    """The sender's state times the edge's weight, which comes as `edge_attr`, `[E]`; or one a head, `[E, heads]`."""
+    """The sender's state times the edge's weight, which is `edge_attr`, `[E]`; or one per head, `[E, heads]`."""
 
     def __call__(self, sent: State, received: Any, edge: Tensor | None) -> State:
         """Return `edge` times `sent`."""
@@ -69,7 +69,7 @@ COPY, SCALE = Copy(), Scale()
 
 def weighted(weight: Tensor, rows: Tensor, argument: str = "edge_attr") -> Tensor:
     """Multiply rows `[E, ...]` by weights `[E]`, or the heads of rows, `[E, heads · D]` or `[E, heads, D]`, by one
-    each, `[E, heads]`.
+    per head, `[E, heads]`.
     """
     if weight.dim() == 1:
         return rows * weight.view(-1, *[1] * (rows.dim() - 1))
@@ -84,12 +84,12 @@ def weighted(weight: Tensor, rows: Tensor, argument: str = "edge_attr") -> Tenso
 
 
 class Segments:
-    """Which rows belong to which receiver, for a :class:`Merge`: rows of one receiver lie next to each other.
+    """Which rows belong to which receiver, for a :class:`Merge`: the rows of a receiver are contiguous.
 
     Attributes:
         count: R, the number of receivers.
-        slot: int64 `[E]`, each row's place among its receiver's; None where nobody asked for it.
-        single: whether every receiver has exactly one row, as on a chain; then nothing needs to be reduced.
+        slot: int64 `[E]`, each row's place among its receiver's; None unless requested.
+        single: whether every receiver has exactly one row, as in a chain, so that nothing needs to be reduced.
     """
 
     __slots__ = ("_index", "_ptr", "count", "single", "slot")
@@ -117,11 +117,11 @@ class Segments:
         return torch.searchsorted(self._index, torch.arange(self.count + 1, device=self._index.device))
 
     def spread(self, values: Tensor) -> Tensor:
-        """Give each row what its receiver has: `[R, ...]` → `[E, ...]`."""
+        """Give each row the value of its receiver: `[R, ...]` → `[E, ...]`."""
         return values if self.single else values.index_select(0, self._index)
 
     def sum(self, rows: Tensor) -> Tensor:
-        """Sum the rows of each receiver, 0 for one without rows; 16 bits are summed in 32."""
+        """Sum the rows of each receiver, 0 for one without rows; 16-bit numbers are summed in 32 bits."""
         if self.single:
             return rows
         if self._ptr is not None:
@@ -152,7 +152,7 @@ class Segments:
         return torch.where((self.ptr.diff() == 0).view(-1, *[1] * (rows.dim() - 1)), torch.zeros_like(least), least)
 
     def softmax(self, scores: Tensor) -> Tensor:
-        """Return ``exp(score)`` over the sum of those of the same receiver, `[E, ...]`."""
+        """Return ``exp(score)`` divided by its sum over the same receiver, `[E, ...]`."""
         if self.single:
             return torch.softmax(scores[:, None], 1)[:, 0]
         wide = scores.float() if scores.dtype in HALF else scores
@@ -161,11 +161,11 @@ class Segments:
 
 
 class Merge(ABC):
-    """How the rows that several edges bring to one receiver become one.
+    """How the messages that a receiver gets from several edges are combined.
 
     Attributes:
-        score: for a merge that weighs its rows: a callable of what a message is called with, whose result `[E, ...]`
-            comes as `scores`.
+        score: for a merge that weights its rows: a callable with the arguments of a message, whose result `[E, ...]`
+            is `scores`.
 
     >>> class LogSumExp(Merge):
     ...     def reduce(self, rows, segments, scores):
@@ -182,8 +182,8 @@ class Merge(ABC):
         """
 
     def empty(self, rows: Tensor, count: int) -> Tensor:
-        """Return what `count` receivers without edges get: zeros `[count, ...]`, shaped as results of `reduce` for rows
-        like these.
+        """Return the results of `count` receivers without edges: zeros `[count, ...]`, in the shape of the results of
+        `reduce` for rows like these.
         """
         return rows.new_zeros(count, *rows.shape[1:])
 
@@ -208,7 +208,7 @@ class Mean(Merge):
 
 
 class Max(Merge):
-    """The maximum, number by number; of equal ones the first edge's gets the gradient."""
+    """The element-wise maximum; of equal ones the first edge's gets the gradient."""
 
     def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
         """Return ``max_e row_e``."""
@@ -216,7 +216,7 @@ class Max(Merge):
 
 
 class Min(Merge):
-    """The minimum, number by number; of equal ones the first edge's gets the gradient."""
+    """The element-wise minimum; of equal ones the first edge's gets the gradient."""
 
     def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
         """Return ``min_e row_e``."""
@@ -229,8 +229,8 @@ class Softmax(Merge):
         α_e = exp(s_e) / Σ_{e' into v} exp(s_e'),   m_v = Σ_e α_e row_e
 
     Args:
-        score: ``score(sent, received, edge)``, called with what a message is called with, returns `[E]`, or with heads
-            `[E, heads]`, for rows `[E, heads · D]` or `[E, heads, D]`. None weighs the rows element-wise by themselves.
+        score: ``score(sent, received, edge)``, with the arguments of a message, returns `[E]`, or with heads
+            `[E, heads]`, for rows `[E, heads · D]` or `[E, heads, D]`. None weights rows element-wise by themselves.
     """
 
     def __init__(self, score: Callable[[State, Any, Tensor | None], Tensor] | None = None) -> None:
@@ -258,11 +258,11 @@ class Slots(Merge):
         self.count = count
 
     def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
-        """Lay row e at ``[receiver of e, slot of e]``."""
+        """Put row e at ``[receiver of e, slot of e]``."""
         return self.fill(self.empty(rows, segments.count), rows, segments)
 
     def fill(self, base: Tensor, rows: Tensor, segments: Segments) -> Tensor:
-        """Lay row e at ``[receiver of e, slot of e]`` of `base`, `[R, count, ...]`."""
+        """Put row e at ``[receiver of e, slot of e]`` of `base`, `[R, count, ...]`."""
         if segments.single and self.count == 1:
             return rows[:, None]
         place = segments.index * self.count
@@ -282,10 +282,10 @@ MERGES: dict[str, Merge] = {"sum": Sum(), "mean": Mean(), "max": Max(), "min": M
 
 
 def find_merge(merge: Any, slots: int = 1) -> Merge:
-    """Return a merge, which may be given by name; "slots" are as many as `slots` says.
+    """Return a merge, which may be given by name; "slots" are `slots` many.
 
     Raises:
-        GraphError: no merge goes by this name.
+        GraphError: there is no merge of this name.
     """
     if isinstance(merge, Merge):
         return merge
@@ -298,10 +298,10 @@ def find_merge(merge: Any, slots: int = 1) -> Merge:
 
 
 def send(message: Message, merge: Merge, sent: State, received: Any, edge: Tensor | None) -> tuple[Messages, Any]:
-    """Return what edges carry, with their new states, and the scores by which they are merged.
+    """Return the messages, with the edges' new states, and the scores by which they are merged.
 
     Raises:
-        GraphError: the message returns no tuple of tensors with a row for each edge.
+        GraphError: the message does not return a tuple of tensors with a row for each edge.
     """
     scores = None
     if merge.score is not None:
@@ -324,7 +324,7 @@ def send(message: Message, merge: Merge, sent: State, received: Any, edge: Tenso
 
 
 def reads_receivers(message: Message, merge: Merge) -> bool:
-    """Say whether a message or a score reads the receivers, or may do so."""
+    """Return whether a message or a score reads the receivers, or may do so."""
     return type(message) not in (Copy, Scale) or merge.score is not None
 
 

@@ -1,4 +1,4 @@
-"""Which nodes take a step, and when: objects that run a cell."""
+"""Schedules: which nodes take a step, and when."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Rounds", "Schedule", "Sweep"]
 
 
 class Schedule(ABC):
-    """How a cell is run over a structure. One of your own implements :meth:`run`."""
+    """How a cell is run over a structure. Subclasses implement :meth:`run`."""
 
     @abstractmethod
     def run(
@@ -35,11 +35,11 @@ class Schedule(ABC):
 class Sweep(Schedule):
     """Visit a directed acyclic graph once, level by level, each node after all its predecessors.
 
-    On a chain that is a recurrent network, on a tree a recursive one. A state is what nodes without predecessors
-    start from: `[B, H]`, one row a graph; or `[N, slots, H]` (one slot for cells that have none), one row a node.
+    On a chain that is a recurrent network, on a tree a recursive one. `state` is the initial state of nodes without
+    predecessors: `[B, H]`, one row per graph; or `[N, slots, H]` (one slot for cells that have none), one row per node.
 
     Args:
-        reverse: follow the edges backwards: the other direction of a bidirectional network, a pass from roots down.
+        reverse: follow the edges in reverse: the backward direction of a bidirectional network, a top-down pass.
     """
 
     reverse: bool = False
@@ -61,19 +61,19 @@ class Sweep(Schedule):
 
 @dataclass(frozen=True)
 class Rounds(Schedule):
-    """Update all nodes at once, `k` times, each round reading the states of the round before; cycles are welcome.
+    """Update all nodes at once, `k` times, each round reading the states of the previous round; cycles are allowed.
 
     A node's own state is the cell's state, the merged messages are its input, so the cell's input size must be its
-    hidden size. The states before the first round are `[N, H]`, or x itself, filled up with zeros (Li et al. 2016,
-    Gated graph sequence neural networks). Of a state of several tensors the first, h, is sent.
+    hidden size. The states before the first round are `[N, H]`, or x itself, padded with zeros (Li et al. 2016,
+    Gated graph sequence neural networks). If a state has several tensors, the first, h, is sent.
 
     Args:
         k: number of rounds, at least 0.
-        merge: how messages become one input, by name or as a :class:`graphseq.Merge`; by default as the cell merges
-            states, and where it merges those by slots, which are no single input, by their sum.
+        merge: how messages are combined into one input, by name or as a :class:`graphseq.Merge`; by default the
+            cell's merge, or, if that is slots, which are not a single input, the sum.
 
     Raises:
-        GraphError: k is not a whole number ≥ 0, no merge goes by this name.
+        GraphError: k is not a whole number ≥ 0, there is no merge of this name.
     """
 
     k: int
@@ -98,10 +98,10 @@ class Rounds(Schedule):
 
 
 def own_state(cell: Cell, x: Tensor, topology: Topology, state: Any = None) -> State:
-    """Return the states before the first round: those given, or x, filled up with zeros.
+    """Return the states before the first round: the given ones, or x, padded with zeros.
 
     Raises:
-        GraphError: a cell whose input is not as wide as its state, x wider than that, a state of another shape.
+        GraphError: a cell whose input size differs from its state size, x wider than that, a state of another shape.
     """
     width = cell.state_sizes[0]
     if cell.input_size is not None and cell.input_size != width:

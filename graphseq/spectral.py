@@ -1,4 +1,4 @@
-"""Matrices of a graph: normalised adjacencies, and with them the degrees that they divide by."""
+"""Matrices of a graph: normalised adjacencies."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["gcn_norm", "with_self_loops"]
 def with_self_loops(
     topology: Topology, edge_weight: Tensor | None = None, fill: float = 1.0
 ) -> tuple[Topology, Tensor | None]:
-    """Give every node that lacks one a self-loop; loops come after all other edges, one a node.
+    """Add a self-loop to every node that has none; loops come after all other edges, one per node.
 
     Args:
         topology: of N nodes.
-        edge_weight: `[E]`, or None for ones. A loop that is there keeps its weight.
+        edge_weight: `[E]`, or None for ones. An existing loop keeps its weight.
         fill: the weight of new loops.
 
     Returns:
@@ -56,7 +56,7 @@ def gcn_norm(
         topology: of N nodes and E edges.
         edge_weight: `[E]`, or None for ones. A degree of 0 gives weights of 0, a negative one NaN.
         improved: ``A + 2I``.
-        add_self_loops: False leaves the I out.
+        add_self_loops: False omits the I.
         dtype: of the weights; that of `edge_weight` by default, else float32.
 
     Returns:

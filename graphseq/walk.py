@@ -1,12 +1,13 @@
-"""The walk over packed levels: one loop, whose only variation is where the states are kept.
+"""The walk over packed levels: one loop, which varies only in where the states are kept.
 
-With eager autograd they lie in one buffer per state, which three functions hand on in place: :class:`_Put` writes a
+With eager autograd they are in one buffer per state, which three functions modify in place: :class:`_Put` writes a
 level's rows, :class:`_Take` reads the senders' rows, :class:`_Add` is the gradient of reading. Their gradients are of
 this kind again, so time and memory are linear in nodes and edges, for derivatives of every order. (Were the states one
 tensor that autograd slices, each level would get a gradient as large as the whole.)
 
-Along chains each level reads only the one below, so a list of levels serves; and where autograd is not eager (tracing,
-forward mode, ``torch.func``) there is no writing in place, so a list serves too, at the price of reading all of it.
+Along chains each level reads only the one below, so a list of levels is enough; and where autograd is not eager
+(tracing, forward mode, ``torch.func``) nothing is modified in place, so a list is used too, at the price of reading all
+of it.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ _ONE: dict[type[Merge], Any] = {kind: kind.reduce for kind in (Sum, Mean, Max, M
 
 
 class Plan:
-    """Packed levels as a walk reads them: numbers of rows, and each level's part of the edges.
+    """Packed levels as read by a walk: numbers of rows, and the edges of each level.
 
     Args:
         structure: of the levels.
-        numbers: the same as Python's numbers, where they are known.
-        strided: whether rows lie chain by chain, of chains of one length, and not packed; then a level's rows are every
-            T-th, and nothing is permuted.
+        numbers: the same as Python numbers, if they are known.
+        strided: whether rows are chain by chain, of chains of equal length, and not packed; then a level is every T-th
+            row, and nothing is permuted.
 
     Attributes:
         aligned: whether each node above level 0 has one predecessor, in the same place one level below, as in chains.
@@ -82,14 +83,14 @@ def walk(cell: Cell, plan: Plan, p: Tensor, edge: Tensor | None = None, start: S
         plan: of the levels.
         p: `[N, P]`, the projected inputs, packed.
         edge: `[E, ...]`, packed, or None.
-        start: `[M, H]` each, what the M nodes of level 0 start from; or, for a cell that merges by slots,
-            `[N, slots, H]` each, packed, what is in the slots that have no predecessor; zeros by default.
+        start: `[M, H]` each, the initial states of the M nodes of level 0; or, for a cell that merges by slots,
+            `[N, slots, H]` each, packed, the states in slots without a predecessor; zeros by default.
 
     Returns:
         The states `[N, H]` each, packed, in the dtype of level 0; under autocast never in 16 bits.
 
     Raises:
-        GraphError: the cell writes on the states that it reads, which are those of other nodes too.
+        GraphError: the cell modifies the states that it reads, which also belong to other nodes.
     """
     if not plan.sizes:
         return updated(cell, p, cell.given(p, None))
@@ -118,12 +119,12 @@ def walk(cell: Cell, plan: Plan, p: Tensor, edge: Tensor | None = None, start: S
 def _merged(
     cell: Cell, merge: Merge, segments: Segments, p: Tensor, edge: Tensor | None, sent: State, filled: State | None
 ) -> State:
-    """Return the merged messages of one level; slots without a predecessor have what `filled` says."""
+    """Return the merged messages of one level; slots without a predecessor have the values of `filled`."""
     received = None
     if reads_receivers(cell.message, merge):
         received = segments.spread(p)
         if segments.single and not torch.compiler.is_compiling() and p.is_inference():
-            received = p.clone()  # which nobody else reads
+            received = p.clone()  # which nothing else reads
     messages, scores = send(cell.message, merge, sent, received, edge)
     if filled is not None and type(merge) is Slots:
         return tuple(merge.fill(b.to(m.dtype), m, segments) for b, m in zip(filled, messages.state, strict=True))
@@ -136,7 +137,7 @@ def _keeps_one(merge: Merge) -> bool:
 
 
 def _kind(state: Tensor) -> torch.dtype:
-    """Return the dtype that the states of all levels are kept in: that of level 0; under autocast at least 32 bits,
+    """Return the dtype of the states of all levels: that of level 0; under autocast at least 32 bits,
     since 16 are too few for long recurrences.
     """
     return torch.float32 if state.dtype in HALF and torch.is_autocast_enabled(state.device.type) else state.dtype
@@ -154,7 +155,7 @@ class _List:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.done: list[State] = []
-        self.versions: list[list[int]] = []  # how often each was written on; nobody counts in tracing
+        self.versions: list[list[int]] = []  # how often each was modified; not counted in tracing
 
     def read(self, k: int) -> State:
         last, size = self.done[-1], self.plan.sizes[k]
@@ -168,7 +169,7 @@ class _List:
         return tuple(s.clone() if s.is_inference() else s.view_as(s) for s in last)  # hooks on it are not on the result
 
     def write(self, k: int, new: State) -> None:
-        if not torch.compiler.is_compiling() and new[0].is_inference():  # the cell may write on it again, uncounted
+        if not torch.compiler.is_compiling() and new[0].is_inference():  # the cell may modify it again, uncounted
             new = tuple(s.clone() for s in new)
         self.done.append(new)
         if not torch.compiler.is_compiling():
@@ -182,7 +183,7 @@ class _List:
 
 
 class _Buffer:
-    """States as one tensor each, handed on in place."""
+    """States as one tensor each, modified in place."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -219,7 +220,7 @@ class _Put(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         a, b = ctx.bounds
-        if torch.is_grad_enabled():  # somebody wants to differentiate the gradient
+        if torch.is_grad_enabled():  # the gradient is to be differentiated
             return None, None, *_Take.apply(slice(a, b), *grads)  # type: ignore[no-untyped-call]
         return None, None, *grads, *(g[a:b] for g in grads)
 
@@ -268,7 +269,7 @@ class _Add(torch.autograd.Function):
 
 
 class _Own(torch.autograd.Function):
-    """Change nothing, and give the gradient memory of its own, which the others may write on."""
+    """Change nothing, and give the gradient memory of its own, which the others may modify."""
 
     @staticmethod
     def forward(ctx: Any, *states: Tensor) -> State:

@@ -93,4 +93,4 @@ def _next(folder: Path, done: Mapping[str, dict[str, Any]]) -> str:
         "The variation over ten seeds:": "train karate-gcn --seeds 10",
         "Check a network of your own, module:Model:": "doctor graphseq.nn:NodeClassifier",
     }
-    return "Worth trying next:\n" + "".join(f"\n  {why}\n    {program()} {line}" for why, line in commands.items())
+    return "Next steps:\n" + "".join(f"\n  {why}\n    {program()} {line}" for why, line in commands.items())

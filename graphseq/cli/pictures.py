@@ -99,7 +99,7 @@ def _answer(scores: Tensor, classes: Sequence[str] | None) -> str:
 
 
 def _phrases(tree: Any, colours: Tensor, classes: Sequence[str] | None, path: Path, title: str) -> None:
-    """Draw a tree with a class or a value for each node; sentiments from red to blue, with signs beside colours."""
+    """Draw a tree with a class or a value for each node; sentiments from red to blue, with signs as well as colours."""
     signs = _SIGNS.get(tuple(classes or ()))
     inner = set(tree.edge_index[1].tolist())
     labels = [signs[c] if signs and v in inner else "" for v, c in enumerate(colours.tolist())]

@@ -141,7 +141,7 @@ def evaluate(
     """Evaluate the network of a run on a split of its data or on a file of your own."""
     opened = _opened(run, recipe)
     if file is not None and split is not None:
-        raise expected("--split", "nothing beside a file", split)
+        raise expected("--split", "no split together with a file", split)
     machine = Machine(device=device)
     with contextlib.redirect_stdout(sys.stderr):
         if file is not None:

@@ -75,7 +75,7 @@ def train(
     first = began.get("seed", 0) if seed is None else seed
     folds = cross_validate or began.get("folds")
     if folds is not None and seeds is not None:
-        raise expected("--seeds", "nothing beside --cross-validate", seeds)
+        raise expected("--seeds", "no --seeds together with --cross-validate", seeds)
     try:
         with contextlib.redirect_stdout(sys.stderr):
             if folds is not None:

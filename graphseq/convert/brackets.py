@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Vocabulary", "encode_words", "leaf_spans", "read_trees"]
 
-# Only ASCII blanks part one word from the next: a no-break space is a letter like any other. A line feed is
+# Only ASCII spaces separate words: a no-break space is a letter like any other. A line feed is
 # a token of its own, so that a tree can be made to end with its line.
 _TOKEN = re.compile(r"\([^() \t\r\n]*|\)|\n|[^() \t\r\n]+")
 
@@ -72,7 +72,7 @@ class Vocabulary:
         return len(self.words) + 1
 
     def __contains__(self, word: str) -> bool:
-        """Say whether the word is known."""
+        """Return whether the word is known."""
         return (word.lower() if self.lower else word) in self._index
 
     def __getitem__(self, word: str) -> int:
@@ -100,19 +100,19 @@ def read_trees(
     Args:
         source: the text itself, as a string, or the path of a UTF-8 file, as a :class:`pathlib.Path`.
         vocabulary: gives the words their indices; without it the trees have no ``word``.
-        labels: the labels that may stand in the text; ``y`` holds indices into them. Without it any label is
-            admitted and each tree has a list of strings ``labels`` instead of ``y``; a root whose label is
+        labels: the labels that may occur in the text; ``y`` holds indices into them. Without it any label is
+            accepted and each tree has a list of strings ``labels`` instead of ``y``; a root whose label is
             missing, as the Penn Treebank writes it, gets the empty label.
         one_per_line: whether each tree must end on the line that it begins on, which finds a lost bracket
             in the line where it was lost.
 
     Returns:
-        One ``Data`` a tree: ``edge_index`` int64 [2, N-1], child → parent; ``word`` int64 [N], the index of
+        One ``Data`` per tree: ``edge_index`` int64 [2, N-1], child → parent; ``word`` int64 [N], the index of
         a leaf's word and -1 elsewhere; ``y`` int64 [N]; ``tokens``, the list of the leaves' words from
         left to right; ``num_nodes``.
 
     Raises:
-        GraphError: the text is malformed; the message says line, column and what is wrong.
+        GraphError: the text is malformed; the message names line, column and what is wrong.
 
     >>> vocabulary = Vocabulary(("It", "works"))
     >>> [tree] = read_trees("(3 (2 It) (4 works))", vocabulary=vocabulary, labels="01234")
@@ -162,7 +162,7 @@ def leaf_spans(tree: Data) -> Tensor:
 
 
 def _text(source: str | os.PathLike[str]) -> tuple[str, str]:
-    """Return the text and the name under which messages speak of it."""
+    """Return the text and its name in messages."""
     if isinstance(source, str):
         return source, "text"
     if not isinstance(source, os.PathLike):

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "NAME", "encode_tokens", "syntax_tree"]
 
-NAME = "<name>"  # stands for a hidden name
+NAME = "<name>"  # replaces a hidden name
 
-# Written out, not asked of `ast`, so that an index means the same under every Python version.
+# Written out, not taken from `ast`, so that an index means the same in every Python version.
 _KINDS = """
     Module Interactive Expression FunctionType
     FunctionDef AsyncFunctionDef ClassDef Return Delete Assign TypeAlias AugAssign AnnAssign
@@ -35,7 +35,7 @@ _KINDS = """
     MatchValue MatchSingleton MatchSequence MatchMapping MatchClass MatchStar MatchAs MatchOr
     TypeVar ParamSpec TypeVarTuple
 """
-KINDS: tuple[str, ...] = ("<unknown>", *_KINDS.split())  # 0: a kind that a later Python brings
+KINDS: tuple[str, ...] = ("<unknown>", *_KINDS.split())  # 0: a kind of a later Python version
 _KIND = {name: i for i, name in enumerate(KINDS)}
 
 _NAMED = """
@@ -63,14 +63,14 @@ def syntax_tree(source: str | ast.AST, *, vocabulary: Vocabulary | None = None, 
     """Return the syntax tree of Python source.
 
     Nodes are numbered depth first: node 0 is the root, a node comes before its descendants, and children
-    stand in the order of the source. Edge k runs from node k + 1 to its parent. ``Load``, ``Store`` and
-    ``Del`` are no nodes: the place in the tree tells them.
+    are in the order of the source. Edge k runs from node k + 1 to its parent. ``Load``, ``Store`` and
+    ``Del`` are not nodes: the position in the tree implies them.
 
     Args:
         source: the source of a module, or a node of an ``ast`` tree.
         vocabulary: gives the tokens their indices; without it the tree has no ``token``.
-        hide: a name that every token equal to it, up to leading and trailing underscores, loses to
-            :data:`NAME`, so that a function's name can be what a model predicts.
+        hide: a name; every token equal to it, up to leading and trailing underscores, is replaced
+            by :data:`NAME`, so that a model can predict a function's name.
 
     Returns:
         ``Data`` with ``kind`` int64 [N], indices into :data:`KINDS`; ``token`` int64 [N], -1 where a node
@@ -79,7 +79,7 @@ def syntax_tree(source: str | ast.AST, *, vocabulary: Vocabulary | None = None, 
         parent; ``num_nodes``.
 
     Raises:
-        GraphError: the source is not Python that this interpreter parses; the message says where.
+        GraphError: the source is not Python that this interpreter parses; the message names the place.
 
     >>> tree = syntax_tree("x = y + 1")
     >>> [KINDS[k] for k in tree.kind.tolist()]
@@ -117,7 +117,7 @@ def _parse(source: str | ast.AST) -> ast.AST:
         raise expected("source", "Python source as a string, or an ast node", source)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what the source does wrong is not this caller's doing
+            warnings.simplefilter("ignore")  # warnings about the source are not the caller's concern
             return ast.parse(source)
     except SyntaxError as error:
         came = f"{error.msg} in line {error.lineno}, column {error.offset}"

@@ -6,7 +6,7 @@ import re
 
 __all__ = ["tokenize"]
 
-_SIGNS = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # Chinese and Japanese, without blanks: each sign is a word
+_SIGNS = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # Chinese and Japanese, without spaces: each character is a word
 _WORD = re.compile(rf"[{_SIGNS}]|[^\W{_SIGNS}]+(?:['’-][^\W{_SIGNS}]+)*|[^\w\s]")
 
 

@@ -1,1 +1,1 @@
-"""Operators on plain tensors, each a `torch.library` operator: one file an operator."""
+"""Operators on plain tensors, each a `torch.library` operator: one file per operator."""

@@ -1,4 +1,4 @@
-"""Edges grouped by either of their ends: compressed sparse rows and columns."""
+"""Edges grouped by either end: compressed sparse rows and columns."""
 
 from __future__ import annotations
 

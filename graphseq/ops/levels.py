@@ -12,7 +12,7 @@ from .library import Operator
 
 
 def longest_paths(in_ptr: Tensor, out_ptr: Tensor, receivers: Tensor) -> tuple[Tensor, bool]:
-    """Return each node's level, -1 for those on or behind a cycle, and whether every node has one."""
+    """Return each node's level, -1 for those on or after a cycle, and whether every node has one."""
     from .kernels.structure import longest_paths as kernel
 
     level = torch.empty(in_ptr.numel() - 1, dtype=torch.int64, device="cpu")
@@ -32,7 +32,7 @@ def find_cycle(level: Tensor, in_ptr: Tensor, senders: Tensor) -> list[int]:
 
 
 def name_cycle(nodes: list[int]) -> Words:
-    """Return a cycle as an error message names it."""
+    """Return a cycle in the form of an error message."""
     shown = [*nodes[:10], "…", nodes[-1]] if len(nodes) > 12 else nodes
     return Words(f"the cycle {' → '.join(map(str, shown))}")
 
@@ -58,11 +58,11 @@ GENERAL, FOREST, ALIGNED = 0, 1, 2
 
 
 class Packed(NamedTuple):
-    """Nodes in the order of their levels. All int64, on the topology's device, but for those marked CPU.
+    """Nodes in the order of their levels. All int64, on the topology's device, except those marked CPU.
 
     Attributes:
-        order: `[N]`, packed position → node. Within a level nodes keep their order; but of chains those of the longest
-            come first, so that a batch of them lies exactly as in a ``PackedSequence``.
+        order: `[N]`, packed position → node. Within a level nodes keep their order; except that the longest chains come
+            first, so that a batch of chains is laid out as a ``PackedSequence``.
         rank: `[N]`, node → packed position.
         level_ptr: `[L + 1]`, CPU; level l is the slice ``level_ptr[l]:level_ptr[l + 1]``.
         level_edges: `[L + 1]`, CPU; likewise of the packed edges into each level.
@@ -85,13 +85,13 @@ class Packed(NamedTuple):
     form: Tensor
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Packed:
-        """Return it on another device; what is marked CPU stays there."""
+        """Return the structure on another device; what is marked CPU stays there."""
         kept = ("level_ptr", "level_edges", "form")
         moved = {n: t.to(device, non_blocking=non_blocking) for n, t in self._asdict().items() if n not in kept}
         return self._replace(**moved)
 
     def structure(self, slot: Tensor | None = None) -> Structure:
-        """Return what a sweep reads of it; `slot` as there."""
+        """Return the parts that a sweep reads, with `slot`."""
         parts = self.level_ptr, self.level_edges, self.edge_ptr, self.senders, self.receivers
         return Structure(*parts, slot, self.form if slot is None else self.form.clamp(max=FOREST))
 
@@ -101,7 +101,7 @@ class Packed(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """Where levels and the packed edges into them begin, and their form, for what walks them in Python."""
+    """Where levels and the packed edges into them begin, and their form, for code that walks them in Python."""
 
     nodes: list[int]
     edges: list[int]

@@ -1,4 +1,4 @@
-"""How an operator is registered with PyTorch, and who looks on when it is called."""
+"""Registration of operators with PyTorch, and the modes under which they are called."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _T = TypeVar("_T")
 
 
 def is_transformed() -> bool:
-    """Say whether forward mode or a transform of ``torch.func`` is at work, to which our operators are closed."""
+    """Return whether forward mode or a ``torch.func`` transform is active, for which our operators are opaque."""
     if torch.compiler.is_compiling():
         return False
     return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
 
 
 def has_mode() -> bool:
-    """Say whether a dispatch mode looks on, such as ``FakeTensorMode``."""
+    """Return whether a dispatch mode is active, such as ``FakeTensorMode``."""
     return _get_current_dispatch_mode() is not None
 
 
 def is_plain(*given: Any) -> bool:
-    """Say whether nobody but autograd looks on: no tracing, no autocast, no dispatch mode, no subclass of Tensor.
+    """Return whether only autograd is active: no tracing, no autocast, no dispatch mode, no subclass of Tensor.
 
-    Then the dispatcher may be passed by, whose Python part costs more than a small graph's sums.
+    Then the dispatcher can be bypassed, whose Python part costs more than a small graph's sums.
     """
     return (
         _PLAIN.issuperset(map(type, given))
@@ -50,19 +50,19 @@ def is_plain(*given: Any) -> bool:
 
 
 def is_batched(*tensors: Tensor | None) -> bool:
-    """Say whether one of these stands for many at once, as gradients do with ``is_grads_batched``."""
+    """Return whether one of these is batched, as gradients are with ``is_grads_batched``."""
     return any(t is not None and torch._C._functorch.is_legacy_batchedtensor(t) for t in tensors)
 
 
 def kept(make: Callable[[], _T]) -> _T:
-    """Make something that outlives the call, see :func:`apart`; in tracing it is part of the graph."""
+    """Make a result that outlives the call, see :func:`apart`; in tracing it is part of the graph."""
     return make() if torch.compiler.is_compiling() else apart(make)
 
 
 def untraced(function: Callable[..., _T]) -> Callable[..., _T]:
     """Keep ``torch.compile`` out of a function that is called below compiled code, where it would trace by itself.
 
-    What does so takes seconds to import, and is left alone until somebody compiles.
+    The module for this takes seconds to import, and is not imported before something is compiled.
     """
     quiet: list[Callable[..., _T]] = []
 
@@ -79,8 +79,8 @@ def untraced(function: Callable[..., _T]) -> Callable[..., _T]:
 
 @untraced
 def apart(make: Callable[[], _T]) -> _T:
-    """Make something that outlives the call: it must serve training too, even if asked for under inference mode, and
-    belong to no transform of ``torch.func`` and to no dispatch mode, such as one of fake tensors.
+    """Make a result that outlives the call: it must be usable in training even if it is made under inference mode,
+    and belong to no ``torch.func`` transform and no dispatch mode, such as fake tensors.
     """
     if not (torch.is_inference_mode_enabled() or is_transformed() or has_mode()):
         return make()
@@ -93,12 +93,12 @@ class Operator:
 
     Args:
         schema: such as ``"spmm(Tensor? weight, Tensor x) -> Tensor"``; the first argument, or if
-            that is None the second, is a tensor and decides the device.
-        body: its meaning in PyTorch's operations, none of them in place: serves every device, and the transforms of
-            ``torch.func`` and forward mode, which differentiate it themselves.
-        fake: shapes alone, so that ``torch.compile`` traces past it.
-        cpu: a quicker body for the CPU.
-        cuda: another for CUDA.
+            that is None the second, is a tensor and determines the device.
+        body: its definition in PyTorch's operations, none of them in place: for every device, and for ``torch.func``
+            transforms and forward mode, which differentiate it themselves.
+        fake: only shapes, so that ``torch.compile`` does not trace into it.
+        cpu: a faster body for the CPU.
+        cuda: a faster body for CUDA.
         save: `(ctx, inputs, output)`, keeps what `backward` reads; None for an operator without a gradient.
         backward: `(ctx, *grads)` → a gradient for each input, made of operators again.
         full_precision: run in float32 under autocast, as long sums and long sweeps must.
@@ -122,11 +122,11 @@ class Operator:
         if full_precision:
             for device in ("cpu", "cuda"):
                 torch.library.register_autocast(f"graphseq::{self.name}", device, torch.float32)
-        self.overload = getattr(torch.ops.graphseq, self.name).default  # quicker to call than its packet
+        self.overload = getattr(torch.ops.graphseq, self.name).default  # faster to call than its packet
         OPERATORS[self.name] = self
 
     def __call__(self, *given: Any) -> Any:
-        """Run it the shortest way that serves whoever looks on."""
+        """Run it in the shortest way that the active modes allow."""
         first = given[0] if given[0] is not None else given[1]
         if not is_plain(*given) or is_batched(first, given[1] if isinstance(given[1], Tensor) else None):
             return self.body(*given) if is_transformed() else self.overload(*given)
@@ -142,7 +142,7 @@ class Operator:
 
 
 def _direct(operator: Operator, save: Body, backward: Body) -> Any:
-    """Return the operator as a function of autograd's, without the dispatcher."""
+    """Return the operator as an autograd function, without the dispatcher."""
 
     def forward(ctx: Any, *given: Any) -> Any:
         output = operator.on(given[0] if given[0] is not None else given[1])(*given)

@@ -1,4 +1,4 @@
-"""Self-loops for the nodes that lack one."""
+"""Self-loops for the nodes without one."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def remaining_loops(edge_index: Tensor, num_nodes: int) -> tuple[Tensor, Tensor]
         num_nodes: N.
 
     Returns:
-        `[2, E']`, and for each of its edges the one that it was, -1 for a new loop. Of several loops at a node, one
-        stays.
+        `[2, E']`, and for each of its edges its original index, -1 for a new loop. Of several loops at a node, one
+        is kept.
     """
     result: tuple[Tensor, Tensor] = _loops(edge_index, num_nodes)
     return result

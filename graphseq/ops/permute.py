@@ -33,7 +33,7 @@ _permute = Operator(
 
 
 def permute(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
-    """Return ``x[order]``, where `order` is a permutation, so that the gradient is read and not added up.
+    """Return ``x[order]``, where `order` is a permutation, so that its gradient is a gather, not a sum.
 
     Args:
         x: `[N, ...]`.

@@ -1,4 +1,4 @@
-"""Reduce rows that lie next to each other: what merges messages."""
+"""Reductions of contiguous rows, by which messages are merged."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _flat(values: Tensor) -> Tensor:
 
 
 def segment_sum(values: Tensor, ptr: Tensor) -> Tensor:
-    """Sum the rows of each segment: ``out[v] = Σ values[ptr[v]:ptr[v + 1]]``; of 16 bits, in float32.
+    """Sum the rows of each segment: ``out[v] = Σ values[ptr[v]:ptr[v + 1]]``; 16-bit numbers in float32.
 
     Args:
         values: `[E, ...]`.
@@ -99,7 +99,7 @@ def segment_sum(values: Tensor, ptr: Tensor) -> Tensor:
 
 
 def segment_max(values: Tensor, ptr: Tensor) -> Tensor:
-    """Return the largest of each segment's rows, number by number.
+    """Return the element-wise maximum of each segment's rows.
 
     Of equal maxima the first gets the whole gradient; NaN counts as the largest, as in torch.max. A segment without
     rows gives 0.

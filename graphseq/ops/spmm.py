@@ -1,4 +1,4 @@
-"""Sum over neighbours (sparse times dense), and its gradient by the edges' weights."""
+"""Sum over neighbours (sparse times dense), and its gradient with respect to the edges' weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .library import HALF, Operator
 
 
 class Sparse(NamedTuple):
-    """A matrix's pattern by rows and by columns; entries are known by their edge, whatever the order.
+    """A matrix's pattern by rows and by columns; entries are identified by their edge, in any order.
 
     Attributes:
         ptr: `[R + 1]`, row → its entries.
@@ -39,7 +39,7 @@ class Sparse(NamedTuple):
 
 @cache
 def kernels() -> tuple[Any, Any]:
-    """Load the kernels on rows, once: what makes an array of a tensor, and their module."""
+    """Load the kernels on rows, once: the conversion of tensors to arrays, and their module."""
     from .kernels import rows
     from .kernels.jit import array
 
@@ -112,7 +112,7 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _spmm_save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     weight, x, *pattern = inputs
-    ctx.save_for_backward(weight, None if weight is None else x, *pattern)  # nobody keeps an x that nobody reads
+    ctx.save_for_backward(weight, None if weight is None else x, *pattern)  # x is only kept if it is read
 
 
 def _spmm_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -148,7 +148,7 @@ def spmm(matrix: Sparse, weight: Tensor | None, x: Tensor) -> Tensor:
     Args:
         matrix: the pattern, R by C; rows are receivers, columns senders.
         weight: `[E]` in the order of the edges, or None for ones.
-        x: `[C, F]`; of 16 bits, it is summed in float32.
+        x: `[C, F]`; 16-bit numbers are summed in float32.
 
     Returns:
         `[R, F]`. Its gradients are again of this form, over the transpose, so derivatives of any order work, and

@@ -31,7 +31,7 @@ def confusion(
         matrix: `[C, C]`, counts; a tensor, an array or a list of rows.
         path: where to write the picture, a .png, .svg or .pdf file.
         classes: C names; by default 0, 1, …
-        normalise: whether shares are shown beside counts.
+        normalise: whether shares are shown in addition to counts.
         title: above the picture.
 
     Returns:

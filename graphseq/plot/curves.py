@@ -69,7 +69,7 @@ def curves(run: Any, path: PathLike = None, *, title: str = "") -> Figure:
     if len({y for _, ys, _ in series.get("lr", ()) for y in ys if not math.isnan(y)}) == 1:
         del series["lr"]
     if not series:
-        raise expected("run", "records with at least one number beside epoch, step and seconds", Words("none"))
+        raise expected("run", "records with at least one number other than epoch, step and seconds", Words("none"))
     panels: dict[str, list[str]] = {}
     for name in sorted(series, key=lambda name: (not name.endswith("loss"), name == "lr")):
         what = _parts(name)[1]

@@ -49,7 +49,7 @@ def tree(
         path: where to write the picture, a .png, .svg or .pdf file.
         colours: one class or value per node, such as a sentiment from 0 to 4; NaN and None stay white.
         labels: what is written in each node.
-        tokens: the words of the leaves from left to right, or one per node: in nodes without a label, beside others.
+        tokens: the words of the leaves from left to right, or one per node: in nodes without a label, next to others.
         scale: "diverging" colours from red, low, over white to blue, high; "values" from dark to light; "classes" in
             colours without an order.
         names: of the integer classes 0, 1, … of `colours`.

@@ -167,7 +167,7 @@ class OwnRecipe(Recipe):
         if lost := [main.places[i] for i in usable if main.parts[i] is None]:
             raise expected("split_column", "train, val or test for each example", Words(f"nothing in {lost[0]}"))
         if doubled := [part for part in others if found[part]]:
-            raise expected(doubled[0], "no file beside a column that has the same part", getattr(self, doubled[0]))
+            raise expected(doubled[0], "no file for a part that a column already has", getattr(self, doubled[0]))
         if not found["train"]:
             raise expected("split_column", "train examples", Words("none"))
         return {part: main.take(at) for part, at in found.items() if at} | others

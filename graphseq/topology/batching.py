@@ -13,9 +13,9 @@ __all__ = ["batch", "unbatch"]
 
 
 def batch(topologies: Sequence[Topology]) -> Topology:
-    """Join topologies into one, side by side; what all of them have compiled is joined and not computed again.
+    """Join topologies into one, side by side; what all of them have compiled is joined instead of recomputed.
 
-    Its number of levels is the largest of the members'. :func:`unbatch` gives the members back.
+    Its number of levels is the maximum of the members'. :func:`unbatch` gives the members back.
 
     Args:
         topologies: any number, on one device.

@@ -1,4 +1,4 @@
-"""Graphs on one set of nodes, and all that follows from them."""
+"""Graphs on one set of nodes, and their derived structure."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Graphs(Links):
     """Links from nodes to nodes, and the graphs that the nodes belong to; the base of :class:`graphseq.Topology`."""
 
     def __init__(self, edge_index: Tensor, num_nodes: int, graph_ptr: Tensor, slot: Tensor | None = None) -> None:
-        """Take parts that are known to fit together; the class methods check theirs first.
+        """Take parts that are known to be consistent; the class methods check theirs first.
 
         Args:
-            edge_index: int64 `[2, E]`, source → target; nobody else's, since it is not copied.
+            edge_index: int64 `[2, E]`, source → target; exclusively owned, since it is not copied.
             num_nodes: N.
             graph_ptr: int64 `[B + 1]`; the nodes of graph b are ``graph_ptr[b]`` … ``graph_ptr[b + 1] - 1``.
-            slot: int64 `[E]`, each edge's place among those with its target; None for the order of the edges.
+            slot: int64 `[E]`, each edge's place among those with the same target; None for the order of the edges.
         """
         super().__init__(edge_index, num_nodes, num_nodes, slot)
         self._graph_ptr = graph_ptr
@@ -56,7 +56,7 @@ class Graphs(Links):
 
     @property
     def roots(self) -> Tensor:
-        """The nodes without edges out of them, ascending: of a tree its root, of a chain its last node."""
+        """The nodes without outgoing edges, ascending: the root of a tree, the last node of a chain."""
         return self.memo("roots", lambda: (self.out_degree == 0).nonzero()[:, 0])
 
     @property
@@ -106,7 +106,7 @@ class Graphs(Links):
         def make() -> Packed:
             m = self.matrix
             packed = Packed(*pack(self.level, self._graph_ptr, m.ptr, m.columns, m.edge))
-            if not torch.compiler.is_compiling():  # for tracing later, which has no numbers to read
+            if not torch.compiler.is_compiling():  # for later tracing, in which no numbers can be read
                 self.know(numbers=packed.numbers())
             return packed
 
@@ -145,7 +145,7 @@ class Graphs(Links):
 
 
 class Members(Links):
-    """The links from senders in a row to the segments that they make up, as nodes are the members of graphs.
+    """The links from consecutive senders to the segments that they form, as nodes are the members of graphs.
 
     Attributes:
         segments: where each segment begins, and the end, int64 `[R + 1]`; so nothing needs to be gathered.
@@ -162,7 +162,7 @@ class Members(Links):
 
     @property
     def device(self) -> torch.device:
-        """Where its tensors are."""
+        """The device of its tensors."""
         return self.segments.device
 
     @property

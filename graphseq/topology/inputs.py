@@ -1,4 +1,4 @@
-"""What callers hand in, checked and turned into index tensors; every error names the argument."""
+"""Callers' arguments, checked and converted to index tensors; every error names the argument."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def offsets(counts: Tensor) -> Tensor:
 def graph_offsets(
     batch: Tensor, num_nodes: int, num_graphs: int | None, edge_index: Tensor | None, argument: str = "batch"
 ) -> Tensor:
-    """Check the vector that says each node's graph, and return where each graph's nodes begin.
+    """Check the vector with each node's graph, and return where each graph's nodes begin.
 
     Raises:
         GraphError: `batch` has another length, descends, or an edge joins two of its graphs.

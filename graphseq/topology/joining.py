@@ -1,4 +1,4 @@
-"""What batching does to structures: they are laid side by side, and levels are not computed again."""
+"""Batching of structures: they are put side by side, and levels are not recomputed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _G = TypeVar("_G", bound=Graphs)
 
 
 def join(kind: type[_G], members: Sequence[_G]) -> _G:
-    """Lay structures side by side."""
+    """Put structures side by side."""
     if not members:
         return kind(torch.empty(2, 0, dtype=torch.int64), 0, torch.zeros(1, dtype=torch.int64))
     device = members[0].device

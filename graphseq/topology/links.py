@@ -18,14 +18,14 @@ from .inputs import check_count, check_edges, check_range
 
 __all__ = ["Links", "lasting"]
 
-_SHORT = 1 << 16  # edges, up to which it costs next to nothing to group them too early
+_SHORT = 1 << 16  # number of edges up to which grouping them early costs next to nothing
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
 
 class Links:
-    """E directed edges from S senders to R receivers, with all that follows from them, made when first asked for.
+    """E directed edges from S senders to R receivers, with their derived structure, computed on first use.
 
     A bipartite layer, a sampled block, a typed relation and a readout (nodes → graphs) are links; a
     :class:`graphseq.Topology` is links on one set of nodes. :func:`graphseq.core.aggregate` runs over any of them.
@@ -38,18 +38,18 @@ class Links:
     """
 
     def __init__(self, edge_index: Tensor, num_senders: int, num_receivers: int, slot: Tensor | None = None) -> None:
-        """Take parts that are known to fit together; :meth:`between` checks them first.
+        """Take parts that are known to be consistent; :meth:`between` checks them first.
 
         Args:
-            edge_index: int64 `[2, E]`, sender → receiver; nobody else's, since it is not copied.
+            edge_index: int64 `[2, E]`, sender → receiver; exclusively owned, since it is not copied.
             num_senders: S.
             num_receivers: R.
-            slot: int64 `[E]`, each edge's place among those with its receiver; None for the order of the edges.
+            slot: int64 `[E]`, each edge's place among those with the same receiver; None for the order of the edges.
         """
         self._edge_index, self._slot = edge_index, slot
         self.num_senders, self.num_receivers = num_senders, num_receivers
         self._memo: dict[Any, Any] = {}
-        self._plans: dict[Any, Any] = {}  # made anew after a move or a copy
+        self._plans: dict[Any, Any] = {}  # recomputed after a move or a copy
 
     @classmethod
     def between(cls, edge_index: Tensor, num_senders: int, num_receivers: int) -> Links:
@@ -81,7 +81,7 @@ class Links:
 
     @property
     def device(self) -> torch.device:
-        """Where its tensors are."""
+        """The device of its tensors."""
         return self.edge_index.device
 
     @property
@@ -112,27 +112,27 @@ class Links:
         return self.memo("matrix", lambda: csr(self.edge_index, self.num_senders, self.num_receivers))
 
     def memo(self, key: Any, make: Callable[[], _T], *, moves: bool = True) -> _T:
-        """Return what `make` returned the first time that it was asked for under `key`.
+        """Return the result of the first call of `make` for `key`.
 
-        What consists of tensors, links and tuples moves along to other devices and into copies; what does not
-        (`moves` False) is made anew there.
+        A result of tensors, links and tuples moves along to other devices and into copies; any other (`moves`
+        False) is recomputed there.
         """
         memo = self._memo if moves else self._plans
         if key not in memo:
             traced = torch.compiler.is_compiling()
             if traced and not torch.is_grad_enabled():
-                memo, key = self._plans, ("no grad", key)  # inference mode, it may be, whose tensors serve no training
+                memo, key = self._plans, ("no grad", key)  # perhaps inference mode: no tensors for training
             if key not in memo:
                 memo[key] = make() if traced else apart(make)
         result: _T = memo[key]
         return result
 
     def know(self, **parts: Any) -> None:
-        """Take parts that are known already, for :meth:`memo`; None for one that is not."""
+        """Take parts that are already known, for :meth:`memo`; None for one that is not."""
         self._memo.update({key: part for key, part in parts.items() if part is not None})
 
     def reverse(self) -> Self:
-        """Return the same with every edge turned round; reversing that gives this one back."""
+        """Return the same with every edge reversed; reversing that returns this one."""
 
         def make() -> Any:
             turned, matrix = self._turned(), self._memo.get("matrix")
@@ -146,7 +146,7 @@ class Links:
         return Links(self.edge_index.flip(0), self.num_receivers, self.num_senders)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
-        """Return this on another device, with all that is compiled already.
+        """Return this on another device, with everything that is already compiled.
 
         Raises:
             GraphError: PyTorch sees no such device.
@@ -187,10 +187,10 @@ class Links:
 
 
 def checked(edge_index: Tensor, num_senders: int, num_receivers: int) -> tuple[Tensor, Sparse | None]:
-    """Return an edge list of one's own, checked, and of a short one its matrix, for what groups edges looks at them.
+    """Return a copy of the edge list, checked, and for a short one its matrix, since grouping edges checks them.
 
     Raises:
-        GraphError: an index out of range. A traced list has no values to look at; its operators look later.
+        GraphError: an index out of range. A traced list has no values to check; its operators check later.
     """
     own = edge_index.detach().clone(memory_format=torch.contiguous_format)
     if torch.compiler.is_compiling():
@@ -205,7 +205,7 @@ def checked(edge_index: Tensor, num_senders: int, num_receivers: int) -> tuple[T
 
 
 def lasting(function: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Let a function make what outlives the call, see :func:`kept`."""
+    """Let a function make a result that outlives the call, see :func:`kept`."""
 
     @wraps(function)
     def call(*args: _P.args, **options: _P.kwargs) -> _T:

@@ -1,7 +1,7 @@
 """The structure of graphs, apart from their features: immutable, validated, compiled once.
 
-A :class:`Topology` says which node hears which. What a layer needs of it (edges grouped by receiver and by sender,
-degrees, levels) is computed when first asked for and kept; batching joins what the members have already computed.
+A :class:`Topology` says which nodes send to which. What layers need (edges grouped by receiver and by sender,
+degrees, levels) is computed on first use and cached; batching joins what the members have already computed.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ __all__ = ["Coarser", "Subgraph", "Topology"]
 class Topology(Graphs):
     """Nodes 0 … N - 1, directed edges between them, and the graphs that they belong to.
 
-    Made by the class methods below, which copy what they are given. Nodes of one graph are contiguous; edges keep the
-    order in which they came; no edge joins two graphs. Equal if nodes, edges, graphs and slots are equal.
+    Made by the class methods below, which copy their arguments. Nodes of one graph are contiguous; edges keep
+    their order; no edge joins two graphs. Equal if nodes, edges, graphs and slots are equal.
 
     >>> Topology.chain([3, 1])
     Topology(num_nodes=4, num_edges=2, num_graphs=2)
@@ -54,9 +54,9 @@ class Topology(Graphs):
 
         Args:
             edge_index: int64 `[2, E]`, source → target; their order is kept.
-            num_nodes: N; by default as many as `batch` has entries, without it the largest index plus one.
+            num_nodes: N; by default the length of `batch`, without it the largest index plus one.
             batch: int64 `[N]`, ascending, the graph of each node; None for one graph.
-            num_graphs: B, where the last graphs are empty; by default the last entry of `batch` plus one.
+            num_graphs: B, needed if the last graphs are empty; by default the last entry of `batch` plus one.
 
         Raises:
             GraphError: wrong type, shape or device, an index out of range, an edge between two graphs.
@@ -129,7 +129,7 @@ class Topology(Graphs):
         Args:
             parent: int64 `[N]`, -1 for a root.
             slot: int64 `[N]`, each node's place among its siblings, from 0; a root's is ignored. By default siblings
-                stand in the order of their numbers.
+                are in the order of their numbers.
 
         Raises:
             GraphError: a parent out of range, two siblings in one slot, a cycle.
@@ -156,8 +156,8 @@ class Topology(Graphs):
     def from_data(cls, data: Any) -> Topology:
         """Build from a PyG ``Data`` or ``Batch``.
 
-        A `topology` attribute that holds a Topology, or after PyG's collation a list of them, is taken as it is: put
-        one there when a data set is made, and its compiled parts are joined and not computed again.
+        A `topology` attribute that holds a Topology, or after PyG's collation a list of them, is used directly: if it
+        is put there when a data set is made, its compiled parts are joined instead of recomputed.
 
         >>> from torch_geometric.data import Data
         >>> Topology.from_data(Data(edge_index=torch.tensor([[0], [1]]), num_nodes=3)).num_nodes
@@ -185,7 +185,7 @@ class Topology(Graphs):
         if isinstance(ptr, Tensor) and hasattr(data, "to_data_list") and ptr.device == edge_index.device:
             check_edges(edge_index)
             own, matrix = checked(edge_index, num_nodes, num_nodes)
-            topology = cls(own, num_nodes, ptr.clone())  # PyG joined it: its graphs are apart
+            topology = cls(own, num_nodes, ptr.clone())  # joined by PyG: its graphs are separate
             topology.know(matrix=matrix)
             return topology
         graphs = None if members is None else getattr(data, "num_graphs", None)
@@ -193,9 +193,9 @@ class Topology(Graphs):
 
     @classmethod
     def from_networkx(cls, graph: Any) -> Topology:
-        """Build from a networkx graph; nodes are numbered in the order in which it lists them.
+        """Build from a networkx graph; nodes are numbered in its order.
 
-        An undirected edge becomes two directed ones, a self-loop one.
+        An undirected edge becomes two directed ones, a self-loop becomes one.
 
         >>> import networkx
         >>> Topology.from_networkx(networkx.path_graph(3)).num_edges
@@ -218,11 +218,11 @@ class Topology(Graphs):
         """Keep some nodes and the edges between them.
 
         Args:
-            nodes: int64 `[M]`, each at most once; renumbered in this order, in which graphs must stay contiguous.
+            nodes: int64 `[M]`, each at most once; renumbered in this order, which must keep graphs contiguous.
 
         Returns:
-            The topology of M nodes and as many graphs as before, some of which may be empty, and which edges it kept;
-            these keep their slots.
+            The topology of M nodes and the same number of graphs, some of which may be empty, and the indices of its
+            edges; these keep their slots.
 
         >>> kept = Topology.chain([4]).subgraph(torch.tensor([0, 1, 3]))
         >>> kept.topology.edge_index.tolist(), kept.edges.tolist()
@@ -241,10 +241,10 @@ class Topology(Graphs):
 
     @lasting
     def coarsen(self, cluster: Tensor, num_clusters: int | None = None) -> Coarser:
-        """Let clusters of nodes be the nodes of a coarser graph, joined where any of their nodes are.
+        """Make clusters the nodes of a coarser graph, with an edge between two if any of their nodes have one.
 
         Args:
-            cluster: int64 `[N]`, the cluster of each node; a cluster lies inside one graph, and clusters are numbered
+            cluster: int64 `[N]`, the cluster of each node; a cluster is inside one graph, and clusters are numbered
                 graph by graph.
             num_clusters: K; by default the largest entry plus one.
 
@@ -277,7 +277,7 @@ class Topology(Graphs):
 
 
 class Subgraph(NamedTuple):
-    """Some nodes of a topology with the edges between them, and which edges those were, int64 `[E']`."""
+    """Some nodes of a topology with the edges between them, and the original indices of these edges, int64 `[E']`."""
 
     topology: Topology
     edges: Tensor

@@ -1,7 +1,7 @@
 """The folder of a run: its options, its environment, its metrics and its result.
 
     config.json          recipe, options, seed            environment.json     versions, device
-    metrics.jsonl        one line an epoch                curves.png           the same as a picture
+    metrics.jsonl        one line per epoch                curves.png           the same as a plot
     last.safetensors     the last checkpoint              best.safetensors     the weights of the best epoch
     result.json          when the run is finished
 

@@ -153,7 +153,7 @@ class _Guarded:
         except GraphError as error:
             return error
         fabric.barrier()
-        gc.collect()  # a model wrapped for several processes must be freed before the process group, and that before Python exits
+        gc.collect()  # the wrapped model must be freed before the process group, and that before Python exits
         torch.distributed.destroy_process_group()
         return result
 

@@ -77,8 +77,8 @@ def deal(labels: Tensor | int, *, val: float = 0.1, test: float = 0.1, seed: int
     kept, rest = order[first], order[~first]
     counts = [max(1, round(share * n)) if share else 0 for share in (val, test)]
     if sum(counts) > len(rest):
-        what = f"at least {sum(counts)} examples beside one for training of each class"
-        raise expected("labels", what, Words(f"{len(rest)} beside the {len(kept)} (a share of 0 leaves a part out)"))
+        what = f"at least {sum(counts)} examples apart from one of each class for training"
+        raise expected("labels", what, Words(f"{len(rest)} apart from these {len(kept)} (a share of 0 omits a part)"))
     rest, held = _spread(rest, sum(counts))
     chosen, tested = _spread(held, counts[1])
     train = torch.cat([kept, rest])
@@ -328,7 +328,7 @@ def _some(examples: Sequence[Any], name: str, labels: Any = None) -> None:
 
 
 def _indices(labels: Sequence[Any] | Tensor) -> tuple[Tensor, list[Any]]:
-    """Return the class of each label and the classes; for a floating-point tensor the numbers themselves and no classes."""
+    """Return the class of each label, and the classes; of a floating tensor the numbers, and no classes."""
     if isinstance(labels, Tensor) and labels.is_floating_point():
         return labels, []
     listed = labels.tolist() if hasattr(labels, "tolist") else list(labels)

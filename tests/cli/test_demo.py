@@ -11,7 +11,7 @@ from graphseq.errors import MissingData
 
 def commands(out):
     """The commands that the demo ends with, without the program's name."""
-    lines = [line.strip() for line in out[out.index("Worth trying next") :].splitlines() if line.startswith("    ")]
+    lines = [line.strip() for line in out[out.index("Next steps:") :].splitlines() if line.startswith("    ")]
     return [shlex.split(re.split(r"graphseq (?=predict|train|doctor)", line, maxsplit=1)[1]) for line in lines]
 
 

@@ -184,7 +184,7 @@ def test_numbers_are_predicted_in_their_own_scale(tmp_path):
     [
         ([], {}, "a.csv, which has none"),
         ([("a", "x")], {}, "`label_column`: expected at least two classes, got only 'x'"),
-        ([("a", "x"), ("b", "y")], {}, "at least 2 examples beside one for training of each class, got 0"),
+        ([("a", "x"), ("b", "y")], {}, "at least 2 examples apart from one of each class for training, got 0"),
         ([("a", "x")] * 9, {}, "at least two classes, got only 'x'"),
         ([("a", "x"), ("b", "")] * 9, {}, "a label for each example, got none in a.csv, line 3"),
         ([("a", "0.5"), ("b", "1")] * 9, {}, "numbers are predicted with --target number"),
@@ -237,7 +237,7 @@ def test_what_predict_is_given(tmp_path):
     outside = table(tmp_path / "o.csv", ["text", "label"], [("a", "ugly")])
     told = call("evaluate", "run", outside, code=2).err
     assert "labels of the training part: bad, good, got 'ugly' in o.csv, line 2" in told
-    assert "nothing beside a file" in call("evaluate", "run", file, "--split", "val", code=2).err
+    assert "no split together with a file" in call("evaluate", "run", file, "--split", "val", code=2).err
     call("train", "karate-gcn", "--epochs", "2", "--out", "karate")
     assert "a run on a file of your own" in call("evaluate", "karate", file, code=2).err
 

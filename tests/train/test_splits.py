@@ -33,7 +33,7 @@ def test_dealing(labels, val, test, seed):
 
 def test_slips_in_dealing():
     for labels, shares, message in (
-        (torch.tensor([0, 1]), {}, "at least 2 examples beside one for training of each class, got 0"),
+        (torch.tensor([0, 1]), {}, "at least 2 examples apart from one of each class for training, got 0"),
         (5, {"val": 1.0}, "`val`: expected a share from 0 to 1"),
         (5, {"val": 0.5, "test": 0.5}, "leave some for training"),
         (5, {"test": -0.1}, "`test`: expected a share"),

@@ -1,4 +1,4 @@
-"""The shared base of the cells with torch.nn's parameters, and cells over tensors that others own."""
+"""The shared base class of the cells with torch.nn's parameters, and cells over tensors owned by others."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ def uniform(shape: tuple[int, ...], hidden_size: int, device: Any, dtype: torch.
 
 
 def bare(kind: type[C], **attributes: Any) -> C:
-    """Return a cell that has these attributes and nothing else: the equations of a kind over tensors that others own.
+    """Return a cell with only these attributes: the equations of a class over tensors owned by others.
 
-    It is what the layers with weights of their own sweep, and by what an operator knows the equations that it stands
-    for. The engine asks it for methods and attributes alone; it is no registered module and has no parameters.
+    Layers with weights of their own sweep it, and operators get from it the equations that they replace. The engine
+    only uses its methods and attributes; it is not a registered module and has no parameters.
     """
     cell = object.__new__(kind)
-    cell.__dict__.update(_parameters={}, _buffers={}, _modules={}, **attributes)  # dicts that tracing looks for
+    cell.__dict__.update(_parameters={}, _buffers={}, _modules={}, **attributes)  # dicts that tracing expects
     return cell
 
 
 def set_norms(module: nn.Module) -> None:
-    """Compute weights that a hook before a module's `forward` sets: the norms of old, and pruning.
+    """Compute weights that are set by a forward pre-hook of a module: the old weight norms, and pruning.
 
-    Where a module's weights are read and its `forward` isn't called, that hook has to be called all the same.
+    If a module's weights are read without calling its `forward`, that hook has to be called nevertheless.
     """
     if torch.compiler.is_compiling():
         return
@@ -59,7 +59,7 @@ def set_norms(module: nn.Module) -> None:
 
 
 def ready(cell: C) -> C:
-    """Return a cell whose own weights are computed: once a call, in the caller's mode, whoever makes them of others."""
+    """Return a cell whose weights are computed once per call, in the caller's mode, if they are functions of others."""
     set_norms(cell)
     if torch.compiler.is_compiling() or not parametrize.is_parametrized(cell):
         return cell
@@ -70,7 +70,7 @@ def ready(cell: C) -> C:
 
 
 def biases(cell: Any) -> Tensor | None:
-    """Return b_ih + b_hh, for cells that only ever add the two."""
+    """Return b_ih + b_hh, for cells that only use their sum."""
     return None if cell.bias_ih is None or cell.bias_hh is None else cell.bias_ih + cell.bias_hh
 
 

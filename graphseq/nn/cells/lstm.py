@@ -35,7 +35,7 @@ class LSTMCell(TorchCell):
         device: of the parameters.
         dtype: of the parameters.
 
-    The rows of f stay in the parameters where `coupled` or `forget_gate` makes no use of them, so that weights of one
+    The rows of f stay in the parameters if `coupled` or `forget_gate` leaves them unused, so that the weights of one
     variant load into another.
 
     Raises:
@@ -61,7 +61,7 @@ class LSTMCell(TorchCell):
 
     @property
     def is_standard(self) -> bool:
-        """Whether it is the unit of torch.nn, without peepholes and with a forget gate of its own."""
+        """Whether it is torch.nn's LSTM, without peepholes and with a separate forget gate."""
         return self.weight_peephole is None and not self.coupled and self.forget_gate
 
     def project(self, x: Tensor) -> Tensor:

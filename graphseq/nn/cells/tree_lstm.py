@@ -47,7 +47,7 @@ class TreeLSTMCell(Cell):
 
 
 class ChildSumTreeLSTMCell(TreeLSTMCell):
-    """Child-sum Tree-LSTM: any number of children, in no order.
+    """Child-sum Tree-LSTM: any number of unordered children.
 
         h~ = Σ_k h_k
         i = σ(W_i x + U_i h~ + b_i),  f_k = σ(W_f x + U_f h_k + b_f)
@@ -84,7 +84,7 @@ class ChildSumTreeLSTMCell(TreeLSTMCell):
         return h, torch.sigmoid(p_f + nn.functional.linear(h, u_f)) * c
 
     def begin(self, p: Tensor, state: State) -> State:
-        """Return what one child of this state would send."""
+        """Return the message of one child with this state."""
         return self.message(state, p, None)
 
     def update(self, p: Tensor, state: State) -> State:

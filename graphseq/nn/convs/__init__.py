@@ -1,4 +1,4 @@
-"""Graph convolutions: one file a layer."""
+"""Graph convolutions: one file per layer."""
 
 from .gated import GatedGraphConv
 from .gcn import GCNConv

@@ -27,12 +27,12 @@ def structure_of(
 ) -> tuple[Topology, Tensor | None]:  # fmt: skip
     """Return the topology that a layer is called on, checked against its inputs, and the weights of its edges.
 
-    An edge list gets one compiled topology for as long as the tensor lives unchanged, so that the layers of a model and
-    the epochs of a training share it. A sparse matrix is PyG's transposed adjacency: an entry in row v and column u is
+    An edge list gets one compiled topology for as long as the tensor lives unchanged, which the layers of a model and
+    all epochs share. A sparse matrix is PyG's transposed adjacency: an entry in row v and column u is
     the edge u → v with the entry as its weight.
 
     Raises:
-        GraphError: of a wrong type, shape, range or device, weights beside a matrix that has its own.
+        GraphError: of a wrong type, shape, range or device, weights in addition to those of a matrix.
     """
     if isinstance(x, tuple):
         raise expected("x", "one tensor, since this layer has no bipartite form", Words("a pair"))
@@ -72,20 +72,20 @@ def links_of(edge_index: Any, sizes: Any, device: torch.device) -> Links:
 
 
 def _listed(edge_index: Any, weight: Tensor | None, dtype: torch.dtype) -> tuple[Any, Tensor | None]:
-    """Return an edge list and weights from a sparse matrix; all else as it is."""
+    """Return an edge list and weights from a sparse matrix; anything else unchanged."""
     if not isinstance(edge_index, Tensor) or edge_index.layout == torch.strided:
         return edge_index, weight
     if weight is not None:
-        raise expected("edge_weight", "None beside a sparse matrix, whose entries are the weights", weight)
+        raise expected("edge_weight", "None with a sparse matrix, whose entries are the weights", weight)
     entries = edge_index.to_sparse_coo() if edge_index.layout != torch.sparse_coo else edge_index
     entries = entries.coalesce()
     return remembered(edge_index, "edges", lambda _: entries.indices().flip(0)), entries.values().to(dtype)
 
 
 def remembered(given: Any, key: Any, make: Callable[[Tensor], Any]) -> Any:
-    """Return what `make` made of a tensor of the caller's when it was last handed in, if it has not changed since.
+    """Return the cached result of `make` for a caller's tensor, if the tensor has not changed since.
 
-    Its numbers are compared each time, with a copy, so that no change goes unseen.
+    Its values are compared with a copy each time, so that every change is noticed.
     """
     if torch.compiler.is_compiling() or not isinstance(given, Tensor) or is_transformed():
         return make(given)
@@ -109,7 +109,7 @@ def _equal(a: Tensor, b: Tensor) -> bool:
 
 
 def check_flow(flow: Any) -> str:
-    """Check the direction in which messages go, and return it.
+    """Check the direction of messages, and return it.
 
     Raises:
         GraphError: it is neither of PyG's words.
@@ -134,7 +134,7 @@ def check_weight(edge_weight: Tensor | None, topology: Topology, x: Tensor | Spa
 
 
 def check_features(x: Tensor | SparseFeatures, in_channels: int, weight: Tensor | None) -> None:
-    """Check the width of inputs, unless it is still open (-1), and that they are of the weights' kind.
+    """Check the width of inputs, unless it is not yet known (-1), and that they have the weights' dtype and device.
 
     Raises:
         GraphError: another width, dtype or device.
@@ -146,10 +146,10 @@ def check_features(x: Tensor | SparseFeatures, in_channels: int, weight: Tensor 
 
 
 class Linear(nn.Linear):
-    """Linear map whose weights are drawn from Glorot's uniform distribution; the bias begins at 0."""
+    """Linear map whose weights are drawn from Glorot's uniform distribution; the bias is 0."""
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew."""
+        """Reset the weights."""
         bound = math.sqrt(6 / max(1, self.in_features + self.out_features))
         nn.init.uniform_(self.weight, -bound, bound)
         if self.bias is not None:
@@ -157,21 +157,21 @@ class Linear(nn.Linear):
 
 
 class LazyLinear(nn.LazyLinear):
-    """The same, of a width that the first call says."""
+    """The same, with the width of the first call's input."""
 
     cls_to_become = Linear
 
     def reset_parameters(self) -> None:
-        """Draw the weights, once they have a shape."""
+        """Reset the weights, once they have a shape."""
         if not self.has_uninitialized_params():
             Linear.reset_parameters(self)  # type: ignore[arg-type]
 
 
 def linear(in_channels: int, out_channels: int, bias: bool) -> nn.Linear:
-    """Return a linear map; -1 inputs are as many as the first call has.
+    """Return a linear map; with -1, the number of inputs is that of the first call.
 
     Raises:
-        GraphError: a width that is neither.
+        GraphError: an invalid width.
     """
     if not isinstance(in_channels, int) or in_channels < -1:
         raise expected("in_channels", "a whole number ≥ 0, or -1 to see at the first call", in_channels)

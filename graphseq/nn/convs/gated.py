@@ -17,9 +17,9 @@ _MERGES = {"add": "sum", "sum": "sum", "mean": "mean", "max": "max"}
 
 
 class GatedGraphConv(nn.Module):
-    """Gated graph neural network: rounds of a GRU whose input is what the neighbours send.
+    """Gated graph neural network: rounds of a GRU whose input are the messages of the neighbours.
 
-        h^0 = x, filled up with zeros
+        h^0 = x, padded with zeros
         m_v = Σ_{u→v} e_uv W_k h_u
         h_v' = GRU(m_v, h_v)
 
@@ -28,10 +28,10 @@ class GatedGraphConv(nn.Module):
 
     Args:
         out_channels: H.
-        num_layers: K, the number of rounds, each with a W of its own.
+        num_layers: K, the number of rounds, each with its own W.
         aggr: "add" (or "sum"), "mean" or "max".
         bias: whether the GRU has biases.
-        flow: "source_to_target", or "target_to_source" to follow the edges backwards.
+        flow: "source_to_target", or "target_to_source" to reverse the edges.
 
     Raises:
         GraphError: another `aggr`, a size below 1; inputs wider than H, or that don't fit the structure.
@@ -57,7 +57,7 @@ class GatedGraphConv(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the parameters anew."""
+        """Reset the parameters."""
         bound = self.out_channels**-0.5
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)

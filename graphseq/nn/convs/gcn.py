@@ -23,14 +23,14 @@ class GCNConv(nn.Module):
     parameters (`lin.weight` `[F', F]`, `bias` `[F']`) are those of PyG's layer.
 
     Args:
-        in_channels: F; -1 to see at the first call.
+        in_channels: F; -1 to infer it from the first call.
         out_channels: F'.
         improved: ``A + 2I``, with or without weights (PyG 2.8 ignores it without them).
-        cached: ignored; for PyG compatibility. What depends on the structure alone is always computed once.
-        add_self_loops: whether the I is there; by default where `normalize` is True.
-        normalize: False uses A as it is, with its weights.
-        bias: whether there is b.
-        flow: "source_to_target", or "target_to_source" to follow the edges backwards.
+        cached: ignored; for PyG compatibility. What depends only on the structure is always computed once.
+        add_self_loops: whether to add I; by default if `normalize` is True.
+        normalize: False uses A with its weights, not normalised.
+        bias: whether to add b.
+        flow: "source_to_target", or "target_to_source" to reverse the edges.
 
     Raises:
         GraphError: inputs that don't fit the layer or the structure.
@@ -57,7 +57,7 @@ class GCNConv(nn.Module):
         self.register_parameter("bias", nn.Parameter(torch.zeros(out_channels)) if bias else None)
 
     def reset_parameters(self) -> None:
-        """Draw the parameters anew."""
+        """Reset the parameters."""
         self.lin.reset_parameters()
         if self.bias is not None:
             nn.init.zeros_(self.bias)
@@ -93,7 +93,7 @@ class GCNConv(nn.Module):
         else:
             sent = self.lin(x)
         (out,) = aggregate(topology, (sent,), message=form, edge_attr=weight)
-        return out if self.bias is None else out.add_(self.bias)  # into memory that is nobody else's
+        return out if self.bias is None else out.add_(self.bias)  # in place, in memory owned by this call
 
     def extra_repr(self) -> str:
         """Return the sizes."""

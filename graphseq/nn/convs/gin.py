@@ -22,9 +22,9 @@ class GINConv(torch_nn.Module):
 
     Args:
         nn: maps features, `[N, F]` → `[N, F']`, such as a multilayer perceptron.
-        eps: ε at the start.
+        eps: initial ε.
         train_eps: whether ε is learnt.
-        flow: "source_to_target", or "target_to_source" to follow the edges backwards.
+        flow: "source_to_target", or "target_to_source" to reverse the edges.
 
     Raises:
         GraphError: inputs that don't fit the structure.
@@ -48,7 +48,7 @@ class GINConv(torch_nn.Module):
             self.register_buffer("eps", value)
 
     def reset_parameters(self) -> None:
-        """Set ε back and draw the parameters of `nn` anew."""
+        """Reset ε and the parameters of `nn`."""
         for module in self.nn.modules():
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):
@@ -90,7 +90,7 @@ class GINConv(torch_nn.Module):
         (merged,) = aggregate(links, (sent,), message=COPY if weight is None else SCALE, edge_attr=weight)
         if own is not None:
             if is_plain(merged) and self.eps.device.type == "cpu" and not self.eps.requires_grad:
-                merged.add_(own, alpha=1 + float(self.eps))  # into memory that is nobody else's
+                merged.add_(own, alpha=1 + float(self.eps))  # in place, in memory owned by this call
             else:
                 merged = merged + (1 + self.eps) * own
         out: Tensor = self.nn(merged)

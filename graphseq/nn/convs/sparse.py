@@ -1,4 +1,4 @@
-"""Features that are mostly zeros, such as the words of a paper, kept and multiplied as what they are."""
+"""Features that are mostly zeros, such as the words of a paper, stored and multiplied as sparse matrices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["SparseFeatures"]
 
 
 class SparseFeatures:
-    """A matrix of features `[N, F]` by its entries that are not zero; what a first layer takes instead of a dense one.
+    """A matrix of features `[N, F]` by its nonzero entries; the input of a first layer in place of a dense one.
 
     Cora's features are 98.7 % zeros: the products with them, XW and its gradient Xᵀ(∂/∂XW), shrink accordingly. No
     gradient flows to the features themselves.
@@ -38,7 +38,7 @@ class SparseFeatures:
         """Take the entries of a dense matrix, or of a sparse one of PyTorch's, that are not zero.
 
         Raises:
-            GraphError: it is no floating matrix.
+            GraphError: it is not a floating matrix.
         """
         if not isinstance(x, Tensor) or x.dim() != 2 or not x.is_floating_point():
             raise expected("x", "a floating tensor of shape [N, F]", x)
@@ -56,11 +56,11 @@ class SparseFeatures:
         return SparseFeatures(dropout(self.values, p), self.pattern) if training and p else self
 
     def to(self, device: torch.device | str) -> SparseFeatures:
-        """Return it on a device."""
+        """Return the matrix on a device."""
         return SparseFeatures(self.values.to(device), Sparse(*(part.to(device) for part in self.pattern)))
 
     def dense(self) -> Tensor:
-        """Return the whole matrix."""
+        """Return the dense matrix."""
         rows = torch.repeat_interleave(self.pattern.ptr.diff())
         out = self.values.new_zeros(self.shape)
         out[rows, self.pattern.columns] = self.values[self.pattern.edge]
@@ -82,7 +82,7 @@ class SparseFeatures:
 
     @property
     def device(self) -> torch.device:
-        """Return where they are."""
+        """Return the device."""
         return self.values.device
 
     def __repr__(self) -> str:

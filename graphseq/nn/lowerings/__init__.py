@@ -1,4 +1,4 @@
-"""Fused operators behind cells and aggregations: one file a lowering, entered into the table when imported."""
+"""Fused operators behind cells and aggregations: one file per lowering, registered in the table when imported."""
 
 from .childsum import childsum
 from .elman import elman

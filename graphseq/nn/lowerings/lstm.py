@@ -1,10 +1,10 @@
-"""Long short-term memory over packed levels, on the CPU, with one forget gate a slot.
+"""Long short-term memory over packed levels, on the CPU, with one forget gate per slot.
 
     i = σ(p_i + W_i s),  f_k = σ(p_f + W_fk s),  g = tanh(p_g + W_g s),  o = σ(p_o + W_o s)
     c = i ∘ g + Σ_k f_k ∘ c_k,  h = o ∘ tanh(c)
 
 With one slot, s and c_1 are sums over the predecessors; with A slots, s lays the A predecessors side by side: the N-ary
-Tree-LSTM. Leaves that start from nothing have no use for a forget gate: neither their inputs nor their gates have one.
+Tree-LSTM. Leaves without an initial state don't use a forget gate: neither their inputs nor their gates have one.
 """
 
 from __future__ import annotations
@@ -92,10 +92,10 @@ def _fold(d: Tensor, hidden: int) -> Tensor:
 
 
 def _check_slots(s: Structure, slots: int) -> None:
-    """Check slots once more, for a traced topology has no numbers to check before."""
+    """Check slots here as well, since a traced topology has no numbers to check before."""
     if s.slot is None or s.slot.numel() == 0:
         return
-    if s.slot.device.type != "cpu":  # nobody waits for another device
+    if s.slot.device.type != "cpu":  # without waiting for another device
         torch._assert_async(s.slot.max() < slots)
     elif int(s.slot.max()) >= slots:
         raise no_slots(int(s.slot.max()) + 1, slots)
@@ -107,7 +107,7 @@ def _equations(
     hidden, rows = _hidden(weight), s.edge_ptr.size(0) - 1
     slots = weight.size(1) // hidden
     _check_slots(s, slots)
-    if p.size(1) == 3 * hidden:  # leaves: nobody reads their forget gate
+    if p.size(1) == 3 * hidden:  # leaves: their forget gate is not used
         p = torch.cat([p[:, :hidden], p.new_zeros(p.size(0), hidden), p[:, hidden:]], 1)
     if rest is not None:
         p = torch.cat([p, rest.expand(rows - p.size(0), -1)])

@@ -1,4 +1,4 @@
-"""Sums and means over neighbours as sparse products, which make no tensor with a row for each edge."""
+"""Sums and means over neighbours as sparse products, without a tensor that has a row for each edge."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...topology import Links, Members
 @lower(None, Copy, Sum, "any")
 @lower(None, Scale, Sum, "any")
 def neighbour_sum(links: Links, state: State, edge_attr: Tensor | None) -> State | None:
-    """Return ``m_v = Σ_{u→v} w_uv h_u``, where weights are one an edge, or none."""
+    """Return ``m_v = Σ_{u→v} w_uv h_u``, with one weight per edge, or none."""
     if edge_attr is not None and edge_attr.dim() != 1:
         return None
     return (_sum(links, edge_attr, state[0]),) if len(state) == 1 else tuple(_sum(links, edge_attr, s) for s in state)
@@ -36,7 +36,7 @@ def _sum(links: Links, weight: Tensor | None, x: Tensor) -> Tensor:
 @lower(None, Scale, Mean, "any")
 def neighbour_mean(links: Links, state: State, edge_attr: Tensor | None) -> State | None:
     """Return the same over the number of neighbours."""
-    wide = tuple(s.float() if s.dtype in HALF else s for s in state)  # a sum may exceed what 16 bits hold
+    wide = tuple(s.float() if s.dtype in HALF else s for s in state)  # a sum may exceed the range of 16 bits
     summed = neighbour_sum(links, wide, edge_attr)
     if summed is None:
         return None

@@ -22,7 +22,7 @@ class GraphClassifier(nn.Module):
         y = Σ_k W_k dropout(readout(h^k)) + b_k
 
     Xu, Hu, Leskovec & Jegelka (2019), How powerful are graph neural networks?, section 4.2. Another convolution is
-    followed by batch normalisation and a ReLU, as GIN's perceptron ends with them.
+    followed by batch normalisation and a ReLU, as at the end of GIN's perceptron.
 
     Args:
         in_channels: F.

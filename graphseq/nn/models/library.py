@@ -1,4 +1,4 @@
-"""Cells and convolutions by name: what the library has, so that a layer added later is found without a line here."""
+"""Cells and convolutions by name: found in the library, so that a layer added later needs no line here."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .. import convs as _convs
 
 __all__ = ["cells", "convolutions", "make_cell", "make_conv", "takes_weights"]
 
-_ROUNDS, _ORDER = 2, 3  # of layers that want a number of rounds, and of filters that want a polynomial's order
+_ROUNDS, _ORDER = 2, 3  # for layers with a number of rounds, and filters with a polynomial's order
 
 
 def cells() -> dict[str, type[Cell]]:
-    """Return the cells of :mod:`graphseq.nn` that a width of inputs and one of states suffice to make, by name.
+    """Return the cells of :mod:`graphseq.nn` that can be made from an input size and a hidden size, by name.
 
     >>> sorted(cells())[:3]
     ['child-sum-tree-lstm', 'elman', 'gru']
@@ -32,7 +32,7 @@ def cells() -> dict[str, type[Cell]]:
 
 
 def convolutions() -> dict[str, type[nn.Module]]:
-    """Return the convolutions of :mod:`graphseq.nn` that run on features and edges alone, by name.
+    """Return the convolutions of :mod:`graphseq.nn` that take only features and edges, by name.
 
     >>> sorted(convolutions())
     ['gated-graph', 'gcn', 'gin']
@@ -98,7 +98,7 @@ def make_conv(
 
 
 def takes_weights(conv: nn.Module) -> bool:
-    """Say whether a layer can be called with ``edge_weight``."""
+    """Return whether a layer can be called with ``edge_weight``."""
     return "edge_weight" in inspect.signature(getattr(conv, "conv", conv).forward).parameters
 
 
@@ -119,7 +119,7 @@ def _perceptron(in_channels: int, out_channels: int) -> nn.Module:
 
 
 def _sizes(kind: Any, in_channels: int, out_channels: int, mlp: Any) -> dict[str, Any]:
-    """Return the arguments that a convolution's constructor may want; `nn` maps nodes only where no width is asked."""
+    """Return the arguments that a convolution's constructor may need; `nn` maps nodes only if it needs no width."""
     inner = {} if "in_channels" in _parameters(kind) else {"nn": mlp and mlp(in_channels, out_channels)}
     return {"in_channels": in_channels, "out_channels": out_channels, "num_layers": _ROUNDS, "K": _ORDER, **inner}
 

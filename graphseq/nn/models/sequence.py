@@ -24,7 +24,7 @@ _LAYERS: dict[str, Any] = {"rnn": recurrent.RNN, "gru": recurrent.GRU, "lstm": r
 
 
 def sequence_layers() -> list[str]:
-    """Return the names of what can read a sequence: torch.nn's layers, and the cells of graphseq.nn."""
+    """Return the names of the layers that can read a sequence: torch.nn's layers, and the cells of graphseq.nn."""
     return list(dict.fromkeys([*_LAYERS, *cells()]))
 
 
@@ -38,7 +38,7 @@ class SequenceClassifier(nn.Module):
         layer: "rnn", "gru", "lstm" or a cell of graphseq.nn by name, such as "elman", or a function of two sizes that
             makes a cell, such as a cell's class.
         num_layers: of the network.
-        bidirectional: read backwards too; the last states of both directions are joined.
+        bidirectional: read backwards as well; the last states of both directions are concatenated.
         dropout: between layers and before the classifier.
 
     Raises:
@@ -84,7 +84,7 @@ class SequenceClassifier(nn.Module):
 
 
 class TextClassifier(nn.Module):
-    """Classify texts by the words' vectors and a recurrent network over them.
+    """Classify texts by word vectors and a recurrent network over them.
 
     Args:
         num_words: size of the vocabulary; word 0 stands for all unknown ones.
@@ -93,8 +93,8 @@ class TextClassifier(nn.Module):
         num_classes: C.
         layer: as of :class:`SequenceClassifier`.
         num_layers: of the network.
-        bidirectional: read backwards too.
-        dropout: of the words' vectors, between layers and before the classifier.
+        bidirectional: read backwards as well.
+        dropout: of the word vectors, between layers and before the classifier.
         unknown: share of the words that are made unknown in training, so that the unknown word's vector is learnt.
 
     >>> TextClassifier(10, 3, 4, 2)(torch.tensor([1, 5, 0, 2]), Topology.chain([3, 1])).shape
@@ -120,7 +120,7 @@ class TextClassifier(nn.Module):
 
         Args:
             words: int64 `[N]`.
-            topology: chains of N nodes, one a text.
+            topology: chains of N nodes, one per text.
         """
         if not torch.compiler.is_compiling():
             check_range("words", words, self.embedding.num_embeddings)
@@ -137,7 +137,7 @@ def forget(words: Tensor, share: float) -> Tensor:
 
 
 class _Cells(nn.Module):
-    """Sweeps of any cell over chains, with the call and the results of torch.nn's layers as far as they are used."""
+    """Sweeps of any cell over chains, with the call and the results of torch.nn's layers, as far as needed here."""
 
     def __init__(
         self, cell: Any, input_size: int, hidden_size: int, num_layers: int, dropout: float, bidirectional: bool

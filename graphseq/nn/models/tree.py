@@ -16,7 +16,7 @@ from .sequence import forget
 
 
 class TreeClassifier(nn.Module):
-    """Classify trees whose nodes carry words or other symbols: ``y_v = W dropout(h_v) + b`` with a swept cell's h.
+    """Classify trees whose nodes have words or other symbols: ``y_v = W dropout(h_v) + b`` with a swept cell's h.
 
     Tai, Socher & Manning (2015), Improved semantic representations from tree-structured LSTM networks, section 4.1.
 
@@ -27,7 +27,7 @@ class TreeClassifier(nn.Module):
         num_classes: C.
         cell: "nary-tree-lstm", "child-sum-tree-lstm" or another cell of graphseq.nn by name, or a function of two
             sizes that makes one, such as a cell's class.
-        arity: the most children of a node, for cells with a slot for each.
+        arity: maximum number of children of a node, for cells with a slot for each.
         dropout: of embeddings and of states.
         unknown: share of the symbols that are made symbol 0 in training, so that the vector of unknown ones is learnt.
 
@@ -52,12 +52,12 @@ class TreeClassifier(nn.Module):
         self.classifier = nn.Linear(hidden_size, num_classes)
 
     def forward(self, symbols: Tensor, topology: Topology, *, roots: bool = False) -> Tensor:
-        """Return scores `[N, C]` of every node, or of the roots alone, in their order.
+        """Return scores `[N, C]` of every node, or only of the roots, in their order.
 
         Args:
             symbols: int64 `[N]`, each node's symbol, -1 for none.
             topology: of the trees.
-            roots: whether to classify the roots alone.
+            roots: whether to classify only the roots.
         """
         same_length("symbols", symbols, topology.num_nodes, "node")
         if not torch.compiler.is_compiling():

@@ -1,4 +1,4 @@
-"""PyTorch's kernels that know their gradient but not the gradient of that."""
+"""PyTorch's kernels with a first derivative only."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class _FirstOrder(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        kept = ctx.saved_tensors  # gone after a backward pass that was not told to keep the graph, which is an error
+        kept = ctx.saved_tensors  # freed by a backward pass without retain_graph, which is an error
         leaves, outputs = ctx.graph
-        if torch.is_grad_enabled():  # somebody wants to differentiate the gradient
-            fresh = [t if t is None else t.view_as(t) for t in kept]  # cut off from what made them
+        if torch.is_grad_enabled():  # the gradient is to be differentiated
+            fresh = [t if t is None else t.view_as(t) for t in kept]  # detached from their graph
             return None, None, *gradients(ctx.slow(*fresh), fresh, list(grads), create_graph=True)
         asked = [t for t in leaves if t is not None and t.requires_grad]
         found = iter(torch.autograd.grad(outputs, asked, grads, retain_graph=True, allow_unused=True))
@@ -36,12 +36,12 @@ class _FirstOrder(torch.autograd.Function):
 
 
 def first_order(fast: Callable[..., State], slow: Callable[..., State], *tensors: Tensor | None) -> State:
-    """Return ``fast(*tensors)``, with derivatives of higher order by way of `slow`.
+    """Return ``fast(*tensors)``, with higher-order derivatives through `slow`.
 
     Args:
         fast: returns a tuple of tensors; differentiable once.
-        slow: returns the same; differentiable as often as anybody likes.
-        tensors: all that both read and that may want a gradient.
+        slow: returns the same; differentiable any number of times.
+        tensors: everything that both read and that may require a gradient.
     """
     if is_transformed():
         return slow(*tensors)

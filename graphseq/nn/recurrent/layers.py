@@ -1,4 +1,4 @@
-"""torch.nn's recurrent layers: on chains as they are there, and beside that on any directed acyclic graph."""
+"""torch.nn's recurrent layers: on chains as in torch.nn, and on any directed acyclic graph."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Stack(nn.RNNBase):
         return permute(out, packed.rank, packed.order), self._result(final)
 
     def _chain(self, data: Tensor, state: State | None, batch_sizes: Tensor | None) -> tuple[Tensor, State]:
-        """Run over chains: `[T, B, F]`, or packed as in a ``PackedSequence``; the kernel that serves best decides."""
+        """Run over chains: `[T, B, F]`, or packed as in a ``PackedSequence``, by the best kernel."""
         if self._prefers_torch(data, batch_sizes):
             return self._torch(data, state, batch_sizes)
         return self._swept(data, state, batch_sizes, self._weights())
@@ -166,14 +166,14 @@ class Stack(nn.RNNBase):
             out, final = self._swept(data, tensors[:states], batch_sizes, tensors[states:])
             return out, *final
 
-        if self._random or self.proj_size or data.numel() == 0:  # no second run would give the same
+        if self._random or self.proj_size or data.numel() == 0:  # a second run would differ
             out, *final = fast(data, *state, *weights)
         else:
             out, *final = first_order(fast, slow, data, *state, *weights)
         return out, tuple(final)
 
     def _prefers_torch(self, data: Tensor, batch_sizes: Tensor | None) -> bool:
-        """Say whether PyTorch's kernel for the whole stack serves better, or alone: cuDNN, and oneDNN's LSTM."""
+        """Return whether PyTorch's kernel for the whole stack is better, or the only one: cuDNN, and oneDNN's LSTM."""
         if self.proj_size > 0 or data.numel() == 0:
             return True
         if torch.compiler.is_compiling():
@@ -183,7 +183,7 @@ class Stack(nn.RNNBase):
         return data.is_cuda or (dense and onednn and data.device.type == "cpu")
 
     def _weights(self) -> list[Tensor]:
-        """Return what the parameters are at this call, whoever says it: functional_call, a parametrization, …"""
+        """Return the current parameters, as set by functional_call, a parametrization, …"""
         return [getattr(self, name) for name in self._flat_weights_names]
 
     @property
@@ -239,7 +239,7 @@ def _turn(topology: Topology) -> tuple[Tensor, Tensor]:
 
 
 def _at_first(initial: State, topology: Topology) -> State:
-    """Return what the nodes of level 0 start from, given one row a graph."""
+    """Return the initial states of the nodes of level 0, given one row per graph."""
     packed = topology.packed
     first = packed.order[: int(packed.level_ptr[1])] if topology.num_nodes else packed.order
     graph = topology.batch.index_select(0, first)
@@ -247,7 +247,7 @@ def _at_first(initial: State, topology: Topology) -> State:
 
 
 def _final(states: State, initial: State | None, topology: Topology, chains: bool) -> State:
-    """Return the final state of each graph; one without nodes ends where it started."""
+    """Return the final state of each graph; of one without nodes, its initial state."""
     ends = topology.memo("ends", lambda: topology.packed.rank[topology.roots])
     rows = tuple(s.index_select(0, ends) for s in states)
     if chains:
@@ -285,7 +285,7 @@ class RNN(Stack):
 
 
 class GRU(Stack):
-    """Gated recurrent network, a drop-in for ``torch.nn.GRU``; the equations stand at :class:`graphseq.nn.GRUCell`.
+    """Gated recurrent network, a drop-in for ``torch.nn.GRU``; see :class:`graphseq.nn.GRUCell` for the equations.
 
     Cho et al. (2014), Learning phrase representations using RNN encoder-decoder. Constructor, call, results and
     `state_dict` are torch.nn's; see there. With `topology=` it runs over any directed acyclic graph.
@@ -307,7 +307,7 @@ class GRU(Stack):
 
 
 class LSTM(Stack):
-    """Long short-term memory, a drop-in for ``torch.nn.LSTM``; the equations stand at :class:`graphseq.nn.LSTMCell`.
+    """Long short-term memory, a drop-in for ``torch.nn.LSTM``; see :class:`graphseq.nn.LSTMCell` for the equations.
 
     Hochreiter & Schmidhuber (1997), Long short-term memory. Constructor, call, results and `state_dict` are torch.nn's;
     see there. With `topology=` it runs over any directed acyclic graph; `proj_size` above 0 then is an error.

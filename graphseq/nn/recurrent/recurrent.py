@@ -16,8 +16,8 @@ from ..cells.base import ready
 
 
 class Recurrent(nn.Module):
-    """Run a cell over a structure as a schedule says: level by level (:class:`graphseq.Sweep`), in rounds
-    (:class:`graphseq.Rounds`), or as one of your own says.
+    """Run a cell over a structure under a schedule: level by level (:class:`graphseq.Sweep`), in rounds
+    (:class:`graphseq.Rounds`), or one of your own.
 
     In a sweep, a node's state is ``cell(x_v, merged states of its predecessors)``. In rounds, it is ``cell(m_v, h_v)``
     with m_v the merged states of its predecessors.
@@ -62,13 +62,13 @@ class Recurrent(nn.Module):
         Args:
             x: `[N, F]`.
             topology: of N nodes.
-            state: what a sweep or rounds start from, a tuple where the cell has several: in a sweep `[B, H]`, one row
-                a graph, or `[N, slots, H]`, one a node and slot (one slot where the cell has none); in rounds `[N, H]`.
+            state: the initial states, a tuple if the cell has several: in a sweep `[B, H]`, one row per graph, or `[N,
+                slots, H]`, one per node and slot (one slot if the cell has none); in rounds `[N, H]`.
             edge_attr: `[E, ...]` in the order of the edges, for the cell's message.
-            nodes: int64 `[M]`, in a sweep: x has rows for these nodes alone, `[M, F]`; the others' input is 0.
+            nodes: int64 `[M]`, in a sweep: x has rows only for these nodes, `[M, F]`; the input of the others is 0.
 
         Returns:
-            h `[N, H]`, or a tuple (h, c) where the cell has several.
+            h `[N, H]`, or a tuple (h, c) if the cell has several states.
         """
         check_inputs(self.cell, x, topology, edge_attr, nodes)
         done = self.schedule.run(ready(self.cell), x, topology, state, edge_attr=edge_attr, nodes=nodes)
@@ -85,7 +85,7 @@ class Recurrent(nn.Module):
 def check_inputs(
     cell: nn.Module, x: Tensor, topology: Topology, edge_attr: Tensor | None = None, nodes: Tensor | None = None
 ) -> None:
-    """Check what a layer on a structure is called with, before any work is done.
+    """Check the arguments of a layer on a structure, before any work is done.
 
     Raises:
         GraphError: a wrong type, shape, width, device or dtype; the error names the argument.
@@ -118,7 +118,7 @@ def check_inputs(
 
 
 def _check_nodes(nodes: Tensor, num_nodes: int) -> None:
-    """Check that nodes are there, each at most once; on another device than the CPU nobody waits for the answer."""
+    """Check that nodes exist, each at most once; without waiting for devices other than the CPU."""
     if nodes.device.type == "cpu":
         check_range("nodes", nodes, num_nodes)
     elif nodes.numel():

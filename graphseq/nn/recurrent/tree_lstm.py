@@ -17,7 +17,7 @@ from .recurrent import check_inputs
 
 
 class TreeLSTM(nn.Module):
-    """Tree-LSTM over trees, edges child → parent; the equations stand at the two cells.
+    """Tree-LSTM over trees, edges child → parent; see the two cells for the equations.
 
     Tai, Socher & Manning (2015), Improved semantic representations from tree-structured LSTM networks.
 
@@ -27,8 +27,8 @@ class TreeLSTM(nn.Module):
     Args:
         input_size: F.
         hidden_size: H.
-        kind: "child-sum" (:class:`graphseq.nn.ChildSumTreeLSTMCell`: any number of children, in no order) or "nary"
-            (:class:`graphseq.nn.NaryTreeLSTMCell`: each child in its slot, with weights of its own).
+        kind: "child-sum" (:class:`graphseq.nn.ChildSumTreeLSTMCell`: any number of unordered children) or "nary"
+            (:class:`graphseq.nn.NaryTreeLSTMCell`: each child in its slot, with its own weights).
         arity: A, the number of slots of "nary".
         bias: whether there is a bias.
         device: of the parameters.
@@ -65,7 +65,7 @@ class TreeLSTM(nn.Module):
 
     @property
     def cell(self) -> Cell:
-        """The cell that reads this layer's weights."""
+        """The cell with this layer's weights."""
         sizes = {"input_size": self.input_size, "state_sizes": (self.hidden_size, self.hidden_size)}
         weights = {"weight_ih": self.weight_ih, "weight_hh": self.weight_hh, "bias": self.bias}
         if self.kind == "nary":
@@ -77,8 +77,8 @@ class TreeLSTM(nn.Module):
 
         Args:
             x: `[N, F]`; with `nodes` `[M, F]`.
-            topology: of N nodes; any directed acyclic graph will do.
-            nodes: int64 `[M]`, the nodes that x has rows for, such as the leaves; the others' input is 0.
+            topology: of N nodes; any directed acyclic graph.
+            nodes: int64 `[M]`, the nodes that x has rows for, such as the leaves; the input of the others is 0.
         """
         check_inputs(self, x, topology, None, nodes)
         cell = self.cell

@@ -1,1 +1,1 @@
-"""Compiled CPU kernels; imported in functions alone, since Numba is slow to load."""
+"""Compiled CPU kernels; only imported inside functions, since Numba is slow to load."""

@@ -8,7 +8,7 @@ from numba import prange
 
 from .jit import parallel
 
-# Sums over neighbours read four of them a pass, so that a row of the result is loaded and stored a quarter as often.
+# Sums over neighbours read four of them per pass, so that a row of the result is loaded and stored a quarter as often.
 
 
 def _weighted(ptr: Any, index: Any, edge: Any, weight: Any, x: Any, out: Any) -> None:

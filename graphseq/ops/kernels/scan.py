@@ -1,4 +1,4 @@
-"""Packed levels as the kernels walk them: how states move along edges, in float32 on the CPU."""
+"""Packed levels as walked by the kernels: how states move along edges, in float32 on the CPU."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Level(NamedTuple):
 
 
 class Scan:
-    """A structure made ready to be walked.
+    """A structure prepared for walking.
 
     Attributes:
         aligned: whether predecessors lie in the same place one level below, so that nothing is gathered.
@@ -46,7 +46,7 @@ class Scan:
         self.edge_arrays = structure.edge_ptr.numpy(), structure.senders.numpy(), slot.numpy()
 
     def transposed(self, weight: Tensor) -> Tensor:
-        """Return a weight transposed; laid out anew for many levels, since thin products read that twice as fast."""
+        """Return a weight transposed; copied for many levels, since thin products read that twice as fast."""
         return weight.t().contiguous() if len(self.levels) > _MANY else weight.t()
 
     def gather(self, level: Level, x: Tensor, out: Tensor, at: int = 0) -> None:
@@ -62,7 +62,7 @@ class Scan:
     ) -> None:
         """Fill `out` with ``s W``: s are the merged states below, for which `merged` has room, or `start` at level 0.
 
-        Where levels are aligned nothing is merged; where `start` covers the first slot alone, so does the weight.
+        If levels are aligned, nothing is merged; if `start` covers only the first slot, so does the weight.
         """
         a, b, *_, before = level
         if before >= 0 and self.aligned:
@@ -118,14 +118,14 @@ class Scan:
 
 _SPACE = threading.local()
 _MANY = 8  # levels
-_MOST = 1 << 24  # numbers, above which a workspace is not kept
+_MOST = 1 << 24  # number of elements above which a workspace is not kept
 
 
 def workspace(name: str, rows: int, width: int) -> Tensor:
-    """Return memory `[rows, width]` for what an operator needs while it runs, with whatever is in it.
+    """Return memory `[rows, width]` for an operator's temporary use, uninitialised.
 
-    Fresh pages cost more than what is computed in them, so a thread keeps its last workspace of each name. Nothing of
-    it may leave the operator.
+    Fresh pages cost more than the computation in them, so a thread keeps its last workspace of each name. It must not
+    leave the operator.
     """
     size = rows * width
     if size > _MOST:
@@ -138,6 +138,6 @@ def workspace(name: str, rows: int, width: int) -> Tensor:
 
 
 def own(name: str, grad: Tensor | None, like: Tensor) -> Tensor:
-    """Return a gradient in a workspace, where it may be written on; a missing one is 0."""
+    """Return a gradient in a workspace, where it may be modified; a missing one is 0."""
     space = workspace(name, *like.shape)
     return space.zero_() if grad is None else space.copy_(grad)

@@ -81,7 +81,7 @@ def pack(
     level: Any, depth: Any, graph_order: Any, graph_ptr: Any, in_ptr: Any, in_senders: Any, in_edges: Any, order: Any,
     rank: Any, level_ptr: Any, edge_ptr: Any, senders: Any, receivers: Any, edges: Any,
 ) -> int:  # fmt: skip
-    """Lay the nodes level by level, and the edges by packed receiver; return the form of the whole."""
+    """Lay out the nodes level by level, and the edges by packed receiver; return the form."""
     levels = len(level_ptr) - 1
     for v in range(len(level)):
         level_ptr[level[v] + 1] += 1
