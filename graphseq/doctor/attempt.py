@@ -1,4 +1,4 @@
-"""Try ways to call a model until one runs; where none does, find out which sizes are hard-coded in it."""
+"""Try ways to call a model until one runs; if none does, find out which sizes are hard-coded in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .subject import Given, Subject
 
 __all__ = ["MISMATCH", "first_that_runs", "hard_coded"]
 
-MISMATCH = "cannot be multiplied"  # what torch says when x has the wrong width
+MISMATCH = "cannot be multiplied"  # torch's messages if x has the wrong width
 _NO_SIZE = ("TypeError", "AttributeError", "NameError", "SystemExit")  # errors that no other size would avoid
 _NUMBERS = (*range(1, 41), 48, 50, 60, 64, 100, 128, 200, 256)
 _Sizes = list[tuple[int, ...]]
@@ -53,7 +53,7 @@ def first_that_runs(
 
 
 def _kinds(s: Subject, given: Given) -> tuple[Kind, ...]:
-    """Return what the rows of each result are, by batches of different sizes; only isolated nodes tell roots apart."""
+    """Return what the rows of each result are, from batches of different sizes; only isolated nodes identify roots."""
     graphs = [s.draw(), s.draw((5, 2, 7, 3), shift=1), s.draw(isolated=2)]
     results = [s.run(graphs[0], given=given), s.run(graphs[1])]
     with suppress(Raised):  # "isolated nodes" reports it
@@ -70,7 +70,7 @@ def _kinds(s: Subject, given: Given) -> tuple[Kind, ...]:
 
 
 def hard_coded(errors: list[tuple[Subject, str]]) -> Finding | None:
-    """Look for sizes with which a model runs that raises on all else, and say what is hard-coded in it."""
+    """Look for sizes with which a model runs that otherwise raises, and return what is hard-coded in it."""
     tried = sorted((one for one in errors if not one[1].startswith(_NO_SIZE)), key=lambda one: MISMATCH in one[1])
     structures: tuple[Structure, ...] = ("graphs", "chains")
     for (subject, text), structure in itertools.product(tried[:3], structures):

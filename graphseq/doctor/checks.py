@@ -1,4 +1,4 @@
-"""The checks of a model: each a test that returns what it found, or None."""
+"""The checks of a model: each a test that returns its finding, or None."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .subject import Given, Subject, differ, finite, shapes
 
 __all__ = ["CHECKS"]
 
-CHECKS: list[Check] = []  # in the order of what explains most: an earlier failure is often the cause of the later ones
+CHECKS: list[Check] = []  # ordered by explanatory value: an earlier failure is often the cause of later ones
 _Test = Callable[[Subject], Finding | None]
 _DRAWS = 3
-_STATES: tuple[State, State] = ("warning", "failed")  # few models are made for no nodes at all
+_STATES: tuple[State, State] = ("warning", "failed")  # few models support graphs without nodes
 _CLOSE = 1e-3  # how far float32 may be from float64, and CUDA from the CPU
 _NO_ROWS = fault("", "no result has one row per node, graph or edge", "not checked")
 
 
 def _check(name: str, passed: str, advice: str) -> Callable[[_Test], _Test]:
-    """Enter a test into the table, with what it means that nothing is found, and what to do otherwise."""
+    """Register a test, with the meaning of a pass and the advice for a failure."""
 
     def enter(test: _Test) -> _Test:
         CHECKS.append(Check(name, passed, advice, test))
@@ -117,7 +117,7 @@ def _finite_numbers(s: Subject) -> Finding | None:
 
 
 @_check("targets", "results don't depend on y",
-        "Such scores are worth nothing: new data come without y. Look for data.y in forward.")  # fmt: skip
+        "Such scores are meaningless: new data have no y. Look for data.y in forward.")  # fmt: skip
 def _targets(s: Subject) -> Finding | None:
     if not s.reads("y", "data"):
         return fault("", "the model isn't given targets", "not checked")
@@ -128,7 +128,7 @@ def _targets(s: Subject) -> Finding | None:
 
 
 @_check("node order", "results follow the nodes when they are renumbered",
-        "Nodes have no order of their own. Look for indexing by position (x[0], x[-1]), reshaping over nodes, a "
+        "Nodes have no intrinsic order. Look for indexing by position (x[0], x[-1]), reshaping over nodes, a "
         "recurrent layer, a cumulative sum or a positional encoding over them, or sorting by index.")  # fmt: skip
 def _node_order(s: Subject) -> Finding | None:
     return _permuted(s, "node")
@@ -166,7 +166,7 @@ def _permuted(s: Subject, what: Kind) -> Finding | None:
     return None
 
 
-@_check("batched = separate", "graphs in a batch and by themselves give the same",
+@_check("batched = separate", "graphs in a batch and separately give the same",
         "A prediction depends on its neighbours in the loader. Compute means, norms, softmax and sorts of each graph, "
         "by `batch`.")  # fmt: skip
 def _batched(s: Subject) -> Finding | None:
@@ -202,7 +202,7 @@ def _unusual(
     name: str, passed: str, advice: str, *draws: Callable[[Subject], Graphs], cause: str, divided: str,
     train: bool = False,
 ) -> None:  # fmt: skip
-    """Enter a check on graphs of unusual sizes; the causes are those of an error, and of NaN or infinity."""
+    """Register a check on graphs of unusual sizes; the causes are those of an error, and of NaN or infinity."""
 
     def test(s: Subject) -> Finding | None:
         for graphs in (draw(s) for draw in draws):
@@ -215,7 +215,7 @@ def _unusual(
 
 
 def _trouble(s: Subject, graphs: Graphs, cause: str, divided: str, train: bool) -> Finding | None:
-    """Look for errors, a wrong number of rows, NaN and infinity; with no nodes at all they are a warning."""
+    """Look for errors, a wrong number of rows, NaN and infinity; without any nodes they are warnings."""
     model, state = s.copy().train(train), _STATES[bool(graphs.num_nodes)]
     tried = f"on {graphs} with {graphs.edge_index.size(1)} edges" + ", in training mode" * train
     try:
@@ -268,7 +268,7 @@ def _direction(s: Subject) -> Finding | None:
 
 
 _unusual(
-    "empty graphs", "graphs without nodes are handled, in a batch and by themselves",
+    "empty graphs", "graphs without nodes are handled, in a batch and separately",
     "Filters and splits leave such graphs. Count graphs by num_graphs or batch.max() + 1, not by unique(batch), and "
     "nodes by x.size(0); clamp sizes before dividing by them.",
     lambda s: s.draw((4, 0, 3)), lambda s: s.draw((0,)),

@@ -20,13 +20,13 @@ __all__ = ["find"]
 
 
 def find(target: str, *, argument: str = "target") -> Any:
-    """Return the object that a name such as ``my_module:MyModel`` stands for.
+    """Return the object with a name such as ``my_module:MyModel``.
 
-    The module is imported, from the current folder too, which for that is put on ``sys.path``.
+    The module is imported, also from the current folder, which is put on ``sys.path`` for this.
 
     Args:
         target: the module's dotted name or, below the current folder, its file; a colon; a name in it.
-        argument: what errors call it.
+        argument: its name in errors.
 
     Raises:
         GraphError: no colon, no such module, no such name (the nearest ones are named), or an error that the module

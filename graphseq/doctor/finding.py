@@ -1,4 +1,4 @@
-"""What a check is, and what it finds."""
+"""Checks and their findings."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Finding:
     Attributes:
         check: the check's name.
         state: "passed", "failed", "warning" (it may be intended) or "not checked".
-        message: the evidence: what was tried, and what came out.
-        advice: why it matters and what to look at; empty where there is nothing to do.
-        cause: the likely cause; empty where there is nothing to explain.
+        message: the evidence: what was tried, and the result.
+        advice: why it matters and what to look at; empty if there is nothing to do.
+        cause: the likely cause; empty if there is nothing to explain.
 
     >>> print(Finding("edge order", "failed", "they differ by 0.3", "Sum over edges.", "The order of edges is read"))
     failed: edge order: The order of edges is read. Evidence: they differ by 0.3. Sum over edges.
@@ -48,7 +48,7 @@ def fault(cause: str, evidence: str, state: State = "failed") -> Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """A test, which returns None where all is well, with what that means, and the advice where it is not."""
+    """A test, which returns None if it passes, with the meaning of a pass and the advice for a failure."""
 
     name: str
     passed: str
@@ -72,7 +72,7 @@ class Raised(Exception):
 
 @contextmanager
 def user_code() -> Iterator[None]:
-    """Run code that isn't ours: whatever it raises becomes :class:`Raised`.
+    """Run user code: whatever it raises becomes :class:`Raised`.
 
     The only broad `except` of the checks. A model under test may raise anything, even exit, and that it does is what a
     check reports, so no type of error may end the report.

@@ -130,7 +130,7 @@ def _edges(n: int, structure: Structure, g: torch.Generator) -> list[tuple[int, 
     edges = [(v - 1, v) for v in range(1, n)]
     if structure == "chains" or n < 2:
         return edges
-    if n > 5:  # so that a model that takes few predecessors refuses all graphs, and not by chance
+    if n > 5:  # so that a model with a limit on predecessors fails on all graphs, and not by chance
         edges += [(v, n - 1) for v in range(3)]
     if structure == "graphs":
         edges.append((n - 1, 0))

@@ -1,4 +1,4 @@
-"""Guess how a model is made and called, from the names of arguments: a convenience beside an explicit `call`."""
+"""Guess how a model is made and called, from the names of arguments, if no `call` is given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check the machine: which software there is, which devices, and whether the library computes rightly here."""
+"""Check the machine: software versions, devices, and whether the library computes correctly here."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Device(NamedTuple):
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, graphseq and what it builds on; "not installed" where there is none.
+    """Return the versions of Python, graphseq and what it builds on; "not installed" if it is missing.
 
     >>> torch.__version__.startswith(versions()["torch"].partition("+")[0])
     True
@@ -52,7 +52,7 @@ def versions() -> dict[str, str]:
 
 
 def devices() -> list[Device]:
-    """Return the CPU, and what PyTorch can use beside it.
+    """Return the CPU and the other devices that PyTorch can use.
 
     >>> devices()[0].name
     'cpu'
@@ -69,7 +69,7 @@ def devices() -> list[Device]:
 
 
 def self_test() -> list[Finding]:
-    """Compute a few small things whose results are known; return one finding for each.
+    """Run a few small computations with known results; return one finding for each.
 
     ``nn.GRU`` compared with ``torch.nn.GRU``; a fused child-sum Tree-LSTM with its equations; GCNConv with its dense
     formula ``D^-1/2 (A + I) D^-1/2 X W``; gradients with finite differences; the cache folder.
@@ -111,7 +111,7 @@ def _gcn() -> Finding | None:
 
 @user_code()
 def _gradients() -> Finding | None:
-    """Compare the gradient in float32, by the fastest way there is, with a central difference in float64."""
+    """Compare the gradient in float32, by the fastest available way, with a central difference in float64."""
     layer, tree, v, h = GRU(2, 3), Topology.tree([2, 2, 3, -1]), torch.randn(4, 2), 1e-6
     x = torch.randn(4, 2, requires_grad=True)
     [grad] = torch.autograd.grad(layer(x, topology=tree)[0].square().sum(), [x])

@@ -1,4 +1,4 @@
-"""Check a model: what a graph network should do whatever its task."""
+"""Check a model: properties that a graph network should have for any task."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def check_model(
     model: Any, *, call: Call | None = None, seed: int = 0, features: int | None = None,
     edge_features: int | None = None, symbols: int | None = None, structure: Structure | None = None,
 ) -> list[Finding]:  # fmt: skip
-    """Check what a network on graphs should do, whatever its task, on small random graphs.
+    """Check properties that a network on graphs should have for any task, on small random graphs.
 
     Results with one row per node must follow a renumbering of the nodes, ``f(P x, P A Pᵀ) = P f(x, A)``, those with one
-    row per graph must not change, the order of edges must not matter, and graphs in a batch must give what they give by
-    themselves. Also checked: hard-coded sizes, the direction of edges, targets that leak; no nodes, no edges, batches
-    of one; NaN and infinity; dtypes and CUDA; gradients; arguments changed in place; randomness in eval mode; loading.
+    row per graph must not change, the order of edges must not matter, and graphs in a batch must give the same results
+    as separately. Also checked: hard-coded sizes, direction of edges, targets that leak; no nodes, no edges, batches of
+    one; NaN and infinity; dtypes and CUDA; gradients; arguments changed in place; randomness in eval mode; loading.
 
     Args:
         model: a module, a class of modules (required sizes of its constructor are chosen by their usual names), or a
@@ -56,7 +56,7 @@ def check_model(
         structure: "graphs", "DAGs", "trees" or "chains"; by default the first of these that the model runs on.
 
     Returns:
-        One finding per check: what failed comes first, the likely cause of the rest at the top; then warnings.
+        One finding per check: failures first, with the likely cause of the others at the top; then warnings.
 
     Raises:
         GraphError: the model can't be made or copied, there is no way to call it, or `call` calls another one.
@@ -95,7 +95,7 @@ def check_model(
 
 
 def _uses_model(s: Subject) -> bool:
-    """Return whether other parameters give other results: a call of the original would make all checks void."""
+    """Return whether other parameters give other results: a call of the original model would invalidate all checks."""
     model = s.copy()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -110,11 +110,11 @@ def _examine(s: Subject) -> list[Finding]:
         double = replace(s, model=s.copy().double())
         exact = double if all(t.dtype == torch.float64 for t in double.run(double.draw())) else s
     for each in CHECKS:
-        if why:  # then comparisons tell nothing
+        if why:  # then comparisons are meaningless
             findings.append(Finding(each.name, "not checked", why))
             continue
         subject = s if each.name in ("finite numbers", "dtype and device") else exact
-        findings.append(each(subject, seed=s.seed, raised="The model raises on a graph like others that it takes"))
+        findings.append(each(subject, seed=s.seed, raised="The model raises on a graph like others that it accepts"))
         if each.name == "repeatable" and findings[-1].state != "passed":
             why = "results differ from call to call"
         elif each.name == "finite numbers" and not finite(*s.run(s.draw())):

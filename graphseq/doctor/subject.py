@@ -1,4 +1,4 @@
-"""The model under test: the one way to run it on drawn graphs, and the one way to compare two runs."""
+"""The model under test: running it on random graphs, and comparing two runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-4}  # for another order of 
 class Given:
     """What a call receives: each attribute of the graphs, copied when it is first read.
 
-    So a model can't change the graphs, and `vars` shows afterwards what was read and what has become of it.
+    So a model can't change the graphs, and `vars` shows afterwards what was read and how it was changed.
     """
 
     def __init__(self, graphs: Graphs) -> None:
@@ -72,7 +72,7 @@ class Subject:
         """Call the model; return the real tensors of its output: one, or those of a tuple, a list or a dict.
 
         Raises:
-            Raised: by whatever the model raises, and if there is no such tensor.
+            Raised: by any error of the model, and if there is no such tensor.
         """
         with torch.set_grad_enabled(grad), user_code():
             result = self.call(model or self.model, given or Given(graphs))
@@ -82,12 +82,12 @@ class Subject:
         return found
 
     def copy(self) -> nn.Module:
-        """Return a copy of the model to do anything with."""
+        """Return a copy of the model that may be changed."""
         with user_code():
             return copy.deepcopy(self.model)
 
     def gradients(self, results: list[Tensor], inputs: list[Tensor], seed: int = 0) -> list[Tensor | None]:
-        """Differentiate a sum of all results, weighted at random so that nothing cancels; None where none arrives."""
+        """Differentiate a sum of all results, with random weights so that nothing cancels; None if there is none."""
         g = torch.Generator().manual_seed(seed)
         parts = [(t * torch.randn(t.shape, generator=g).to(t)).sum().double() for t in results if t.requires_grad]
         if not parts or not inputs:

@@ -39,7 +39,7 @@ _inline = numba.njit(inline="always", cache=True, fastmath=_FAST)
 
 @_inline
 def _expm1(x: Any) -> Any:
-    """``exp(x) - 1``, exact to a few units in the last place near 0 too."""
+    """``exp(x) - 1``, exact to a few units in the last place, also near 0."""
     x = x if not x < _F(-87) else _F(-87)  # written so that NaN passes
     x = x if not x > _F(88) else _F(88)
     k = np.floor(x * _F(1.44269504) + _F(0.5))
@@ -67,7 +67,7 @@ def _tanh(x: Any) -> Any:
 
 
 # The kernels below run over rows a to b of a level. Each inner loop touches few arrays, since with many the compiler
-# gives up proving that they don't overlap and vectorises nothing. `at` is where the level's first row finds its
+# fails to prove that they don't overlap and vectorises nothing. `at` is where the level's first row finds its
 # predecessor, or where an array of a part of the rows begins.
 
 
@@ -216,7 +216,7 @@ def _lstm_forward(
     """Turn G, which holds the recurrent product, into the gates i, f_1 … f_A, g, o.
 
     G begins at row `at`; P has one row for each node or one for all; C0 has a row for each node that starts from a c,
-    which counts as the one in slot 0.
+    which is that of slot 0.
     """
     n = H.shape[1]
     last = G.shape[1] - 2 * n
@@ -281,14 +281,14 @@ def _childsum_backward(
     a: int, b: int, edge_ptr: Any, senders: Any, G: Any, F: Any, C: Any, dH: Any, dC: Any, dP: Any, dG: Any, dF: Any,
     dE: Any,
 ) -> None:  # fmt: skip
-    """Fill the gradients of the gates' sums, and dE, what each edge hands to its sender's c."""
+    """Fill the gradients of the gates' sums, and dE, the gradient that each edge passes to its sender's c."""
     n = dH.shape[1]
     for t in prange(b - a):
         row = a + t
         gate, d, dp, dc = G[row], dG[row], dP[row], dC[row]
         _output_backward(d[2 * n :], dc, dH[row], gate[2 * n :], C[row])
         _input_backward(d[:n], d[n : 2 * n], dc, gate[:n], gate[n : 2 * n])
-        for j in range(n):  # no slice from a slice: Numba compiles its error message, at five seconds
+        for j in range(n):  # not a slice of a slice: Numba would compile its error message, for five seconds
             dp[j], dp[n + j], dp[2 * n + j], dp[3 * n + j] = d[j], _F(0), d[n + j], d[2 * n + j]
         for e in range(edge_ptr[row], edge_ptr[row + 1]):
             dF[e, :] = _F(0)

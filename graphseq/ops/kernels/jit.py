@@ -1,4 +1,4 @@
-"""How the CPU kernels are compiled and when they run on several threads."""
+"""Compilation of the CPU kernels, and their use of threads."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import numba
 import numpy as np
 import torch
 
-# Reassociation of sums is allowed (it is what vectorises a reduction); NaN and infinities keep their meaning.
+# Reassociation of sums is allowed (it is what vectorises a reduction); NaN and infinities are preserved.
 FAST = {"reassoc", "contract", "nsz", "arcp", "afn"}
 
-_WORTH = 400_000  # elements, below which waking other threads costs more than they save
+_WORTH = 400_000  # number of elements below which waking other threads costs more than it saves
 _PROCESS = os.getpid()
 _LOCK = threading.Lock()  # one of Numba's thread pools allows one parallel kernel at a time
 
 
 def serial(function: Callable[..., Any]) -> Any:
-    """Compile `function` for one thread; kept on disk between runs."""
+    """Compile `function` for one thread; cached on disk between runs."""
     return numba.njit(function, cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 
 
 def parallel(function: Callable[..., Any], fastmath: set[str] = FAST) -> Callable[..., None]:
-    """Compile `function` twice; the first argument of the result is the work in elements, which decides.
+    """Compile `function` twice; the first argument of the result, the number of elements, decides which is used.
 
-    A kernel with little to do is quicker on one thread; a forked process (a loader's worker) must not touch
-    the parent's thread pool; and PyTorch's own limit on threads holds here too.
+    A kernel with little work is faster on one thread; a forked process (a loader's worker) must not touch
+    the parent's thread pool; and PyTorch's limit on threads applies here, too.
     """
     one, many = (
         numba.njit(
@@ -58,7 +58,7 @@ def parallel(function: Callable[..., Any], fastmath: set[str] = FAST) -> Callabl
 
 
 def _renamed(function: Callable[..., Any], suffix: str) -> Callable[..., Any]:
-    """Return a copy under another name, by which alone Numba tells compiled kernels on disk apart."""
+    """Return a copy under another name, by which Numba identifies compiled kernels on disk."""
     copy = types.FunctionType(function.__code__, function.__globals__, function.__name__ + suffix)
     copy.__qualname__ = function.__qualname__ + suffix
     copy.__module__ = function.__module__
