@@ -100,8 +100,8 @@ def main() -> None:
     failed = sum("\n\nExit code " in part and "\n\nExit code 0," not in part for part in record)
     command = f"python -m benchmarks.walk{' --environment' * options.environment}"
     head = (
-        f"# A walk through README and tutorial\n\nWritten on {time.strftime('%Y-%m-%d')} by `{command}`, in a new clone "
-        f"with {kind}: Python {platform.python_version()}, {os.cpu_count()} cores.\n"
+        f"# A walk through README and tutorial\n\nWritten on {time.strftime('%Y-%m-%d')} by `{command}`, in a new "
+        f"clone with {kind}: Python {platform.python_version()}, {os.cpu_count()} cores.\n"
         f"Commands that failed: {failed}. Long outputs are shortened.\n"
     )
     options.out.write_text("\n".join([head, *record]), encoding="utf-8")

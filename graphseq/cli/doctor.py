@@ -26,7 +26,7 @@ def doctor(
     ] = None,
     call: Annotated[
         str | None,
-        typer.Option(metavar="MODULE:FUNCTION", help="How to call it: a function of the model and drawn graphs."),
+        typer.Option(metavar="MODULE:FUNCTION", help="How to call it: a function of the model and random graphs."),
     ] = None,
     as_json: AsJson = False,
     data_root: DataRoot = None,

@@ -23,7 +23,7 @@ __all__ = ["check", "check_model"]
 def check(target: str, *, call: str | None = None) -> list[Finding]:
     """Find a model by name, such as ``my_module:MyModel``, and check it: :func:`find`, then :func:`check_model`.
 
-    `call` is the name of a function of the model and drawn graphs.
+    `call` is the name of a function of the model and random graphs.
 
     >>> {finding.state for finding in check("graphseq.nn:NodeClassifier")} <= {"passed", "not checked"}
     True

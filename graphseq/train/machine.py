@@ -34,7 +34,7 @@ class Machine(Options):
     2
     """
 
-    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps")
+    device: str = Field(default="auto", description="device: auto, cpu, cuda, cuda:1 or mps")
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = Field(default="32-true", description="precision")
     processes: int = Field(default=1, ge=1, description="processes that train together, on each machine")
     threads: int = Field(default=0, ge=0, description="threads of each process; 0 for PyTorch's default")
