@@ -98,11 +98,11 @@ def verify(folder: str, paths: Iterable[Path], *, check: bool = True) -> dict[st
     found = examine(folder, paths)
     if check and found.wrong:
         path, want, came = found.wrong[0]
-        what = "cut" if want.size is not None and (came.size or 0) < want.size else "altered"
+        what = "truncated" if want.size is not None and (came.size or 0) < want.size else "altered"
         hint = "; delete it to download it again" if cache_folder() in path.parents else ""
         raise CorruptData(
             f"{path}{_more(found.wrong, ' of its folder')} was {what}: expected {want}, got {came}; "
-            f"check=False reads it all the same{hint}"
+            f"check=False reads it anyway{hint}"
         )
     if check and found.unknown:
         text = f"{folder}: no checksum is recorded of {found.unknown[0]}{_more(found.unknown)}, so a damaged file would"

@@ -79,7 +79,7 @@ def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("GRAPHSEQ_CACHE", str(tmp_path / "file"))
     for number in (1, 2):
-        with pytest.warns(UserWarning, match="file/processed/it-key can't be kept"):
+        with pytest.warns(UserWarning, match="file/processed/it-key can't be cached"):
             same(cached("it", "key", make(number)), make(number)())
 
 

@@ -34,7 +34,7 @@ def test_a_file_that_is_not_as_recorded(tmp_path, recorded, text, what):
     came = hashlib.sha256(text.encode()).hexdigest()
     message = (
         f"{path} was {what}: expected 3 bytes of SHA-256 {FOO}, got {len(text)} bytes of SHA-256 {came}; "
-        "check=False reads it all the same"
+        "check=False reads it anyway"
     )
     with pytest.raises(CorruptData, match=f"^{re.escape(message)}$"):
         verify("set", [path])

@@ -127,6 +127,6 @@ def test_a_timeout_that_is_none(into, monkeypatch, value):
 @pytest.mark.parametrize("content", [b" ", b"an error page", b"PK\x03\x04 cut", b"\x1f\x8b\x08\x00 cut"])
 def test_archives_that_are_none(into, name, content):
     (into / name).write_bytes(content)
-    with pytest.raises(GraphError, match=rf"{name[0]}\.{name[2:]} from the server is not a sound archive"):
+    with pytest.raises(GraphError, match=rf"{name[0]}\.{name[2:]} from the server is not a valid archive"):
         unpack(into / name, into)
     assert not os.listdir(into)

@@ -209,7 +209,7 @@ def test_download(cache, site, address):
         tudataset("TWO")
     assert tudataset("TWO", check=False)[1].x.tolist() == [[3.5, 1, 0, 0], [4.5, 0, 1, 0]]
     site.lay("BAD.zip", "an error page")
-    with pytest.raises(MissingData, match=r"BAD\.zip from the server is not a sound archive"):
+    with pytest.raises(MissingData, match=r"BAD\.zip from the server is not a valid archive"):
         tudataset("BAD")
     assert not (cache / "tudataset/BAD/raw").exists()
 
