@@ -215,7 +215,7 @@ def test_slips_with_parts(tmp_path):
     file = table(tmp_path / "c.csv", ["text", "label", "split"], [(*row, "test") for row in rows(8)])
     with pytest.raises(gs.GraphError, match="expected train examples, got none"):
         train("text", "run", data=str(file))
-    with pytest.raises(gs.GraphError, match="`test`: expected no file beside a column"):
+    with pytest.raises(gs.GraphError, match="`test`: expected no file for a part"):
         both = table(tmp_path / "d.csv", ["text", "label", "split"], [*lines, ("a", "bad", "test")])
         train("text", "run", data=str(both), test=str(file))
 
