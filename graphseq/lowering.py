@@ -25,6 +25,7 @@ from .walk import Plan, walk
 __all__ = ["Inputs", "SweepOperator", "disabled", "find", "lower"]
 
 _METHODS = ("project", "update", "begin", "given")
+_MERGES = ("empty", "reduce", "fill")
 _TABLE: dict[tuple[Any, ...], tuple[Callable[..., State | None], tuple[Any, ...]]] = {}
 _OFF = 0
 
@@ -69,15 +70,20 @@ def find(cell: Cell | None, message: Message, merge: Merge, device: torch.device
     if cell is None:
         found = _TABLE.get((None, type(message), type(merge), "any"))
         found = found or _TABLE.get((None, type(message), type(merge), device.type))
-        return None if found is None or vars(merge) or found[1][-1] is not type(merge).reduce else found[0]
+        return None if found is None or _has_own(merge, _MERGES) or found[1][-1] is not type(merge).reduce else found[0]
     kind: Any = type_before_parametrizations(cell)
     said = message if "message" in vars(cell) else kind.message  # a method as the class has it
     # In tracing, an operator of any device can be used, since its body supports all of them.
     where = "cpu" if torch.compiler.is_compiling() else device.type
     found = _TABLE.get((kind, said if isinstance(said, FunctionType) else type(said), type(merge), where))
-    if found is None or not vars(merge).keys() <= {"count"} or any(name in vars(cell) for name in _METHODS):
+    if found is None or _has_own(merge, _MERGES) or _has_own(cell, _METHODS):
         return None
     return found[0] if found[1] == _said(kind, type(merge)) else None
+
+
+def _has_own(thing: object, methods: Sequence[str]) -> bool:
+    """Return whether somebody has set such a method on the object."""
+    return any(name in vars(thing) for name in methods)  # what dynamo traces, which does not trace `vars(…).keys()`
 
 
 def _said(cell: type[Cell] | None, merge: type[Merge]) -> tuple[Any, ...]:

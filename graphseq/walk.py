@@ -191,17 +191,17 @@ class _Buffer:
 
     def read(self, k: int) -> State:
         count = len(self.states)
-        out: State = _Take.apply(self.plan.senders[k], *self.states)  # type: ignore[no-untyped-call]
+        out: State = _Take.apply(self.plan.senders[k], *self.states)
         self.states = out[:count]
         return out[count:]
 
     def write(self, k: int, new: State) -> None:
         if not self.states:
             self.states = tuple(s.new_empty(self.plan.ptr[-1], *s.shape[1:]) for s in new)
-        self.states = _Put.apply(self.plan.ptr[k], self.plan.ptr[k + 1], *self.states, *new)  # type: ignore[no-untyped-call]
+        self.states = _Put.apply(self.plan.ptr[k], self.plan.ptr[k + 1], *self.states, *new)
 
     def joined(self) -> State:
-        owned: State = _Own.apply(*self.states)  # type: ignore[no-untyped-call]
+        owned: State = _Own.apply(*self.states)
         return owned
 
 
@@ -221,7 +221,7 @@ class _Put(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         a, b = ctx.bounds
         if torch.is_grad_enabled():  # the gradient is to be differentiated
-            return None, None, *_Take.apply(slice(a, b), *grads)  # type: ignore[no-untyped-call]
+            return None, None, *_Take.apply(slice(a, b), *grads)
         return None, None, *grads, *(g[a:b] for g in grads)
 
 
@@ -239,7 +239,7 @@ class _Take(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         if torch.is_grad_enabled():
-            return None, *_Add.apply(ctx.index, *grads)  # type: ignore[no-untyped-call]
+            return None, *_Add.apply(ctx.index, *grads)
         count = len(grads) // 2
         return None, *(_add(g, ctx.index, r) for g, r in zip(grads[:count], grads[count:], strict=True))
 
@@ -265,7 +265,7 @@ class _Add(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        return None, *_Take.apply(ctx.index, *grads)  # type: ignore[no-untyped-call]
+        return None, *_Take.apply(ctx.index, *grads)
 
 
 class _Own(torch.autograd.Function):

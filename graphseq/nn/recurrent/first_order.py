@@ -47,5 +47,5 @@ def first_order(fast: Callable[..., State], slow: Callable[..., State], *tensors
         return slow(*tensors)
     if not torch.is_grad_enabled() or not any(t is not None and t.requires_grad for t in tensors):
         return fast(*tensors)
-    result: State = _FirstOrder.apply(fast, slow, *tensors)  # type: ignore[no-untyped-call]
+    result: State = _FirstOrder.apply(fast, slow, *tensors)
     return result
