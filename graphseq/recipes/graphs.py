@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -151,7 +152,7 @@ class NodeRecipe(_Convolutional):
 
     def examples(self, path: Path, argument: str, labelled: bool, metadata: Metadata | None) -> Examples:
         """Read a file with one graph; each item is the graph and a node's number."""
-        return _nodes(*read_nodes(path, self._columns(labelled), argument), argument)
+        return _nodes(*read_nodes(path, self._columns_of(labelled, metadata), argument), argument)
 
     def from_text(self, text: str, metadata: Metadata) -> Examples:
         """Read one graph."""
@@ -159,8 +160,12 @@ class NodeRecipe(_Convolutional):
         if len(records) != 1:
             raise expected("input", self.input, Words(text.strip()[:80]))
         graph = graph_of(records[0].fields, "input")
-        label, split = self.label_column, self.split_column
-        return _nodes(*node_examples(graph, "input", Columns("", label, split, False)), "input")
+        return _nodes(*node_examples(graph, "input", self._columns_of(False, metadata)), "input")
+
+    def _columns_of(self, labelled: bool, metadata: Metadata | None) -> Columns:
+        """Return the columns; after training that of the labels is known, and another one isn't taken in its place."""
+        columns = self._columns(labelled)
+        return columns if metadata is None else dataclasses.replace(columns, label=metadata["label_column"])
 
     def _labelled(self, examples: Examples, argument: str) -> list[int]:
         return [i for i, label in enumerate(examples.labels) if label is not None]
@@ -169,7 +174,7 @@ class NodeRecipe(_Convolutional):
         """Return how attributes become features, by the training nodes."""
         graph, place = train.items[0][0], train.places[0].rpartition(", node")[0]
         rows = torch.tensor([node for _, node in train.items])
-        return self._learn([graph], [place], rows, train.about)
+        return self._learn([graph], [place], rows, train.about) | {"label_column": train.label_column}
 
     def network_of(self, metadata: Metadata, outputs: int) -> nn.Module:
         """Make the network."""

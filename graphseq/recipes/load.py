@@ -21,7 +21,6 @@ from ..train import (
     Split,
     Splits,
     Task,
-    measure,
     metric,
     read_json,
     read_tensors,
@@ -185,10 +184,10 @@ class Run:
         task.model = self.model
         fabric = (Machine() if machine is None else machine).fabric()
         fabric.launch()
-        scores, target = Session(task, self.recipe, fabric, self.seed).outputs(split)
+        session = Session(task, self.recipe, fabric, self.seed)
+        scores, target, weight = session.outputs(split)
         self.model.eval()
-        loss = float(task.loss(scores, target).mean())
-        return {"loss": loss, **measure(task.metrics, scores, target), **self._by_class(scores, target)}
+        return {**session.measured(scores, target, weight), **self._by_class(scores, target)}
 
     def _by_class(self, scores: Tensor, target: Tensor) -> dict[str, Any]:
         classes = self.metadata.get("classes")

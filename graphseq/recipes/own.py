@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import math
 from abc import abstractmethod
@@ -208,6 +209,9 @@ class OwnRecipe(Recipe):
         if self.target == "number":
             y = train.numbers().double()
             mean, std = float(y.mean()), float(y.std(correction=0))
+            if std < 1e-5 * abs(mean) and len(set(train.labels)) > 1:  # beyond float32
+                what = "numbers that differ by more than a hundred-thousandth of their mean; subtract a constant"
+                raise expected("label_column", what, Words(f"a mean of {mean:g} and a deviation of {std:g}"))
             found["scale"] = [mean, std if std > 0 else 1.0]
             errors = {part: (each.numbers().double() - mean) for part, each in held.items()}
             found["baseline"] = {part: float(error.square().mean().sqrt()) for part, error in errors.items()}
@@ -253,9 +257,11 @@ class OwnRecipe(Recipe):
         return examples.numbers(argument) if "scale" in metadata else examples.classes(metadata["classes"], argument)
 
     def assemble(self, metadata: Metadata, splits: Splits, seed: int) -> Task:
-        """Make the model and combine it with the splits."""
+        """Make the model and combine it with the splits; the loss of numbers is that of standardised numbers."""
         made = super().assemble(metadata, splits, seed)
-        return dataclasses.replace(made, loss=_squared) if self.target == "number" else made
+        if self.target == "class":
+            return made
+        return dataclasses.replace(made, loss=functools.partial(_squared, unit=metadata["scale"][1]))
 
     def labelled(self, path: Path, metadata: Metadata) -> tuple[Split, float]:
         """Return a split of a labelled file, to evaluate, and the metric of a constant answer, as in training."""
@@ -312,8 +318,9 @@ class _Scaled(nn.Module):
         return scores
 
 
-def _squared(scores: Tensor, target: Tensor) -> Tensor:
-    return mse_loss(scores.reshape(target.shape), target, reduction="none")
+def _squared(scores: Tensor, target: Tensor, *, unit: float) -> Tensor:
+    """Return squared errors in units of the labels' standard deviation: training mustn't depend on the labels' unit."""
+    return mse_loss(scores.reshape(target.shape) / unit, target / unit, reduction="none")
 
 
 def _checksum(path: Path) -> str:

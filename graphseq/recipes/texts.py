@@ -134,7 +134,7 @@ class SequenceRecipe(_Recurrent):
 
     def learn(self, train: Examples) -> Metadata:
         """Return means and standard deviations."""
-        every = torch.cat(train.items).double()
+        every = torch.cat(train.items)
         std = every.std(0, correction=0)
         return {"mean": every.mean(0).tolist(), "std": torch.where(std > 0, std, 1.0).tolist()}
 
@@ -144,9 +144,9 @@ class SequenceRecipe(_Recurrent):
 
     def split(self, examples: Examples, metadata: Metadata, y: Tensor, weight: Tensor | None, use: str) -> Split:
         """Return some sequences, standardised."""
-        mean, std = (torch.tensor(metadata[name]) for name in ("mean", "std"))
+        mean, std = (torch.tensor(metadata[name], dtype=torch.float64) for name in ("mean", "std"))
         lengths = torch.tensor([len(sequence) for sequence in examples.items])
-        return chain_split((torch.cat(examples.items) - mean) / std, lengths, y, weight=weight)
+        return chain_split(((torch.cat(examples.items) - mean) / std).float(), lengths, y, weight=weight)
 
 
 def _same_width(sequence: Tensor, wide: int, place: str) -> None:

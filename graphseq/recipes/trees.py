@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..convert import Vocabulary
-from ..datasets.own import Columns, Examples, json_records, read_forest, tree_of, trees_of
+from ..datasets.own import Columns, Examples, Record, json_records, read_forest, tree_of, trees_of
 from ..errors import Words, expected
 from ..nn import TreeClassifier
 from ..nn.models import cells
@@ -64,8 +64,9 @@ class TreeRecipe(OwnRecipe):
         """Read one tree."""
         text = text.strip()
         if text.startswith("("):
-            text = f'["{text}"]' if '"' not in text and "\n" not in text else text
-        records = list(json_records(text, "input", lines=False)) if text[:1] in '[{"' else []
+            records = [Record("input", {"": text})]
+        else:
+            records = list(json_records(text, "input", lines=False)) if text[:1] in '[{"' else []
         if len(records) != 1:
             raise expected("input", self.input, Words(text[:80]))
         record = records[0]

@@ -10,6 +10,7 @@ import torch
 import torch.utils.data
 from torch import Tensor
 
+from .randomness import derived_seed
 from .settings import Training
 from .task import Batch, Split
 
@@ -46,7 +47,7 @@ class _Steps(torch.utils.data.Dataset[Sequence[Batch]]):
         self.split, self.parts = split, settings.accumulate
         self.rank, self.world = fabric.global_rank, fabric.world_size
         if settings.batch_size:
-            generator = torch.Generator().manual_seed((seed << 32) + epoch)
+            generator = torch.Generator().manual_seed(derived_seed(seed, epoch))
             self.chosen = torch.randperm(split.size, generator=generator).split(settings.batch_size)
         else:
             self.chosen = (torch.arange(split.size),)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..errors import Words, describe, expected
@@ -37,10 +38,23 @@ def _of_classes(name: str, **options: Any) -> Metric:
         from torchmetrics.functional import classification
 
         # validate_args checks for classes out of range, as fit has done, and costs half as much as a small model
-        found = getattr(classification, name)(scores, target, scores.size(1), validate_args=False, **options)
-        return scores.new_tensor(math.nan) if found is None else found  # None: an AUROC of one class
+        found: Tensor = getattr(classification, name)(scores, target, scores.size(1), validate_args=False, **options)
+        return found
 
     return Metric(of)
+
+
+def _auroc(scores: Tensor, target: Tensor) -> Tensor:
+    """Return the mean over the classes that are there of the area for each against the rest; of one class, NaN."""
+    from torchmetrics.functional.classification import binary_auroc
+
+    # of probabilities: torchmetrics takes scores that happen to lie between 0 and 1 for these, and counts a class
+    # without examples as an area of 0; float64, as in float32 the surest examples would all be tied at 1
+    chances, classes = scores.cpu().double().softmax(1), target.cpu()
+    present = classes.unique().tolist()
+    if len(present) < 2:
+        return scores.new_tensor(math.nan)
+    return torch.stack([binary_auroc(chances[:, c], (classes == c).long()) for c in present]).mean()
 
 
 def _of_numbers(name: str, **options: Any) -> Metric:
@@ -56,7 +70,7 @@ def _of_numbers(name: str, **options: Any) -> Metric:
 METRICS: dict[str, Metric] = {
     "accuracy": _of_classes("multiclass_accuracy", average="micro"),
     "f1": _of_classes("multiclass_f1_score", average="macro"),
-    "auroc": _of_classes("multiclass_auroc"),
+    "auroc": Metric(_auroc),
     "rmse": _of_numbers("mean_squared_error", squared=False),
     "mae": _of_numbers("mean_absolute_error"),
 }

@@ -10,7 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["random_states", "seed_all", "set_random_states"]
+__all__ = ["derived_seed", "random_states", "seed_all", "set_random_states"]
+
+
+def derived_seed(seed: int, number: int) -> int:
+    """Return a seed below 2**32 for an epoch or a process of a run; another one for each pair.
+
+    PyTorch's generator on the CPU reads the low 32 bits of a seed alone, so numbers can't be put into the high ones.
+    """
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
 
 def seed_all(seed: int) -> None:

@@ -14,7 +14,7 @@ from ..errors import GraphError, Words, expected
 from .batches import draw, for_evaluation
 from .checks import check_data
 from .metrics import measure, metric
-from .randomness import random_states, seed_all, set_random_states
+from .randomness import derived_seed, random_states, seed_all, set_random_states
 from .schedules import scheduler
 from .settings import Training, may_change
 from .task import Batch, Split, Task
@@ -46,7 +46,8 @@ class Session:
             raise expected("seed", "an integer from 0 to 2**31 - 1", seed)
         self.task, self.settings, self.fabric, self.seed, self.workers = task, settings, fabric, seed, workers
         self._world, self.device = fabric.world_size, fabric.device
-        seed_all(seed + 2**31 * fabric.global_rank)  # each process has its own dropout
+        rank = fabric.global_rank
+        seed_all(derived_seed(seed, rank) if rank else seed)  # each process has its own dropout
         self.model = task.model.to(fabric.device)
         self._precision = fabric.strategy.precision
         self.steps_per_epoch = math.ceil(task.train.size / (settings.batch_size or task.train.size))
@@ -57,9 +58,8 @@ class Session:
         self.average = _average(self.model, settings)
         self.evaluated: nn.Module = self.model if self.average is None else self.average.module
         self._batches = {id(split): for_evaluation(split, settings, fabric) for split in (task.val, task.test) if split}
-        self._now = self.evaluated.state_dict()  # the weights themselves, not a copy
-        self.best = {name: value.clone() for name, value in self._now.items()}
-        self._before = self.best if task.val else {name: value.clone() for name, value in self._now.items()}
+        self.best = {name: value.clone() for name, value in self.evaluated.state_dict().items()}
+        self._before = self.best if task.val else {name: value.clone() for name, value in self.best.items()}
         self.epoch = self.batch = 0  # epochs done, and steps done in the current one
         self.best_epoch, self.best_value = 0, math.nan
         self._losses = torch.zeros((), device=fabric.device)
@@ -179,24 +179,36 @@ class Session:
         return record
 
     @torch.no_grad()
-    def outputs(self, split: Split) -> tuple[Tensor, Tensor]:
-        """Return the scores and targets of a whole split, gathered from all processes."""
+    def outputs(self, split: Split) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return the scores and targets of a whole split, and the targets' weights if any, of all processes."""
         self.evaluated.eval()
         batches = self._batches.get(id(split)) or for_evaluation(split, self.settings, self.fabric)
-        scores, targets = [], []
+        weighted = self._world > 1 or any(batch.weight is not None for batch, _ in batches)
+        found: list[list[Tensor]] = [[], [], []]
         for batch, counts in batches:
             with self.fabric.autocast():
                 rows, _ = self._scores(self.evaluated, batch)
-            scores.append(rows.float() if counts else rows[:0].float())
-            targets.append(batch.target if counts else batch.target[:0])
-        found = (scores[0], targets[0]) if len(scores) == 1 else (torch.cat(scores), torch.cat(targets))
-        return found if self._world == 1 else (torch.cat(self._gather(found[0])), torch.cat(self._gather(found[1])))
+            parts = [rows.float(), batch.target]
+            if weighted:
+                parts.append(rows.new_ones(len(rows)).float() if batch.weight is None else batch.weight)
+            for listed, part in zip(found, parts, strict=False):
+                listed.append(part if counts else part[:0])
+        scores, target, *weight = (
+            torch.cat(self._gather(parts[0] if len(parts) == 1 else torch.cat(parts))) if self._world > 1
+            else parts[0] if len(parts) == 1 else torch.cat(parts)
+            for parts in found if parts
+        )  # fmt: skip
+        return scores, target, weight[0] if weight else None
 
     def evaluate(self, split: Split) -> dict[str, float]:
         """Return the mean loss and the metrics of a split; accuracy, F1 and AUROC in per cent."""
-        scores, target = self.outputs(split)
-        loss = float(self.task.loss(scores, target).mean())
-        return {"loss": loss, **measure(self.task.metrics, scores, target)}
+        return self.measured(*self.outputs(split))
+
+    def measured(self, scores: Tensor, target: Tensor, weight: Tensor | None) -> dict[str, float]:
+        """Return the mean loss, by the targets' weights if there are any, and the metrics of scores and targets."""
+        losses = self.task.loss(scores, target)
+        loss = losses.mean() if weight is None else (losses * weight).sum() / weight.sum()
+        return {"loss": float(loss), **measure(self.task.metrics, scores, target)}
 
     def _keep_if_best(self, record: Mapping[str, float]) -> None:
         """Copy the weights if the epoch is the best on validation data; without such data, always."""
@@ -211,8 +223,9 @@ class Session:
             self.best_value = value
         self.best_epoch = self.epoch
         self.best, self._before = self._before, self.best
+        now = self.evaluated.state_dict()  # anew: a model may put another tensor into a buffer's place
         for name, kept in self.best.items():
-            kept.copy_(self._now[name])
+            kept.copy_(now[name])
 
     def use_best(self) -> None:
         """Load the weights of the best epoch into the model; before the end of the first epoch, the initial ones.

@@ -14,6 +14,7 @@ from graphseq.datasets.own import (
     graph_of,
     learn,
     make_features,
+    node_examples,
     read_forest,
     read_graphs,
     read_nodes,
@@ -174,6 +175,42 @@ def test_a_graph_in_each_of_its_forms(tmp_path):
     assert read_nodes(tmp_path / "d.json", NONE)[0].edges.tolist() == [[0], [1]]
     written = networkx.node_link_data(networkx.MultiGraph([(0, 1), (0, 1)]))
     assert graph_of(written, "g").edges.shape == (2, 4)
+
+
+def test_one_graph_is_the_same_in_each_of_its_forms(tmp_path):
+    net = networkx.Graph([("a", "b"), ("b", "c"), ("c", "c"), ("a", "d")])
+    net.add_node("e")
+    networkx.write_graphml(net, tmp_path / "g.graphml")
+    number = {name: i for i, name in enumerate(net)}
+    pairs = [[number[u], number[v]] for u, v in net.edges]
+    both = pairs + [[v, u] for u, v in pairs if u != v]
+    links = networkx.node_link_data(net, edges="edges")
+    forms = [
+        read_nodes(tmp_path / "g.graphml", NONE)[0], graph_of(links, "g"),
+        graph_of({"edges": pairs, "num_nodes": 5}, "g"), graph_of({"edges": both, "num_nodes": 5}, "g"),
+        graph_of({"edge_index": [[u for u, _ in both], [v for _, v in both]], "num_nodes": 5}, "g"),
+    ]  # fmt: skip
+    for graph in forms:
+        assert graph.num_nodes == 5 and sorted(graph.edges.t().tolist()) == sorted(both)
+    back = [{"source": v, "target": u} for u, v in net.edges if u != v]
+    doubled = {"nodes": links["nodes"], "links": [*links["edges"], *back]}  # as d3 has them, both ways: not two each
+    assert sorted(graph_of(doubled, "g").edges.t().tolist()) == sorted(both)
+    assert graph_of(doubled | {"multigraph": True}, "g").edges.size(1) == 2 * len(both) - 1
+
+
+def test_labels_and_parts_of_graphs_are_no_features(tmp_path):
+    file = tmp_path / "one.jsonl"
+    single = {"edge_index": [[], []], "num_nodes": 1}
+    write(file, "".join(json.dumps({**single, "id": i, "y": [i % 2], "size": [i]}) + "\n" for i in range(4)))
+    found = read_graphs(file, Columns())
+    assert found.labels == ["0", "1", "0", "1"] and found.names == ["0", "1", "2", "3"]
+    assert [graph.columns for graph in found.items] == [{"size": [i]} for i in range(4)]
+    write(file, json.dumps({"edges": [[0, 1]], "colour": ["a", "b", "c"], "label": "x"}))
+    assert read_graphs(file, Columns()).about == ["not used: colour"]  # of three nodes where the edges know two
+    nodes = [{"id": i, "label": "ab"[i % 2], "Split": "train", "size": i} for i in range(3)]
+    graph, examples = node_examples(graph_of({"nodes": nodes, "links": []}, "g"), "g", Columns())
+    assert graph.columns == {"size": [0, 1, 2]} and examples.parts == ["train"] * 3
+    assert examples.label_column == "label"
 
 
 @pytest.mark.parametrize(

@@ -263,6 +263,43 @@ def test_phrases_of_trees(tmp_path):
         open_run("nary").predict(str(wide))
 
 
+def test_a_bracketed_tree_is_the_same_from_a_file_and_as_a_text(tmp_path):
+    lines = [f"({i % 2} ({i % 2} {'ab'[i % 2]}) ({i % 2} 1\\/2))" for i in range(30)]
+    file = tmp_path / "t.txt"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    train("tree", "run", data=str(file), epochs=2, embedding=8, hidden=8)
+    run = open_run("run")
+    for text in (lines[0], '(1 (1 ") (1 a))', "(1 (1 \\*) (1 a))", "(1 (1 1\\/2)\n (1 b))", "(X (X a) (Y b))"):
+        (tmp_path / "one.txt").write_text(text, encoding="utf-8")
+        alone, [filed] = run.predict(text), run.predict_file(tmp_path / "one.txt")
+        assert alone[0]["input"] == filed["input"] and alone[0]["class"] == filed["class"]
+        assert alone[0]["probability"] == pytest.approx(filed["probability"], rel=1e-6)
+    with pytest.raises(gs.GraphError, match=r"labels of the training part(: 0, 1)?, got '[XY]'"):
+        run.evaluate_file(tmp_path / "one.txt")
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_the_unit_of_numbers_changes_nothing(unit, tmp_path):
+    found = []
+    for factor in (1.0, unit):
+        values = [{"x": [float(i)] * 3, "y": factor * (1 + (i * 7 % 11))} for i in range(30)]
+        file = jsonl(tmp_path / "n.jsonl", values)
+        run = train("sequence", f"run-{factor}", data=str(file), target="number", epochs=5, hidden=8)
+        found.append(run["mean"] / factor)
+    assert found[0] == pytest.approx(found[1], rel=1e-3)
+    file = jsonl(tmp_path / "n.jsonl", [{"x": [1, 2], "y": 1e9 + i} for i in range(30)])
+    with pytest.raises(gs.GraphError, match="subtract a constant, got a mean of 1e"):
+        train("sequence", "far", data=str(file), target="number", epochs=1)
+
+
+def test_numbers_far_from_zero_keep_their_differences(tmp_path):
+    values = [{"x": [[1.7e9 + i], [1.7e9 - i]], "label": i % 2} for i in range(30)]
+    recipe = find_recipe("sequence", data=str(jsonl(tmp_path / "t.jsonl", values)))
+    task, _ = recipe.task(Source(), 0)
+    x = task.train.batch(torch.arange(task.train.size)).inputs[0]
+    assert len(x.unique()) == len({round(float(v), 4) for v in x}) > 40 and float(x.std()) == pytest.approx(1, abs=0.05)
+
+
 def test_graphs_with_attributes_weights_and_without_neighbours(tmp_path):
     graphs = [
         {"nodes": [{"id": j, "size": i + j, "kind": "ab"[j % 2]} for j in range(4)],
@@ -309,6 +346,24 @@ def test_nodes_without_labels_are_neighbours(tmp_path):
     assert len(open_run("run").predict(json.dumps(lists))) == 2
     with pytest.raises(gs.GraphError, match="a file with one graph"):
         train("node", "no", data=str(table(tmp_path / "t.csv", ["a"], [["b"]])))
+
+
+def test_another_column_does_not_stand_in_for_the_labels_of_nodes(tmp_path):
+    graph = networkx.Graph(networkx.planted_partition_graph(2, 12, 0.6, 0.05, seed=1).edges)
+    for node in graph:
+        graph.nodes[node].update({"label": "xy"[node // 12], "category": "ab"[node // 12]})
+    labelled, plain = tmp_path / "g.json", tmp_path / "u.json"
+    labelled.write_text(json.dumps(networkx.node_link_data(graph)))
+    for node in graph:
+        del graph.nodes[node]["label"]
+    plain.write_text(json.dumps(networkx.node_link_data(graph)))
+    train("node", "run", data=str(labelled), epochs=10)
+    run = open_run("run")
+    assert run.metadata["features"]["words"] == {"category": ["a", "b"]}
+    assert run.predict_file(plain) == run.predict_file(labelled)
+    assert run.predict(plain.read_text()) == run.predict(labelled.read_text())
+    with pytest.raises(gs.GraphError, match="`label_column`: expected the name of a column, got 'label'"):
+        run.evaluate_file(plain)
 
 
 def test_data_that_have_changed_are_noticed(tmp_path):

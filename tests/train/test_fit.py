@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from graphseq.errors import GraphError
 from graphseq.train import Batch, Machine, RunFolder, Session, Split, Task, Training, fit, launch
+from graphseq.train.randomness import derived_seed
 from tests.train import jobs
 
 
@@ -22,7 +23,7 @@ def by_hand(settings: Training, seed: int, clip=None) -> dict[str, torch.Tensor]
     kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
     optimizer = kind(model.parameters(), settings.lr, weight_decay=settings.weight_decay)
     for epoch in range(settings.epochs):
-        order = torch.randperm(task.train.size, generator=torch.Generator().manual_seed((seed << 32) + epoch))
+        order = torch.randperm(task.train.size, generator=torch.Generator().manual_seed(derived_seed(seed, epoch)))
         for chosen in order.split(settings.batch_size or len(order)):
             batch = task.train.collate(chosen)
             cross_entropy(model(*batch.inputs), batch.target).backward()
@@ -77,8 +78,8 @@ def test_clipping() -> None:
     assert any(not torch.equal(plain[name], value) for name, value in trained(settings, 0).items())
 
 
-def _session(task: Task, settings: Training) -> Session:
-    return launch(Machine(device="cpu"), lambda fabric: Session(task, settings, fabric, 0))
+def _session(task: Task, settings: Training, seed: int = 0) -> Session:
+    return launch(Machine(device="cpu"), lambda fabric: Session(task, settings, fabric, seed))
 
 
 def test_the_best_epoch_is_kept_and_the_test_split_evaluated_once() -> None:
@@ -111,7 +112,7 @@ def test_average_is_pytorch_s() -> None:
     optimizer = torch.optim.Adam(model.model.parameters(), settings.lr)
     average: dict[str, torch.Tensor] = {}
     for epoch in range(2):
-        order = torch.randperm(90, generator=torch.Generator().manual_seed((2 << 32) + epoch))
+        order = torch.randperm(90, generator=torch.Generator().manual_seed(derived_seed(2, epoch)))
         for chosen in order.split(30):
             batch = model.train.collate(chosen)
             cross_entropy(model.model(*batch.inputs), batch.target).backward()
@@ -156,6 +157,53 @@ def test_one_seed_one_result_and_another_another() -> None:
     settings = Training(epochs=2, batch_size=16)
     runs = [fit(jobs.task(), settings, seed=seed).records for seed in (1, 1, 2)]
     assert runs[0] == runs[1] != runs[2]
+
+
+def test_every_seed_and_every_epoch_has_an_order_of_its_own() -> None:
+    def orders(seed: int) -> list[list[int]]:
+        seen: list[list[int]] = []
+        x = torch.randn(12, 3)
+        split = Split(12, lambda i: (seen.append(i.tolist()), Batch((x[i],), i % 2))[1])
+        session = _session(Task(torch.nn.Linear(3, 2), split), Training(batch_size=6), seed)
+        for session.epoch in range(3):
+            list(session.rest_of_epoch())
+        return [first + second for first, second in zip(seen[::2], seen[1::2], strict=True)]
+
+    found = [orders(seed) for seed in (0, 1, 2)]
+    assert all(sorted(order) == list(range(12)) for each in found for order in each)
+    assert len({tuple(order) for each in found for order in each}) == 9
+    assert orders(1) == found[1]
+    # PyTorch's generator on the CPU reads 32 bits of a seed: processes must not share their dropout either
+    assert len({derived_seed(5, rank) % 2**32 for rank in range(1, 100)} | {5}) == 100
+
+
+def test_a_split_s_weights_count_in_its_loss_when_it_is_evaluated_too() -> None:
+    x, y, weight = torch.randn(6, 4), torch.tensor([0, 1, 1, 0, 1, 0]), torch.tensor([1.0, 0, 3, 2, 0, 5])
+    split = Split(6, lambda i: Batch((x[i],), y[i], weight=weight[i]))
+    task = Task(torch.nn.Linear(4, 2), split, split)
+    outcome = fit(task, Training(epochs=2, batch_size=4, eval_batch_size=4))
+    losses = cross_entropy(task.model(x), y, reduction="none").detach()
+    assert math.isclose(outcome.val["loss"], float((losses * weight).sum() / weight.sum()), rel_tol=1e-5)
+    assert math.isclose(outcome.val["accuracy"], 100 * float((task.model(x).argmax(1) == y).float().mean()))
+
+
+def test_buffers_that_the_model_replaces_are_those_of_the_best_epoch() -> None:
+    class Counting(torch.nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(4, 2)
+            self.register_buffer("seen", torch.zeros(()))
+
+        def forward(self, x):
+            if self.training:
+                self.seen = self.seen + 1
+            return super().forward(x)
+
+    x, y = torch.randn(6, 4), torch.tensor([0, 1] * 3)
+    split = Split(6, lambda i: Batch((x[i],), y[i]))
+    for val in (None, split):
+        model = Counting()
+        outcome = fit(Task(model, split, val), Training(epochs=4, lr=0.1))
+        assert float(model.seen) == outcome.best_epoch > 0
 
 
 def test_memory_is_flat_over_2000_epochs(tmp_path) -> None:

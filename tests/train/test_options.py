@@ -109,6 +109,26 @@ def test_metrics_are_scikit_learn_s() -> None:
     assert math.isnan(measure(["accuracy"], scores[:0], target[:0])["accuracy"])
 
 
+@pytest.mark.filterwarnings("error")
+def test_auroc_is_of_probabilities_and_of_the_classes_that_are_there() -> None:
+    draw = torch.Generator().manual_seed(0)
+    scores, target = torch.rand(60, 3, generator=draw), torch.randint(3, (60,), generator=draw)
+
+    def area(scores, target):
+        return measure(["auroc"], scores, target)["auroc"]
+
+    for shift in (0.0, -5.0):  # no softmax changes by it
+        expected = sk.roc_auc_score(target, scores.double().softmax(1), multi_class="ovr")
+        assert area(scores + shift, target) == pytest.approx(100 * expected, abs=1e-3)
+    some = target < 2
+    chances = scores[some].double().softmax(1)
+    areas = [sk.roc_auc_score(target[some] == c, chances[:, c]) for c in (0, 1)]
+    assert area(scores[some], target[some]) == pytest.approx(50 * sum(areas), abs=1e-3)
+    sure = 30 * torch.eye(2)[torch.tensor([0, 1, 1, 1])] * torch.tensor([[1.0], [1.0], [2.0], [3.0]])
+    assert area(sure[[2, 1, 3]], torch.tensor([1, 0, 1])) == 100  # no ties where float32 has 1.0 for all
+    assert math.isnan(area(scores, torch.zeros_like(target)))
+
+
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "cpu:1", ""])
 def test_devices(device: str) -> None:
     with pytest.raises(GraphError, match="`device`: expected"):

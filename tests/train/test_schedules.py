@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from graphseq.errors import GraphError
 from graphseq.train import Machine, RunFolder, Session, Stopped, Training, fit, launch
+from graphseq.train.randomness import derived_seed
 from tests.train import jobs
 
 
@@ -58,7 +59,7 @@ def test_onecycle_equals_a_loop_by_hand_to_the_bit(optimizer: str) -> None:
     schedule = torch.optim.lr_scheduler.OneCycleLR(by_hand, 0.01, 4 * 5)
     momenta = []
     for epoch in range(4):
-        order = torch.randperm(90, generator=torch.Generator().manual_seed((3 << 32) + epoch))
+        order = torch.randperm(90, generator=torch.Generator().manual_seed(derived_seed(3, epoch)))
         for chosen, parts in zip(order.split(20), session.rest_of_epoch(), strict=True):
             batch = twin.train.collate(chosen)
             cross_entropy(model(*batch.inputs), batch.target).backward()

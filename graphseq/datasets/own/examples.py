@@ -50,6 +50,7 @@ class Examples:
         places: the place of each, for messages.
         names: of each, in predictions.
         about: how the file was read, for the user.
+        label_column: whose values are the labels; "" where inputs have no columns of their own.
     """
 
     items: list[Any]
@@ -58,6 +59,7 @@ class Examples:
     places: list[str]
     names: list[str]
     about: list[str] = field(default_factory=list)
+    label_column: str = ""
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -69,6 +71,7 @@ class Examples:
         return Examples(
             [self.items[i] for i in at], [self.labels[i] for i in at], [self.parts[i] for i in at],
             [self.places[i] for i in at], [self.names[i] for i in at], self.about,
+            self.label_column,
         )  # fmt: skip
 
     def classes(self, names: Sequence[str], argument: str = "data") -> Tensor:

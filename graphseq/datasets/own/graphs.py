@@ -31,12 +31,12 @@ class Graph:
     Args:
         edges: int64 `[2, E]`.
         num_nodes: N.
-        x: float32 `[N, F]` of numbers, or int64 `[N, F]` of categories.
+        x: float `[N, F]` of numbers, or int64 `[N, F]` of categories.
         columns: attributes by name, one value a node, None where there is none.
         weight: of the edges, float32 `[E]`.
         names: of the nodes.
         label: of the graph.
-        unused: other attributes of the edges.
+        unused: other attributes, of edges or of the graph, that are not used.
     """
 
     edges: Tensor
@@ -73,7 +73,13 @@ def read_graphs(path: Path, columns: Columns, argument: str = "data") -> Example
     graphs = [graph_of(record.fields, record.place) for record in records]
     about = [Record(r.place, {**_plain(r.fields.get("graph")), **_plain(r.fields)}) for r in records]
     labels, parts = labels_and_parts(about, columns)
-    names = [str(r.fields.get("id", r.fields.get("name")) or r.place) for r in about]
+    label = choose(about, "label_column", columns.label, LABELS, required=False)
+    for record, graph in zip(records, graphs, strict=True):
+        if label and label in record.fields and "nodes" not in record.fields:  # [label], in a graph of one node
+            graph.columns.pop(label, None)
+            graph.unused.discard(label)
+    named = [(r.fields.get("id", r.fields.get("name")), r.place) for r in about]
+    names = [place if name in (None, "") else str(name) for name, place in named]
     return Examples(graphs, labels, parts, [r.place for r in records], names, _notes(graphs))
 
 
@@ -85,7 +91,7 @@ def _plain(fields: Any) -> dict[str, Any]:
 
 def _notes(graphs: Sequence[Graph]) -> list[str]:
     unused = sorted(set().union(*(graph.unused for graph in graphs)))
-    return [f"edges' {', '.join(unused)} not used"] if unused else []
+    return [f"not used: {', '.join(unused)}"] if unused else []
 
 
 def read_nodes(path: Path, columns: Columns, argument: str = "data") -> tuple[Graph, Examples]:
@@ -109,10 +115,11 @@ def node_examples(graph: Graph, place: str, columns: Columns) -> tuple[Graph, Ex
     ]
     labels, parts = labels_and_parts(nodes, columns)
     label = choose(nodes, "label_column", columns.label, LABELS, required=columns.labelled)
-    used = {label, columns.split or "split"}
+    used = {label, choose(nodes, "split_column", columns.split, ("split",), required=False)}
     rest = {name: values for name, values in graph.columns.items() if name not in used}
     bare = Graph(graph.edges, graph.num_nodes, graph.x, rest, graph.weight, names, None, graph.unused)
-    examples = Examples(list(range(len(names))), labels, parts, [r.place for r in nodes], names, _notes([graph]))
+    places = [record.place for record in nodes]
+    examples = Examples(list(range(len(names))), labels, parts, places, names, _notes([graph]), label or "")
     return bare, examples
 
 
@@ -150,6 +157,7 @@ def _graphml(text: str, path: Path) -> dict[str, Any]:
         raise GraphError(f"{path}: not GraphML: {str(error) or type(error).__name__}") from None  # ParseError: line
     return {
         "directed": graph.is_directed(),
+        "multigraph": graph.is_multigraph(),
         "graph": dict(graph.graph),
         "nodes": [{**values, "id": node} for node, values in graph.nodes(data=True)],
         "links": [{**values, "source": u, "target": v} for u, v, values in graph.edges(data=True)],
@@ -185,7 +193,8 @@ def graph_of(fields: Mapping[str, Any], place: str) -> Graph:
     if "edge_index" not in fields and not fields.get("directed"):
         pairs, weight = _both_ways(pairs, weight)
     columns = {k: v for k, v in fields.items() if isinstance(v, list) and len(v) == n and k not in _GIVEN and n > 0}
-    unused = {"edge_attr"} & set(fields) if weight is None else set()
+    unused = {k for k, v in fields.items() if isinstance(v, list) and k not in (*columns, *_GIVEN) and n > 0}
+    unused |= {"edge_attr"} & set(fields) if weight is None else set()
     return Graph(_edges(pairs), n, x, columns, weight, [str(i) for i in range(n)], fields.get("y"), unused)
 
 
@@ -216,13 +225,13 @@ def _weights(fields: Mapping[str, Any], pairs: Sequence[Any], place: str) -> Ten
     found = _matrix(fields[name], name, place)
     if len(found) != len(pairs):
         raise GraphError(f"{place}: expected {name} with {len(pairs)} rows, one an edge, got {len(found)}")
-    return found[:, 0] if found.size(1) == 1 else None
+    return found[:, 0].float() if found.size(1) == 1 else None
 
 
 def _matrix(value: Any, name: str, place: str) -> Tensor:
-    """Return lists of numbers as float32 `[n, F]`."""
+    """Return lists of numbers as float64 `[n, F]`: they are yet to be standardised."""
     try:
-        found = torch.tensor(value, dtype=torch.float32)
+        found = torch.tensor(value, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise GraphError(f"{place}: expected {name} as lists of numbers, equally long: {error}") from None
     if found.dim() == 1:
@@ -275,13 +284,16 @@ def _node_link(fields: Mapping[str, Any], place: str) -> Graph:
             )
         values.append(value)
     weight = torch.tensor(values) if any("weight" in link for link in links) else None
-    if not fields.get("directed", False):
+    if not fields.get("directed", False) and not fields.get("multigraph", False):
+        pairs, weight = _both_ways(pairs, weight)
+    elif not fields.get("directed", False):
         back = [i for i, (u, v) in enumerate(pairs) if u != v]
         pairs = pairs + [(pairs[i][1], pairs[i][0]) for i in back]
         weight = None if weight is None else torch.cat([weight, weight[back]])
     names = list(dict.fromkeys(name for node in nodes for name in node if name != key))
     columns = {name: [node.get(name) for node in nodes] for name in names}
-    unused = {name for link in links for name in link} - {"source", "target", "weight", "key", "id"}
+    there = {name for link in links for name in link} - {"source", "target", "weight", "key", "id"}
+    unused = {f"edges' {name}" for name in there}
     return Graph(_edges(pairs), len(nodes), None, columns, weight, [str(i) for i in ids], None, unused)
 
 
@@ -301,7 +313,11 @@ def _tu(path: Path, name: str) -> Examples:
     if classes:
         labels = [None if y is None else str(classes[y[0]]) for y in labels]
     labels = [name_of(label, place) for label, place in zip(labels, places, strict=True)]
-    return Examples(graphs, labels, [None] * len(graphs), places, names)
+    lost = [f"not used: {kind.replace('_', ' ')}" for kind in _OF_EDGES if (path / f"{name}_{kind}.txt").is_file()]
+    return Examples(graphs, labels, [None] * len(graphs), places, names, lost)
+
+
+_OF_EDGES = ("edge_labels", "edge_attributes")
 
 
 def _node_labels(file: Path, sizes: Sequence[int]) -> list[dict[str, list[Any]]]:
@@ -324,7 +340,8 @@ def _molecules(records: Sequence[Record], columns: Columns, argument: str) -> Ex
     labels, parts = labels_and_parts(records, columns)
     texts = [str(record.fields[column]).strip() for record in records]
     graphs = [molecule(text, record.place) for text, record in zip(texts, records, strict=True)]
-    return Examples(graphs, labels, parts, [r.place for r in records], texts, [f"molecules in {column!r}"])
+    about = [f"molecules in {column!r}", "not used: the kinds of bonds"]
+    return Examples(graphs, labels, parts, [r.place for r in records], texts, about)
 
 
 def molecule(smiles: str, place: str) -> Graph:

@@ -58,7 +58,7 @@ def read_sequences(path: Path, columns: Columns, argument: str = "data") -> Exam
 
 
 def sequence_of(value: Any, place: str, argument: str = "data") -> Tensor:
-    """Return a sequence as float32 `[T, F]`, from a list of numbers, of lists of numbers, or a text of numbers.
+    """Return a sequence as float64 `[T, F]`, from a list of numbers, of lists of numbers, or a text of numbers.
 
     Raises:
         GraphError: it is not a sequence, or empty, or a number is not finite.
@@ -67,7 +67,7 @@ def sequence_of(value: Any, place: str, argument: str = "data") -> Tensor:
         value = value.replace(",", " ").split()
     try:
         rows = [[float(n) for n in (step if isinstance(step, list) else [step])] for step in value]
-        made = torch.tensor(rows, dtype=torch.float32)
+        made = torch.tensor(rows, dtype=torch.float64)  # yet to be standardised
     except (TypeError, ValueError, OverflowError) as error:
         what = "a list of numbers, or of equally long lists of numbers"
         raise expected(argument, what, Words(f"{str(value)[:60]} in {place}: {error}")) from None

@@ -70,14 +70,14 @@ class Tree:
         return children, order
 
     def data(self, vocabulary: Vocabulary, classes: Sequence[str]) -> Data:
-        """Return it as PyG ``Data`` with ``word`` and ``y``, -1 where a node has none."""
+        """Return it as PyG ``Data`` with ``word`` and ``y``, -1 where a node has none or one that is no class."""
         from torch_geometric.data import Data
 
         index = {name: i for i, name in enumerate(classes)}
         parent = torch.tensor(self.parent)
         child = (parent >= 0).nonzero()[:, 0]
         word = [-1 if word is None else vocabulary[word] for word in self.words]
-        y = [-1 if label is None else index[label] for label in self.labels]
+        y = [-1 if label is None else index.get(label, -1) for label in self.labels]
         edges = torch.stack([child, parent[child]])
         return Data(edge_index=edges, word=torch.tensor(word), y=torch.tensor(y), num_nodes=len(parent))
 
