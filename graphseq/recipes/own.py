@@ -194,6 +194,10 @@ class OwnRecipe(Recipe):
         if broken and None not in numbers.values():
             what = "classes as labels; numbers are predicted with --target number"
             raise expected("label_column", what, Words(f"numbers such as {broken[0]}"))
+        whole = {number: name for name, number in numbers.items() if number is not None and "." not in name}
+        if twice := [name for name, number in numbers.items() if "." in name and number in whole]:
+            spellings = Words(f"{whole[numbers[twice[0]]]!r} and {twice[0]!r}")
+            raise expected("label_column", "one spelling of each class", spellings)
         if len(found) == 1:
             raise expected("label_column", "at least two classes", Words(f"only {found[0]!r}"))
         if len(found) > _MOST_CLASSES:

@@ -22,15 +22,18 @@ def graph_split(graphs: Sequence[Data], *, weight: Tensor | None = None) -> Spli
     """Return a split of graphs, whose batches are ``(x, topology)`` with one target per graph.
 
     Args:
-        graphs: PyG ``Data`` with ``x``, ``edge_index`` and ``y``; with ``edge_weight`` in all of them, batches are
+        graphs: PyG ``Data`` with ``x``, ``edge_index`` and ``y``; if they all have ``edge_weight``, batches are
             ``(x, topology, None, edge_weight)``, as :class:`graphseq.nn.GraphClassifier` takes them.
         weight: `[n]`, weight of each graph in the loss.
 
     Raises:
-        GraphError: a graph lacks x or y, or its number of features differs from the first.
+        GraphError: a graph lacks x or y, its number of features differs from the first, or only some have weights.
     """
-    weighted = bool(graphs) and all(isinstance(graph.get("edge_weight"), Tensor) for graph in graphs)
+    weighted = bool(graphs) and isinstance(graphs[0].get("edge_weight"), Tensor)
     for i, graph in enumerate(graphs):
+        if isinstance(graph.get("edge_weight"), Tensor) != weighted:
+            what = "a tensor, as graphs[0] has it" if weighted else "none, as graphs[0] has none"
+            raise expected(f"graphs[{i}].edge_weight", what, graph.get("edge_weight"))
         if not isinstance(graph.x, Tensor) or graph.x.dim() != 2 or graph.x.size(1) != graphs[0].x.size(1):
             width = f"{graphs[0].x.size(1)}" if isinstance(graphs[0].x, Tensor) and graphs[0].x.dim() == 2 else "F"
             raise expected(f"graphs[{i}].x", f"a tensor of shape [N, {width}]", graph.x)

@@ -146,6 +146,10 @@ def graph_splits(
     y = [graph.y for graph in graphs]
     if not all(isinstance(target, Tensor) for target in y):
         raise expected("graphs", "y in every graph", Words("one without"))
+    weighted = [isinstance(graph.get("edge_weight"), Tensor) for graph in graphs]
+    if any(weighted) and not all(weighted):  # else the parts' batches might differ
+        lost = Words(f"none in graphs[{weighted.index(False)}]")
+        raise expected("graphs", "edge_weight in all graphs or in none", lost)
     return _splits(graphs, _classes(y), lambda some: graph_split(some), val, test, seed, parts)
 
 
@@ -221,7 +225,7 @@ def text_splits(
 
     Args:
         texts: cut into words by :func:`graphseq.convert.tokenize`, and lower-cased.
-        labels: the class of each, of any type.
+        labels: the class of each, of any type; or numbers with a fraction, a floating tensor, to be predicted.
         val: share of the validation part; 0 for none.
         test: share of the test part; 0 for none.
         seed: of the assignment; classes are in the same proportion in all parts.
@@ -240,7 +244,10 @@ def text_splits(
     _some(texts, "texts", labels)
     words = [tokenize(text) or [""] for text in texts]  # an empty text is one unknown word
     y, classes = _indices(labels)
-    parts = deal(y, val=val, test=test, seed=seed) if parts is None else _checked(parts, len(texts))
+    if parts is None:
+        parts = deal(len(y) if y.is_floating_point() else y, val=val, test=test, seed=seed)
+    else:
+        parts = _checked(parts, len(texts))
     taught = (word for i in torch.as_tensor(parts[0]).tolist() for word in words[i] if word)
     vocabulary = Vocabulary.build(taught, min_count=min_count, lower=True)
     flat = torch.tensor([i for each in words for i in vocabulary.encode(each)])

@@ -188,6 +188,7 @@ def test_numbers_are_predicted_in_their_own_scale(tmp_path):
         ([("a", "x")] * 9, {}, "at least two classes, got only 'x'"),
         ([("a", "x"), ("b", "")] * 9, {}, "a label for each example, got none in a.csv, line 3"),
         ([("a", "0.5"), ("b", "1")] * 9, {}, "numbers are predicted with --target number"),
+        ([("a", "1"), ("b", "0"), ("c", "1.0")] * 9, {}, "one spelling of each class, got '1' and '1.0'"),
         ([("a", "x"), ("b", "1")] * 9, {"target": "number"}, "a number to predict for each example, got 'x'"),
         ([("a", "x"), ("b", "y")] * 9, {"val_share": 0.5, "test_share": 0.6}, "leave some for training"),
         ([("a", "x"), ("b", "y")] * 9, {"val_share": 0.0, "test_share": 0.0}, "`val_share`: expected a share above 0"),

@@ -73,9 +73,15 @@ def test_graphs():
     assert nn.GraphClassifier(2, 8, 2, conv="gcn")(*batch.inputs).shape == (2, 2)
     with pytest.raises(gs.GraphError, match="`edge_weight`: expected None for a convolution without weights"):
         nn.GraphClassifier(2, 8, 2)(*batch.inputs)
-    wide = [*graphs, Data(x=torch.zeros(3, 9), edge_index=path, y=torch.tensor([0]))]
+    wide = [*graphs, Data(x=torch.zeros(3, 9), edge_index=path, y=torch.tensor([0]), edge_weight=torch.ones(4))]
     with pytest.raises(gs.GraphError, match=r"x`: expected a tensor of shape \[N, 2\], got float32 of shape \[3, 9\]"):
         train.graph_splits(wide)
+    del graphs[3].edge_weight
+    with pytest.raises(gs.GraphError, match=r"edge_weight in all graphs or in none, got none in graphs\[3\]"):
+        train.graph_splits(graphs)
+    for some, message in ((graphs[2:], "as graphs.0. has it, got None"), (graphs[3:], "none, as graphs.0. has none")):
+        with pytest.raises(gs.GraphError, match=rf"`graphs\[1\].edge_weight`: expected .*{message}"):
+            train.graph_split(some)
     with pytest.raises(gs.GraphError, match="`graphs`: expected y in every graph"):
         train.graph_splits([Data(x=torch.zeros(3, 2), edge_index=path)])
 
@@ -126,6 +132,8 @@ def test_sequences_and_texts():
     words, chains = splits.val.batch(torch.tensor([0])).inputs
     assert words.tolist() == [0, 0] and chains.num_nodes == 2
     assert splits.test.batch(torch.tensor([0])).inputs[0].tolist() == [0]  # no word at all
+    numbers = train.text_splits(["a film"] * 20, torch.arange(20) / 2)
+    assert numbers.train.size == 16 and numbers.train.batch(torch.arange(16)).target.is_floating_point()
     with pytest.raises(gs.GraphError, match="`labels`: expected 2, one for each of `texts`, got 1"):
         train.text_splits(["a", "b"], [0])
     with pytest.raises(gs.GraphError, match="`texts`: expected a list"):
