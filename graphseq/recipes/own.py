@@ -194,8 +194,9 @@ class OwnRecipe(Recipe):
         if broken and None not in numbers.values():
             what = "classes as labels; numbers are predicted with --target number"
             raise expected("label_column", what, Words(f"numbers such as {broken[0]}"))
-        whole = {number: name for name, number in numbers.items() if number is not None and "." not in name}
-        if twice := [name for name, number in numbers.items() if "." in name and number in whole]:
+        whole = {number: name for name, number in numbers.items() if "." not in name}
+        twice = [name for name, number in numbers.items() if number is not None and "." in name and number in whole]
+        if twice:
             spellings = Words(f"{whole[numbers[twice[0]]]!r} and {twice[0]!r}")
             raise expected("label_column", "one spelling of each class", spellings)
         if len(found) == 1:

@@ -170,6 +170,7 @@ class Session:
             raise GraphError(f"{what}; try a lower learning rate (lr) or clip_norm")
         self._losses.zero_()
         self._weights = 0.0
+        self._share_buffers()
         self.epoch, self.batch = self.epoch + 1, 0
         record = {"epoch": self.epoch, "step": self.step_count, "loss": loss}
         if self.task.val is not None:
@@ -177,6 +178,14 @@ class Session:
         record["lr"] = self._rate
         self._keep_if_best(record)
         return record
+
+    @torch.no_grad()
+    def _share_buffers(self) -> None:
+        """Give all processes the first one's buffers, which are saved: batch statistics are of each one's own share."""
+        if self._world > 1 and (buffers := list(self.evaluated.buffers())):
+            shared = self.fabric.broadcast([buffer.cpu() for buffer in buffers])
+            for buffer, value in zip(buffers, shared, strict=True):
+                buffer.copy_(value)
 
     @torch.no_grad()
     def outputs(self, split: Split) -> tuple[Tensor, Tensor, Tensor | None]:

@@ -295,6 +295,9 @@ def test_features_are_learnt_from_the_training_part():
     assert learnt["numbers"] == {"size": [2.0, 1.0]} and learnt["words"] == {}  # both differ at every training node
     learnt = learn([graph], ["g"], torch.tensor([0, 1, 2]))
     assert learnt["words"] == {"kind": ["a", "b"]} and learnt["left_out"] == ["who (different at each node)"]
+    lacking = one(n=3, columns={"size": [1, 2, None], "kind": ["a", "a", None]})
+    few = learn([lacking], ["g"], torch.tensor([0, 1]))  # a node that isn't in the training part lacks its size
+    assert few["left_out"] == ["size (missing at some nodes)"] and few["words"] == {"kind": ["a"]}
     made = make_features(graph, learnt, "g")
     assert made.shape == (4, width(learnt)) and made[3, 1:].tolist() == [1.0, 0.0, 0.0]  # "c" is unknown
     flags = one(x=torch.tensor([[0.0, 5.0], [1.0, 7.0]]))

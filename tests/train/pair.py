@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import torch
+from torch.nn.functional import cross_entropy
 
 from graphseq.errors import GraphError
 from graphseq.train import Machine, RunFolder, Session, Training, fit, launch
@@ -44,6 +45,14 @@ def gathered(fabric) -> dict:
     return found
 
 
+def statistics(fabric, average: float) -> list[float]:
+    """Return a validation loss as it is reported, and that of the model which is left; it has batch statistics."""
+    task = jobs.task(dropout=0.0)
+    outcome = fit(task, Training(epochs=3, batch_size=13, average=average), seed=4, fabric=fabric)
+    batch = task.val.batch(torch.arange(task.val.size))
+    return [outcome.val["loss"], float(cross_entropy(task.model.eval()(*batch.inputs), batch.target))]
+
+
 def wrong(fabric) -> None:
     """Raise what a user would see."""
     raise GraphError("`dataset`: expected another")
@@ -55,6 +64,7 @@ def everything(fabric, folder: str) -> dict:
         "train": train(fabric, folder, SETTINGS),
         "gradient": gradient(fabric),
         "gathered": gathered(fabric),
+        "statistics": [statistics(fabric, average) for average in (0.0, 0.5)],
         "uneven": train(fabric, None, UNEVEN),
         "again": train(fabric, None, SETTINGS),
         "workers": train(fabric, None, SETTINGS, workers=1),

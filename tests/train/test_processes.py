@@ -52,6 +52,12 @@ def test_metrics_of_uneven_shares(found: dict) -> None:
         close(list(one.values()), list(other.values()))
 
 
+def test_what_is_reported_is_of_the_model_that_is_left(found: dict) -> None:
+    for processes in ("1", "2"):
+        for reported, left in found[processes]["statistics"]:
+            close(reported, left)
+
+
 def test_two_processes_give_the_same_bits_twice(found: dict) -> None:
     assert found["2"]["again"] == found["2"]["train"] == found["2"]["workers"]
 

@@ -48,8 +48,7 @@ def learn(graphs: Sequence[Graph], places: Sequence[str], rows: Tensor | None = 
             found["categories"] = [column.unique().tolist() for column in x.t()]
     for name in dict.fromkeys(name for graph in graphs for name in graph.columns):
         values = [v for graph in graphs for v in graph.columns.get(name, [None] * graph.num_nodes)]
-        values = values if rows is None else [values[i] for i in rows.tolist()]
-        _learn_column(found, name, values)
+        _learn_column(found, name, values, range(len(values)) if rows is None else rows.tolist())
     if found["x"] is None and found["categories"] is None and not found["numbers"] and not found["words"]:
         degrees = [int(_degrees(graph).max()) for graph in graphs if graph.num_nodes]
         found["degrees"] = min(max(degrees, default=0), _MOST_DEGREES)
@@ -63,24 +62,26 @@ def _same_width(graph: Graph, features: int | None, place: str) -> None:
         raise GraphError(f"{place}: expected {words[0]}, got {words[1]}")
 
 
-def _learn_column(found: Learnt, name: str, values: list[Any]) -> None:
+def _learn_column(found: Learnt, name: str, values: list[Any], rows: Sequence[int]) -> None:
+    """Learn a column of the training nodes' values; whether some nodes lack one is seen from all."""
     there = [value for value in values if value is not None and value != ""]
     if any(isinstance(value, list) for value in there):
         widths = {len(value) if isinstance(value, list) else 1 for value in there}
         if len(widths) > 1:
             raise expected("data", f"lists of one length under {name!r}", Words(f"lengths {sorted(widths)}"))
         for i in range(widths.pop()):
-            _learn_column(found, f"{name}[{i}]", [None if v is None else v[i] for v in values])
+            _learn_column(found, f"{name}[{i}]", [None if v is None else v[i] for v in values], rows)
         return
-    numbers = [number_of(value) for value in there]
-    if there and all(number is not None for number in numbers):
+    taught = [values[i] for i in rows if values[i] is not None and values[i] != ""]
+    numbers = [number_of(value) for value in taught]
+    if taught and all(number is not None for number in numbers):
         if len(there) < len(values):
             found["left_out"].append(f"{name} (missing at some nodes)")
             return
         found["numbers"][name] = _mean_and_std(torch.tensor(numbers, dtype=torch.float64), name)
         return
-    kinds = sorted({str(value) for value in there})
-    if len(kinds) == len(values) > 1:
+    kinds = sorted({str(value) for value in taught})
+    if len(kinds) == len(rows) > 1:
         found["left_out"].append(f"{name} (different at each node)")
     elif kinds:
         found["words"][name] = kinds
