@@ -31,7 +31,7 @@ def commands(page: str, everything: bool) -> Iterator[tuple[str, str, str]]:
             continue
         for line in filter(str.strip, code.splitlines()):
             takes = re.search(r"# (takes .*)", line)
-            why = takes[1] if takes else "takes up to an hour" if line.startswith("make test") else ""
+            why = takes[1] if takes else "run separately" if line.startswith("make test") else ""
             yield line.split("  #")[0].rstrip(), line, "" if everything else why
 
 
