@@ -82,7 +82,7 @@ def find(cell: Cell | None, message: Message, merge: Merge, device: torch.device
 
 
 def _has_own(thing: object, methods: Sequence[str]) -> bool:
-    """Return whether somebody has set such a method on the object."""
+    """Return whether such a method is set on the object."""
     return any(name in vars(thing) for name in methods)  # what dynamo traces, which does not trace `vars(…).keys()`
 
 
