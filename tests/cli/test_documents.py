@@ -77,6 +77,13 @@ def run(line, graphseq):
         graphseq(*words)
 
 
+def test_documents_can_be_followed_one_after_the_other():
+    lines = [line for page in DOCUMENTS for line in page.read_text(encoding="utf-8").splitlines()]
+    lines = [line for line in lines if "graphseq train " in line and "--resume" not in line]
+    folders = [found[1] for line in lines if (found := re.search(r"--out (\S+)", line))]
+    assert len(set(folders)) == len(folders) > 5, folders
+
+
 def test_graphs_as_json():
     [(_, text)] = blocks(ROOT / "docs" / "data.md", "json")
     graph = graph_from_json(text, 7)  # as many features as MUTAG has
