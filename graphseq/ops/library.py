@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 LIBRARY = torch.library.Library("graphseq", "DEF")
 OPERATORS: dict[str, Operator] = {}
@@ -79,12 +79,15 @@ def untraced(function: Callable[..., _T]) -> Callable[..., _T]:
 
 @untraced
 def apart(make: Callable[[], _T]) -> _T:
-    """Make a result that outlives the call: it must be usable in training even if it is made under inference mode,
-    and belong to no ``torch.func`` transform and no dispatch mode, such as fake tensors.
+    """Make something that outlives the call: it must serve training too, even if asked for under inference mode, and
+    belong to no transform of ``torch.func`` and hold no fake tensors.
     """
-    if not (torch.is_inference_mode_enabled() or is_transformed() or has_mode()):
+    faked = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
+    if not (faked or torch.is_inference_mode_enabled() or is_transformed()):
         return make()
-    with torch.inference_mode(False), torch._C._DisableFuncTorch(), _disable_current_modes():
+    from torch._subclasses.fake_tensor import unset_fake_temporarily
+
+    with torch.inference_mode(False), torch._C._DisableFuncTorch(), unset_fake_temporarily():
         return make()
 
 
