@@ -101,7 +101,7 @@ def test_num_graphs():
         ([1.5], "got list"),
         ([True], "got list"),
         (4, "got 4"),
-        (np.array([[1]]), r"got int64 of shape \[1, 1\]"),
+        (np.array([[1]]), r"got a NumPy array, int64 of shape \[1, 1\]"),
     ],
 )
 def test_lengths(lengths, message):

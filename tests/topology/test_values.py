@@ -96,8 +96,7 @@ def test_all_that_is_compiled_moves_too(t):
     there = t.to("meta")
     assert there.device == torch.device("meta")
     assert (there.num_nodes, there.num_edges, there.num_graphs) == (t.num_nodes, t.num_edges, t.num_graphs)
-    for name in ("_level", "_packed", "_matrix", "_slot"):
-        assert getattr(there, name) is not None
+    assert {"level", "packed", "matrix", "reverse"} <= there._memo.keys() == t._memo.keys()
     for moved, mine in ((there, t), (there.reverse(), t.reverse())):
         for name, part in mine.packed._asdict().items():
             here = "cpu" if name in ("level_ptr", "level_edges", "form") else "meta"
