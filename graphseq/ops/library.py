@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -17,6 +18,9 @@ OPERATORS: dict[str, Operator] = {}
 HALF = (torch.float16, torch.bfloat16)
 
 _PLAIN = {Tensor, torch.nn.Parameter, type(None), int}
+
+_KEY = torch._C._TorchDispatchModeKey
+_TRACERS = (_KEY.FAKE, _KEY.PROXY, _KEY.FUNCTIONAL)  # modes whose tensors are no values
 
 Body = Callable[..., Any]
 _T = TypeVar("_T")
@@ -82,12 +86,14 @@ def apart(make: Callable[[], _T]) -> _T:
     """Make something that outlives the call: it must serve training too, even if asked for under inference mode, and
     belong to no transform of ``torch.func`` and hold no fake tensors.
     """
-    faked = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
-    if not (faked or torch.is_inference_mode_enabled() or is_transformed()):
+    modes = [key for key in _TRACERS if torch._C._get_dispatch_mode(key) is not None]
+    if not (modes or torch.is_inference_mode_enabled() or is_transformed()):
         return make()
-    from torch._subclasses.fake_tensor import unset_fake_temporarily
-
-    with torch.inference_mode(False), torch._C._DisableFuncTorch(), unset_fake_temporarily():
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch._C._DisableFuncTorch())
+        for key in modes:
+            stack.callback(torch._C._set_dispatch_mode, torch._C._unset_dispatch_mode(key))
         return make()
 
 
