@@ -35,12 +35,12 @@ print(time.perf_counter() - start)
 """
 
 
-def by_hand(task: Task, settings: Training, judge: str) -> None:
-    """Train as `fit` does and, unless `judge` is "", evaluate the validation split after each epoch."""
+def by_hand(task: Task, settings: Training, metric: str) -> None:
+    """Train as `fit` does and, unless `metric` is "", evaluate the validation split after each epoch."""
     model = task.model
     optimizer = torch.optim.Adam(task.groups, settings.lr, weight_decay=settings.weight_decay, fused=True)
     batch = task.train.collate(torch.arange(task.train.size))
-    val = task.val.collate(torch.arange(task.val.size)) if judge else None
+    val = task.val.collate(torch.arange(task.val.size)) if metric else None
     best, kept = float("inf"), [p.detach().clone() for p in model.parameters()]
     for _ in range(settings.epochs):
         model.train()
@@ -53,7 +53,7 @@ def by_hand(task: Task, settings: Training, judge: str) -> None:
         model.eval()
         with torch.no_grad():
             scores = model(*val.inputs)[val.index]
-        if judge == "torchmetrics":
+        if metric == "torchmetrics":
             multiclass_accuracy(scores, val.target, scores.size(1), average="micro", validate_args=False).item()
         else:
             (scores.argmax(1) == val.target).float().mean().item()

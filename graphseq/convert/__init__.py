@@ -1,8 +1,8 @@
 """From text to PyG ``Data``: words, bracketed trees of sentences, and the syntax trees of Python source."""
 
-from graphseq.convert.brackets import Vocabulary, encode_words, leaf_spans, read_trees
-from graphseq.convert.source import KINDS, NAME, encode_tokens, syntax_tree
-from graphseq.convert.words import tokenize
+from .brackets import Vocabulary, encode_words, leaf_spans, read_trees
+from .source import KINDS, NAME, encode_tokens, syntax_tree
+from .words import tokenize
 
 __all__ = [
     "KINDS",

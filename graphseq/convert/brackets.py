@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from graphseq.errors import GraphError, expected
+from ..errors import GraphError, expected
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data

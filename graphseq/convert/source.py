@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from graphseq.convert.brackets import Vocabulary
-from graphseq.errors import Words, expected
+from ..errors import Words, expected
+from .brackets import Vocabulary
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data

@@ -93,7 +93,8 @@ def apart(make: Callable[[], _T]) -> _T:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch._C._DisableFuncTorch())
         for key in modes:
-            stack.callback(torch._C._set_dispatch_mode, torch._C._unset_dispatch_mode(key))
+            if (mode := torch._C._unset_dispatch_mode(key)) is not None:
+                stack.callback(torch._C._set_dispatch_mode, mode)
         return make()
 
 

@@ -1,11 +1,11 @@
 """User-provided data: tables, JSON lines, GraphML, SMILES, folders of graphs."""
 
-from graphseq.datasets.own.examples import PARTS, Columns, Examples, number_of
-from graphseq.datasets.own.features import learn, make_features, width
-from graphseq.datasets.own.graphs import Graph, graph_of, molecule, node_examples, read_graphs, read_nodes
-from graphseq.datasets.own.records import Record, json_records, read_records
-from graphseq.datasets.own.texts import read_sequences, read_texts, sequence_of
-from graphseq.datasets.own.trees import Tree, read_forest, tree_of, trees_of
+from .examples import PARTS, Columns, Examples, number_of
+from .features import learn, make_features, width
+from .graphs import Graph, graph_of, molecule, node_examples, read_graphs, read_nodes
+from .records import Record, json_records, read_records
+from .texts import read_sequences, read_texts, sequence_of
+from .trees import Tree, read_forest, tree_of, trees_of
 
 __all__ = [
     "PARTS",

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphseq.datasets.own.records import Record, choose
-from graphseq.errors import GraphError, Words, expected
+from ...errors import GraphError, Words, expected
+from .records import Record, choose
 
 __all__ = ["LABELS", "PARTS", "Columns", "Examples", "labels_and_parts", "name_of", "number_of"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphseq.datasets.own.examples import number_of
-from graphseq.datasets.own.graphs import Graph
-from graphseq.errors import GraphError, Words, expected
+from ...errors import GraphError, Words, expected
+from .examples import number_of
+from .graphs import Graph
 
 __all__ = ["learn", "make_features", "width"]
 

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphseq.datasets.own.examples import LABELS, Columns, Examples, labels_and_parts, name_of, number_of
-from graphseq.datasets.own.records import TABLES, Record, choose, json_records, read_records, read_text
-from graphseq.datasets.tudataset import tudataset
-from graphseq.errors import GraphError, Words, expected
+from ...errors import GraphError, Words, expected
+from ..tudataset import tudataset
+from .examples import LABELS, Columns, Examples, labels_and_parts, name_of, number_of
+from .records import TABLES, Record, choose, json_records, read_records, read_text
 
 __all__ = ["Graph", "graph_of", "node_examples", "read_graphs", "read_nodes"]
 

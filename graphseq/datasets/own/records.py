@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from graphseq.errors import GraphError, Words, expected
+from ...errors import GraphError, Words, expected
 
 __all__ = ["TABLES", "Record", "choose", "json_records", "read_records", "read_text"]
 

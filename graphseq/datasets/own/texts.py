@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphseq.datasets.own.examples import Columns, Examples, labels_and_parts
-from graphseq.datasets.own.records import Record, choose, read_records
-from graphseq.errors import GraphError, Words, expected
+from ...errors import GraphError, Words, expected
+from .examples import Columns, Examples, labels_and_parts
+from .records import Record, choose, read_records
 
 __all__ = ["read_sequences", "read_texts", "sequence_of"]
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from graphseq.convert import Vocabulary, read_trees
-from graphseq.datasets.own.examples import LABELS, Columns, Examples, labels_and_parts, name_of
-from graphseq.datasets.own.records import TABLES, Record, read_records, read_text
-from graphseq.errors import GraphError, Words, expected
+from ...convert import Vocabulary, read_trees
+from ...errors import GraphError, Words, expected
+from .examples import LABELS, Columns, Examples, labels_and_parts, name_of
+from .records import TABLES, Record, read_records, read_text
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
