@@ -20,13 +20,12 @@ import torch
 from torch import Tensor
 
 from .cell import Cell, updated, written_on
-from .messages import Copy, Max, Mean, Merge, Min, Segments, Slots, State, Sum, reads_receivers, send
+from .messages import Merge, Segments, Slots, State, reads_receivers, send
 from .ops.levels import ALIGNED, Numbers, Structure
 from .ops.library import HALF, is_batched, is_transformed
 
 __all__ = ["Plan", "walk"]
 
-_ONE: dict[type[Merge], Any] = {kind: kind.reduce for kind in (Sum, Mean, Max, Min)}
 
 
 class Plan:
@@ -106,10 +105,8 @@ def walk(cell: Cell, plan: Plan, p: Tensor, edge: Tensor | None = None, start: S
     states.write(0, _of_kinds(kinds, first))
     counted = not torch.compiler.is_compiling() and not p.is_inference()
     before = p._version if counted else 0
-    single = plan.aligned and type(cell.message) is Copy and _keeps_one(merge)
     for k in range(1, len(inputs)):
-        sent = states.read(k)
-        merged = sent if single else _merged(cell, merge, plan.segments[k], inputs[k], edges[k], sent, filled[k])
+        merged = _merged(cell, merge, plan.segments[k], inputs[k], edges[k], states.read(k), filled[k])
         states.write(k, _of_kinds(kinds, updated(cell, inputs[k], merged)))
     if counted and p._version != before:
         raise written_on()
@@ -129,11 +126,6 @@ def _merged(
     if filled is not None and type(merge) is Slots:
         return tuple(merge.fill(b.to(m.dtype), m, segments) for b, m in zip(filled, messages.state, strict=True))
     return tuple(merge.reduce(m, segments, scores) for m in messages.state)
-
-
-def _keeps_one(merge: Merge) -> bool:
-    """Say whether a merge makes of one row that row itself."""
-    return _ONE.get(type(merge)) is type(merge).reduce and not vars(merge)
 
 
 def _kind(state: Tensor) -> torch.dtype:
