@@ -13,7 +13,7 @@ from .schedule import Rounds, Schedule, Sweep
 from .topology import Links, Topology, batch, unbatch
 
 if TYPE_CHECKING:
-    from . import recipes, train
+    from . import convert, datasets, doctor, plot, recipes, train
     from .recipes import load
 
 __version__ = "0.1.0"
@@ -37,8 +37,12 @@ __all__ = [
     "Sweep",
     "Topology",
     "batch",
+    "convert",
+    "datasets",
+    "doctor",
     "load",
     "nn",
+    "plot",
     "recipes",
     "train",
     "unbatch",
@@ -46,13 +50,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import modules that need pydantic on first use: it takes as long to import as everything else."""
-    if name in ("recipes", "train"):
-        return importlib.import_module(f".{name}", __name__)
+    """Import on first use what training and tools need, such as pydantic, which takes as long as everything else."""
     if name == "load":
         return importlib.import_module(".recipes", __name__).load
+    if name in __all__:
+        return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, "__doc__", "__version__", "core", "spectral"})

@@ -138,11 +138,11 @@ def updated(cell: Cell, p: Tensor, state: State) -> State:
     """
     new, sizes = cell.update(p, state), cell.state_sizes
     if type(new) is not tuple or len(new) != len(sizes):
-        raise expected("update", f"the cell's to return a tuple of length {len(sizes)}", new)
+        raise expected("update", f"it to return a tuple of length {len(sizes)}", new)
     count = p.size(0)
     for i, (s, size) in enumerate(zip(new, sizes, strict=True)):
         if not isinstance(s, Tensor) or s.dim() != 2 or s.size(0) != count or s.size(1) != size:
-            raise expected(f"update()[{i}]", f"the cell's to return shape [{count}, {size}]", s)
+            raise expected(f"update()[{i}]", f"shape [{count}, {size}]", s)
     return new
 
 

@@ -95,7 +95,8 @@ def graphseq(
 
 _COMMANDS: tuple[Callable[..., None], ...] = (demo, recipes, extended(train), predict, evaluate, doctor)
 for _command in _COMMANDS:
-    app.command(cls=TrainCommand if _command.__name__ == "train" else None)(_command)
+    is_train = _command.__name__ == "train"
+    app.command(cls=TrainCommand if is_train else None, no_args_is_help=is_train)(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -67,8 +67,7 @@ def draw_prediction(run: Run, given: str, source: Source, path: Path) -> None:
     asked, names, structures, *_ = run.recipe.read(text_of(given), run.metadata, source)
     if not structures:
         raise expected("--plot", "a run of a recipe on trees or graphs", Words(f"one of {run.name}"))
-    output = run.model(*asked.inputs)
-    scores = output[0] if isinstance(output, tuple) else output
+    scores = run.outputs(asked)
     classes = run.metadata.get("classes")
     data = structures[0]
     if len(structures) == 1 and len(scores) == data.num_nodes:
@@ -87,7 +86,7 @@ def draw_prediction(run: Run, given: str, source: Source, path: Path) -> None:
         # Nodes with one feature each, such as an atom's kind, are coloured by it.
         one_hot = bool(((data.x == 0) | (data.x == 1)).all()) and bool((data.x.sum(1) == 1).all())
         kinds = data.x.argmax(1) if one_hot and int(data.x.any(0).sum()) <= _CLASSES else None
-        features = [f"feature {k}" for k in range(data.x.size(1))]
+        features = data.get("feature_names") or [f"feature {k}" for k in range(data.x.size(1))]
         plot.graph(Topology.from_data(data), path, colours=kinds, names=features, title=f"Predicted: {answers[0]}")
 
 

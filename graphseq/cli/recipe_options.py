@@ -106,5 +106,7 @@ def _annotation(option: Option) -> Any:
     metavar = "N" if isinstance(option.value, int) else "X" if isinstance(option.value, float) else "TEXT"
     if " or " in option.kind:
         metavar = option.kind.replace(" or ", "|").replace(", ", "|")
-    help = f"{help} [{'; '.join(filter(None, [f'default: {option.value}', option.limits]))}]"
+    default = f"default: {option.value}" if option.value != "" else ""
+    if facts := "; ".join(filter(None, [default, option.limits])):
+        help = f"{help} [{facts}]"
     return Annotated[str | None, typer.Option(name, metavar=metavar, show_default=False, help=help)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import dataclasses
 import io
 import sys
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from ..errors import Words, expected
 from ..plot import check_path
 from ..recipes import Run, Source, open_run
 from ..train import METRICS, Machine, write_bytes
-from .options import AsJson, DataRoot, Device, Offline, OwnRecipe
+from .options import AsJson, DataRoot, Device, Offline, OwnRecipe, pairs
 from .pictures import draw_prediction
 from .show import cut, note, number, say, say_json, table
 
@@ -31,16 +32,24 @@ RunArgument = Annotated[
     ),
 ]
 
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="A column of FILE that has another name than in training: text_column=Body."
+    ),
+]
+
 
 def predict(
     run: RunArgument,
     input: Annotated[
-        str, typer.Argument(metavar="INPUT", help="A text, or the name of a file with it; - for standard input.")
-    ],
+        str | None, typer.Argument(metavar="INPUT", help="A text, or the name of a file with it; - for standard input.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write all predictions to this table, a .csv file.")
     ] = None,
     nodes: Annotated[bool, typer.Option("--nodes", help="For a file of trees, predict for every node.")] = False,
+    columns: Columns = None,
     recipe: OwnRecipe = None,
     picture: Annotated[
         Path | None,
@@ -48,6 +57,7 @@ def predict(
     ] = None,
     as_json: AsJson = False,
     data_root: DataRoot = None,
+    device: Device = "auto",
     offline: Offline = False,
 ) -> None:
     """Predict for an input with the network of a run.
@@ -55,7 +65,7 @@ def predict(
     The kind of input depends on the recipe: `graphseq recipes NAME` describes it and gives an example.
     """
     check_path(picture, argument="--plot")
-    opened, source = _opened(run, recipe), Source(data_root, offline)
+    opened, source = _opened(run, recipe, columns, device), Source(data_root, offline)
     text = _input(input, opened)
     with contextlib.redirect_stdout(sys.stderr):
         found = opened.predict_file(text, nodes=True) if nodes else opened.predict(text, source)
@@ -75,18 +85,22 @@ def predict(
             say(f"\nNote: {found.note}.")
 
 
-def _opened(folder: Path, recipe: str | None) -> Run:
-    opened = open_run(folder, recipe=recipe)
+def _opened(folder: Path, recipe: str | None, columns: Sequence[str] | None, device: str) -> Run:
+    opened = open_run(folder, recipe=recipe, device=device)
     if opened.path != folder.expanduser():
         note(f"Run: {opened.path}")
-    return opened
+    named = pairs(columns or [])
+    if other := [name for name in named if not name.endswith("_column")]:
+        raise expected("--set", "the name of a column, such as label_column=y", Words(other[0]))
+    return dataclasses.replace(opened, recipe=opened.recipe.parse(named)) if named else opened
 
 
-def _input(given: str, run: Run) -> str:
+def _input(given: str | None, run: Run) -> str:
     """Return the input; standard input ends in a newline here, so it is never mistaken for a file name."""
     if given != "-":
-        if not given.strip():
-            raise expected("input", run.recipe.input, Words("nothing"))
+        if given is None or not given.strip():
+            such = f", such as {cut(run.recipe.example, _LONGEST)}" if run.recipe.example else ""
+            raise expected("input", f"{run.recipe.input}{such}", Words("nothing"))
         return given
     if sys.stdin is None:  # as `<&-` leaves it
         raise expected("input", "a text on standard input", Words("none: it is closed"))
@@ -132,6 +146,7 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option(metavar="SPLIT", help="train, val (or dev) or test; by default the reported one.")
     ] = None,
+    columns: Columns = None,
     recipe: OwnRecipe = None,
     as_json: AsJson = False,
     data_root: DataRoot = None,
@@ -139,9 +154,11 @@ def evaluate(
     offline: Offline = False,
 ) -> None:
     """Evaluate the network of a run on a split of its data or on a file of your own."""
-    opened = _opened(run, recipe)
+    opened = _opened(run, recipe, columns if file else None, device)
     if file is not None and split is not None:
         raise expected("--split", "no split together with a file", split)
+    if columns and file is None:
+        raise expected("--set", "columns of a file, together with FILE", columns[0])
     machine = Machine(device=device)
     with contextlib.redirect_stdout(sys.stderr):
         if file is not None:

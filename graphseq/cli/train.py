@@ -57,7 +57,7 @@ def train(
 ) -> None:
     """Train a recipe: data, network and training under one name.
 
-    Its options are options here: `graphseq train RECIPE --help` lists them. Ctrl-C saves the state of training; the
+    `graphseq train RECIPE --help` lists the recipe's options. Ctrl-C saves the state of training; the
     same command with --resume continues from there, and gives the result of an uninterrupted run.
     """
     here = ranks_here()

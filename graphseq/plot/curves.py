@@ -25,11 +25,14 @@ _CLOCKS = ("epoch", "step", "seconds")  # these may be the x axis; they are not 
 _SPLITS = {"train": "training", "val": "validation", "valid": "validation", "dev": "validation", "test": "test"}
 _COLOURS = dict(zip(("training", "validation", "test"), PALETTE, strict=False))
 _FEW = 12  # points that get a marker each
+_IN_PER_CENT = ("accuracy", "f1", "auroc")  # by fit
 
 
 class _Run(NamedTuple):
     records: Sequence[Mapping[str, Any]]
-    best: int | None  # epoch
+    best: int | None = None  # epoch
+    by: str = ""  # the series that was best in it
+    fitted: bool = False  # recorded by fit
 
 
 def curves(run: Any, path: PathLike = None, *, title: str = "") -> Figure:
@@ -79,7 +82,10 @@ def curves(run: Any, path: PathLike = None, *, title: str = "") -> Figure:
     rows = math.ceil(len(panels) / columns)
     made = figure(max(3.1 * columns, 4.2), 2.5 * rows + 0.3 + (0.3 if title else 0.0), "constrained")
     for i, members in enumerate(panels.values(), start=1):
-        _draw(made.add_subplot(rows, columns, i), {name: series[name] for name in members}, clock)
+        axes = made.add_subplot(rows, columns, i)
+        called = _draw(axes, {name: series[name] for name in members}, clock, _reason(runs))
+        unit = " (%)" if all(run.fitted for run in runs) and _parts(members[0])[1] in _IN_PER_CENT else ""
+        axes.set_ylabel(called + unit, fontsize=9, parse_math=False)
     entries = {str(line.get_label()): line for axes in made.axes for line in axes.get_lines()}
     entries = {label: line for label, line in entries.items() if not label.startswith("_")}
     if entries:
@@ -96,12 +102,12 @@ def _runs(given: Any, argument: str) -> list[_Run]:
         inner = sorted(folder.glob("seed-*/metrics.jsonl"), key=lambda file: (len(file.parent.name), file.parent.name))
         return [_read(file.parent) for file in inner] or [_read(folder)]
     if hasattr(given, "records"):
-        return [_Run(given.records, getattr(given, "best_epoch", None))]
+        return [_Run(given.records, getattr(given, "best_epoch", None), str(getattr(given, "selected_by", "")), True)]
     if not isinstance(given, Sequence) or isinstance(given, bytes):
         raise expected(argument, "a run's folder, what fit returned, a list of dicts, or a list of these", given)
     if given and not any(isinstance(record, Mapping) for record in given):
         return [run for i, each in enumerate(given) for run in _runs(each, f"{argument}[{i}]")]
-    return [_Run(_checked(given, argument), None)]
+    return [_Run(_checked(given, argument))]
 
 
 def _checked(records: Sequence[Any], argument: str) -> Sequence[Mapping[str, Any]]:
@@ -116,8 +122,9 @@ def _read(folder: Path) -> _Run:
     try:
         lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
         result = folder / "result.json"
-        best = json.loads(result.read_text(encoding="utf-8"))["best_epoch"] if result.is_file() else None
-        return _Run(_checked([json.loads(line) for line in lines if line.endswith("\n")], "line"), best)
+        found = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {"best_epoch": None}
+        records = _checked([json.loads(line) for line in lines if line.endswith("\n")], "line")
+        return _Run(records, found["best_epoch"], str(found.get("selected_by", "")), True)
     except FileNotFoundError:
         raise expected("run", "the folder of a run", Words(f"{folder}, which has no metrics.jsonl")) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -151,8 +158,14 @@ def _parts(name: str) -> tuple[str, str]:
     return (_SPLITS[prefix], rest) if prefix in _SPLITS and rest else ("training", name)
 
 
-def _draw(axes: Axes, series: dict[str, list[tuple[Any, Any, int | None]]], clock: str) -> None:
-    """Draw a panel; the legend that all panels share takes what is labelled here."""
+def _reason(runs: Sequence[_Run]) -> str:
+    """Return by which value the best epoch of the runs was selected, as the end of a label."""
+    by = {run.by for run in runs}
+    return f", by {' '.join(_parts(by.pop()))}" if len(by) == 1 and by != {""} else ""
+
+
+def _draw(axes: Axes, series: dict[str, list[tuple[Any, Any, int | None]]], clock: str, reason: str) -> str:
+    """Draw a panel and return what it shows; the legend that all panels share takes what is labelled here."""
     from matplotlib.ticker import MaxNLocator
 
     for name, runs in series.items():
@@ -169,10 +182,10 @@ def _draw(axes: Axes, series: dict[str, list[tuple[Any, Any, int | None]]], cloc
             axes.plot(xs, ys, color=colour, marker=mark, markersize=3, markevery=marked, label=label, **look)
             if best is not None and what != "lr":
                 if not several:
-                    label = f"best epoch: {xs[best]:g}"
+                    label = f"best epoch{reason}: {xs[best]:g}"
                     axes.axvline(xs[best], color=INK, linewidth=0.9, linestyle=(0, (4, 3)), label=label, zorder=1)
                 if split != "training":
-                    label = "best epoch of each run" if several else None
+                    label = f"best epoch of each run{reason}" if several else None
                     axes.plot(xs[best], ys[best], "*", color=INK, markersize=8, linestyle="", label=label, zorder=4)
         if several:
             shared = sorted(set.intersection(*(set(xs.tolist()) for xs, _, _ in runs)))
@@ -181,7 +194,6 @@ def _draw(axes: Axes, series: dict[str, list[tuple[Any, Any, int | None]]], cloc
             axes.plot(shared, mean, color=colour, linewidth=2, label=label)
     called = f"{split} {what}" if what.endswith("loss") or (len(series) == 1 and what != name) else what
     axes.set_xlabel(clock, fontsize=9)
-    axes.set_ylabel("learning rate" if what == "lr" else called, fontsize=9, parse_math=False)
     low, high = np.nanpercentile(np.concatenate([ys for runs in series.values() for _, ys, _ in runs]), [10, 90])
     if what.endswith("loss") and low > 0 and high > 100 * low:
         axes.set_yscale("log")
@@ -193,3 +205,4 @@ def _draw(axes: Axes, series: dict[str, list[tuple[Any, Any, int | None]]], cloc
     axes.spines[["left", "bottom"]].set_color(GREY)
     axes.grid(True, color="#E4E4E4", linewidth=0.7)
     axes.tick_params(colors=INK, labelsize=8, color=GREY)
+    return "learning rate" if what == "lr" else called

@@ -14,6 +14,7 @@ from ..datasets.own import (
     Columns,
     Examples,
     Graph,
+    feature_names,
     graph_of,
     json_records,
     learn,
@@ -22,7 +23,6 @@ from ..datasets.own import (
     node_examples,
     read_graphs,
     read_nodes,
-    width,
 )  # fmt: skip
 from ..errors import Words, expected
 from ..nn import GraphClassifier, NodeClassifier
@@ -61,12 +61,14 @@ class _Convolutional(OwnRecipe):
 
     def _notes(self, features: dict[str, Any], weighted: bool, taken: bool) -> list[str]:
         notes = [f"node attributes left out: {', '.join(features['left_out'])}"] if features["left_out"] else []
-        notes += ["features: degrees"] if features["degrees"] is not None else [f"{width(features)} features"]
+        count = len(feature_names(features))
+        words = f"{count} feature{'s' * (count > 1)} of each node"
+        notes += ["features: degrees" if features["degrees"] is not None else words]
         return [*notes, *([f"{self.conv} takes no edge weights: ignored"] if weighted and not taken else [])]
 
     def _learn(self, graphs: list[Graph], places: list[str], rows: Tensor | None, about: list[str]) -> Metadata:
         features = learn(graphs, places, rows)
-        if not width(features):
+        if not feature_names(features):
             raise expected("data", "nodes with features", Words("graphs whose x is empty"))
         weighted = any(graph.weight is not None for graph in graphs)
         taken = weighted and takes_weights(make_conv(self.conv, 1, 1))
@@ -111,9 +113,10 @@ class GraphRecipe(_Convolutional):
 
     def network_of(self, metadata: Metadata, outputs: int) -> nn.Module:
         """Make the network."""
+        width = len(feature_names(metadata["features"]))
         return GraphClassifier(
-            width(metadata["features"]), self.hidden, outputs, num_layers=self.layers, dropout=self.dropout,
-            reduce=self.readout, conv=self.conv,
+            width, self.hidden, outputs, num_layers=self.layers, dropout=self.dropout, reduce=self.readout,
+            conv=self.conv,
         )  # fmt: skip
 
     def split(self, examples: Examples, metadata: Metadata, y: Tensor, weight: Tensor | None, use: str) -> Split:
@@ -126,8 +129,11 @@ class GraphRecipe(_Convolutional):
         return graph_split(graphs, weight=weight)
 
     def structures(self, examples: Examples, metadata: Metadata) -> list[Data]:
-        """Return the graphs."""
-        return [self._data(graph, metadata, "input") for graph in examples.items]
+        """Return the graphs, with the names of their features."""
+        made = [self._data(graph, metadata, "input") for graph in examples.items]
+        for data in made:
+            data.feature_names = feature_names(metadata["features"])
+        return made
 
 
 def _with_nodes(examples: Examples, argument: str) -> Examples:
@@ -165,7 +171,8 @@ class NodeRecipe(_Convolutional):
     def _columns_of(self, labelled: bool, metadata: Metadata | None) -> Columns:
         """Return the columns; after training that of the labels is known, and another one isn't taken in its place."""
         columns = self._columns(labelled)
-        return columns if metadata is None else dataclasses.replace(columns, label=metadata["label_column"])
+        known = "" if metadata is None else metadata["label_column"]
+        return dataclasses.replace(columns, label=columns.label or known)
 
     def _labelled(self, examples: Examples, argument: str) -> list[int]:
         return [i for i, label in enumerate(examples.labels) if label is not None]
@@ -178,10 +185,10 @@ class NodeRecipe(_Convolutional):
 
     def network_of(self, metadata: Metadata, outputs: int) -> nn.Module:
         """Make the network."""
+        width = len(feature_names(metadata["features"]))
         return NodeClassifier(
-            width(metadata["features"]), self.hidden, outputs, num_layers=self.layers, dropout=self.dropout,
-            conv=self.conv,
-        )  # fmt: skip
+            width, self.hidden, outputs, num_layers=self.layers, dropout=self.dropout, conv=self.conv
+        )
 
     def split(self, examples: Examples, metadata: Metadata, y: Tensor, weight: Tensor | None, use: str) -> Split:
         """Return some nodes of the graph."""

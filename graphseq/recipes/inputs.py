@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
+from ..datasets.own import graph_of, json_records
 from ..errors import GraphError, Words, expected
 
 if TYPE_CHECKING:
@@ -47,53 +46,33 @@ def graph_from_json(text: str, num_features: int, *, default: float | None = Non
     """Read a graph: ``{"edge_index": [[0, 1], [1, 2]], "x": [[…], …]}``; with a default ``x`` may be left out.
 
     Args:
-        text: the JSON.
+        text: the JSON, in one of the forms that :func:`graphseq.datasets.own.graph_of` reads.
         num_features: the width that ``x`` must have.
         default: the value of ``x`` if it is missing.
 
     Raises:
-        GraphError: it is not such a graph.
+        GraphError: it is not such a graph, or has weights, which the networks of published data don't take.
 
     >>> graph_from_json('{"edge_index": [[0], [1]], "x": [[1], [2]]}', 1).num_nodes
     2
     """
     from torch_geometric.data import Data
 
-    try:
-        content: Any = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise expected("input", "a graph as JSON", Words(f"text that is not: {error}")) from None
-    if not isinstance(content, dict) or "edge_index" not in content:
+    if text.lstrip()[:1] != "{":
         raise expected("input", 'a graph as JSON: {"edge_index": [[…], […]], "x": […]}', Words(text[:80]))
-    edge_index = _numbers(content["edge_index"], "edge_index", "two lists of nodes, senders and receivers", 2)
-    if edge_index.dim() != 2 or edge_index.size(0) != 2:
-        got = Words(f"{edge_index.size(0)} lists" if edge_index.dim() == 2 else "other nesting")
-        raise expected("input", "edge_index as two lists of nodes, senders and receivers", got)
-    if not torch.equal(edge_index, edge_index.round()):
-        raise expected("input", "edge_index with whole numbers", Words("others"))
-    edge_index = edge_index.long()
-    nodes = int(edge_index.max()) + 1 if edge_index.numel() else 0
+    records = list(json_records(text, "input", lines=False))
+    if len(records) != 1:
+        raise expected("input", "one graph", Words(f"{len(records)} of them"))
+    graph = graph_of(records[0].fields, "input")
     what = f"x as one list of {num_features} numbers for each node"
-    if "x" in content:
-        x = _numbers(content["x"], "x", what, num_features).float()
-        if x.dim() != 2 or x.size(1) != num_features:
-            raise expected("input", what, Words(f"numbers of shape {list(x.shape)}"))
-        if not x.isfinite().all():
-            raise expected("input", f"{what}, all finite", Words("some that are not"))
-    elif default is not None:
-        x = torch.full((max(nodes, int(content.get("num_nodes", 0))), num_features), default)
-    else:
+    if graph.weight is not None:
+        raise expected("input", "a graph with no weights of edges, which this network doesn't take", Words("some"))
+    if graph.x is None and default is None:
         raise expected("input", f"a graph with {what}", Words("one without"))
-    if edge_index.numel() and (int(edge_index.min()) < 0 or nodes > len(x)):
-        got = Words(f"{int(edge_index.min())} to {nodes - 1}")
-        raise expected("input", f"edge_index with nodes from 0 to {len(x) - 1}, as x has them", got)
-    return Data(x=x, edge_index=edge_index)
-
-
-def _numbers(content: Any, name: str, what: str, width: int) -> Tensor:
-    """Return nested lists of numbers as a tensor; an empty list has no rows of the width."""
-    try:
-        found = torch.tensor(content, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise expected("input", f"{name}: {what}", Words(f"what does not fit: {error}")) from None
-    return found.reshape(0, width) if content == [] and name == "x" else found
+    if graph.x is None or not graph.num_nodes:
+        x = torch.full((graph.num_nodes, num_features), default or 0.0)
+    elif graph.x.size(1) != num_features:
+        raise expected("input", what, Words(f"numbers of shape {list(graph.x.shape)}"))
+    else:
+        x = graph.x.float()
+    return Data(x=x, edge_index=graph.edges)

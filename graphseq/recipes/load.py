@@ -101,18 +101,23 @@ class Run:
         Raises:
             GraphError: the run's recipe reads no such files, or the file is invalid.
         """
-        split, names = self._own().unlabelled(Path(path).expanduser(), self.metadata, nodes=nodes)
+        split, names, note = self._own().unlabelled(Path(path).expanduser(), self.metadata, nodes=nodes)
         parts = torch.arange(split.size).split(self.recipe.eval_batch_size if self.recipe.batch_size else split.size)
         scores = torch.cat([self._scores(split.batch(part)) for part in parts])
         rows = self._rows(scores, names)
         if classes := self.metadata.get("classes"):
             for row, chances in zip(rows, scores.softmax(1).tolist(), strict=True):
                 row["probabilities"] = dict(zip(classes, chances, strict=True))
-        return Predictions(rows)
+        return Predictions(rows, note)
+
+    def outputs(self, batch: Batch) -> Tensor:
+        """Return all rows of the model's scores for a batch, on the CPU."""
+        output = self.model(*batch.to(next(self.model.parameters()).device).inputs)
+        scores: Tensor = output[0] if isinstance(output, tuple) else output
+        return scores.cpu()
 
     def _scores(self, batch: Batch) -> Tensor:
-        output = self.model(*batch.inputs)
-        return batch.rows(output[0] if isinstance(output, tuple) else output)
+        return batch.rows(self.outputs(batch))
 
     def _rows(self, scores: Tensor, names: Sequence[str]) -> list[dict[str, Any]]:
         classes = self.metadata.get("classes")
@@ -201,16 +206,17 @@ class Run:
         ]}  # fmt: skip
 
 
-def open_run(path: str | os.PathLike[str], *, recipe: str | None = None) -> Run:
+def open_run(path: str | os.PathLike[str], *, recipe: str | None = None, device: str = "cpu") -> Run:
     """Open the folder of a run; of several seeds the one with the best validation result.
 
     Args:
         path: the folder; or one with runs by date and time, such as ``runs/karate-gcn``, for the newest finished one.
         recipe: ``my_module:MyRecipe``, where the run is of a recipe of your own: a module that is named in a file is
             not imported unless you name it, too.
+        device: where the model is: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best one.
 
     Raises:
-        GraphError: it is no run's folder, or it is damaged, or it has no checkpoint yet.
+        GraphError: it is no run's folder, or it is damaged, or it has no checkpoint yet; there is no such device.
 
     Example::
 
@@ -219,6 +225,7 @@ def open_run(path: str | os.PathLike[str], *, recipe: str | None = None) -> Run:
     """
     if not isinstance(path, str | os.PathLike):
         raise expected("run", "the folder of a run", path)
+    place = Machine(device=device).chosen
     folder = _find(Path(path).expanduser())
     config = read_json(folder / "config.json")
     try:
@@ -240,25 +247,26 @@ def open_run(path: str | os.PathLike[str], *, recipe: str | None = None) -> Run:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise expected("run", f"weights of {name}", Words(f"others: {error}")) from None
-    return Run(folder, name, made, seed, metadata, model.eval())
+    return Run(folder, name, made, seed, metadata, model.to(place).eval())
 
 
-def load(path: str | os.PathLike[str], *, recipe: str | None = None) -> nn.Module:
+def load(path: str | os.PathLike[str], *, recipe: str | None = None, device: str = "cpu") -> nn.Module:
     """Return the model of a run, with the weights of its best epoch, in evaluation mode.
 
     Args:
         path: a run's folder, as :func:`open_run` takes it.
         recipe: ``my_module:MyRecipe``, where the run is of a recipe of your own.
+        device: as of :func:`open_run`.
 
     Raises:
-        GraphError: it is no run's folder, or it is damaged.
+        GraphError: it is no run's folder, or it is damaged; there is no such device.
 
     Example::
 
         model = graphseq.load("runs/cora")
         model(x, edge_index).argmax(1)
     """
-    return open_run(path, recipe=recipe).model
+    return open_run(path, recipe=recipe, device=device).model
 
 
 def _find(path: Path) -> Path:

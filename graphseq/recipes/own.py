@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from ..datasets.own import Columns, Examples, number_of
+from ..datasets.own import LABELS, Columns, Examples, number_of
 from ..errors import Words, expected
 from ..train import Split, Splits, Task, class_names, class_weights, deal
 from .base import Metadata, Prediction, Recipe, Source
@@ -63,7 +63,7 @@ class OwnRecipe(Recipe):
     data: str = Field(default="", description="the training file, or for graphs a folder")
     val: str = Field(default="", description="a file of validation examples")
     test: str = Field(default="", description="a file of test examples")
-    label_column: str = Field(default="", description="column or key of the labels; by default label, class or target")
+    label_column: str = Field(default="", description=f"column or key of the labels; by default {', '.join(LABELS)}")
     split_column: str = Field(default="", description="column or key with train, val or test; by default split")
     val_share: float = Field(
         default=0.1, ge=0, lt=1, description="share of validation examples, unless given by a file or column"
@@ -126,6 +126,10 @@ class OwnRecipe(Recipe):
     def structures(self, examples: Examples, metadata: Metadata) -> Sequence[Any]:
         """Return the structures that a picture can show; none for texts and sequences."""
         return ()
+
+    def note(self, examples: Examples, metadata: Metadata) -> str:
+        """Return what is noteworthy about examples to predict for; "" if nothing is."""
+        return ""
 
     def depths(self, examples: Examples) -> Sequence[int]:
         """Return the depth of each prediction's node in its tree; none for anything but trees."""
@@ -227,6 +231,8 @@ class OwnRecipe(Recipe):
             usual = max(range(len(classes)), key=lambda c: found["counts"][c])
             hits = {part: (each.classes(classes) == usual).double().mean() for part, each in held.items()}
             found["baseline"] = {part: round(100 * float(share), 4) for part, share in hits.items()}
+        kinds = {part: sorted(set(each.labels), key=str) for part, each in held.items()}
+        found["alone"] = {part: labels[0] for part, labels in kinds.items() if len(labels) == 1 and "classes" in found}
         return found | self.learn(train)
 
     def describe(self, metadata: Metadata) -> str:
@@ -241,6 +247,8 @@ class OwnRecipe(Recipe):
             lines.append(f"{len(pairs)} classes in the training part: {told}{more}")
         else:
             lines.append("labels: mean {:.4g}, standard deviation {:.4g}".format(*metadata["scale"]))
+        for part, name in metadata["alone"].items():
+            lines.append(f"all {part} examples are of one class: {name}")
         return "\n".join(lines)
 
     def model(self, metadata: Metadata) -> nn.Module:
@@ -280,11 +288,11 @@ class OwnRecipe(Recipe):
             base = round(100 * float((y == usual).double().mean()), 4)
         return self.split(examples, metadata, y, None, "evaluate"), base
 
-    def unlabelled(self, path: Path, metadata: Metadata, *, nodes: bool = False) -> tuple[Split, Sequence[str]]:
-        """Return a split of a file with or without labels, to predict for, and the name of each prediction."""
-        return self._to_predict(
-            self.examples(path, "input", False, metadata), metadata, "nodes" if nodes else "predict"
-        )
+    def unlabelled(self, path: Path, metadata: Metadata, *, nodes: bool = False) -> tuple[Split, Sequence[str], str]:
+        """Return a split of a file with or without labels, to predict for, the name of each prediction, and a note."""
+        examples = self.examples(path, "input", False, metadata)
+        split, names = self._to_predict(examples, metadata, "nodes" if nodes else "predict")
+        return split, names, self.note(examples, metadata)
 
     def _to_predict(self, examples: Examples, metadata: Metadata, use: str) -> tuple[Split, Sequence[str]]:
         y = torch.zeros(len(examples), dtype=torch.int64)
@@ -304,7 +312,8 @@ class OwnRecipe(Recipe):
         examples = self.from_text(text, metadata)
         split, names = self._to_predict(examples, metadata, "nodes")
         batch = split.batch(torch.arange(split.size))
-        return Prediction(batch, names, self.structures(examples, metadata), self.depths(examples))
+        shown = self.structures(examples, metadata)
+        return Prediction(batch, names, shown, self.depths(examples), self.note(examples, metadata))
 
     def _columns(self, labelled: bool) -> Columns:
         column = getattr(self, self.columns) if self.columns else ""

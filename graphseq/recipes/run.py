@@ -212,6 +212,7 @@ def _train(fabric: Fabric, recipe: Recipe, path: Path, seed: int, job: Job) -> d
         "split": "dev" if recipe.reports == "val" else recipe.reports,
         "value": round(measured, 4) if metric(recipe.metrics[0]).unit == "%" else measured,
         "best_epoch": outcome.best_epoch,
+        "selected_by": outcome.selected_by,
         "epochs": outcome.epochs,
         "val": outcome.val,
         "test": outcome.test,

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..convert import Vocabulary, tokenize
-from ..datasets.own import Examples, read_sequences, read_texts, sequence_of
+from ..datasets.own import SEQUENCES, TEXTS, Examples, read_sequences, read_texts, sequence_of
 from ..errors import Words, expected
 from ..nn import SequenceClassifier, TextClassifier
 from ..nn.models import sequence_layers
@@ -58,7 +58,7 @@ class TextRecipe(_Recurrent):
     lr: float = 3e-3
     weight_decay: float = 0.01
     schedule: LRSchedule = "cosine"
-    text_column: str = Field(default="", description="column or key of the texts; by default text, sentence or review")
+    text_column: str = Field(default="", description=f"column or key of the texts; by default {', '.join(TEXTS)}")
     embedding: int = Field(default=100, ge=1, description="size of the word vectors")
     unknown: float = Field(default=0.1, ge=0, le=1, description="share of words made unknown in training")
     min_count: int = Field(default=1, ge=1, description="words that are less frequent in the training part are unknown")
@@ -77,6 +77,13 @@ class TextRecipe(_Recurrent):
         """Return the words."""
         words = (word for text in train.items for word in self._words(text))
         return {"words": list(Vocabulary.build(words, min_count=self.min_count, lower=True).words)}
+
+    def note(self, examples: Examples, metadata: Metadata) -> str:
+        """Say how many texts have no known word."""
+        known = set(metadata["words"])
+        lost = sum(not known & {word.lower() for word in self._words(text)} for text in examples.items)
+        count = "the text" if len(examples) == 1 else f"{lost:,} of {len(examples):,} texts"
+        return f"{count} without a word of the training part: the prediction says nothing about it" if lost else ""
 
     def network_of(self, metadata: Metadata, outputs: int) -> nn.Module:
         """Make the network."""
@@ -110,7 +117,7 @@ class SequenceRecipe(_Recurrent):
     schedule: LRSchedule = "onecycle"
     dropout: float = 0.2
     layer: Layer = "gru"
-    sequence_column: str = Field(default="", description="key of the sequences; by default x, sequence or values")
+    sequence_column: str = Field(default="", description=f"key of the sequences; by default {', '.join(SEQUENCES)}")
 
     def examples(self, path: Path, argument: str, labelled: bool, metadata: Metadata | None) -> Examples:
         """Read a file of sequences."""

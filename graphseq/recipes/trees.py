@@ -93,6 +93,13 @@ class TreeRecipe(OwnRecipe):
         outer = train.about == ["labels of whole trees"]
         return {"words": list(words.words), "arity": max(tree.arity for tree in train.items) or 1, "outer": outer}
 
+    def note(self, examples: Examples, metadata: Metadata) -> str:
+        """Say how many trees have no known word."""
+        known = set(metadata["words"])
+        lost = sum(any(tree.words) and not known.intersection(tree.words) for tree in examples.items)
+        count = "the tree" if len(examples) == 1 else f"{lost:,} of {len(examples):,} trees"
+        return f"{count} without a word of the training part" if lost else ""
+
     def network_of(self, metadata: Metadata, outputs: int) -> nn.Module:
         """Make the network."""
         made = TreeClassifier(

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import GraphError, Words, describe, expected
 from .metrics import metric
 from .settings import Training
-from .task import Batch, Task, class_loss
+from .task import Batch, Split, Task, class_loss
 
 __all__ = ["check_data"]
 
@@ -46,7 +46,20 @@ def check_data(
                 _check(batches[i] if batches else split.batch(chosen), scores.size(1) if by_class else None)
             except GraphError as error:
                 where = f"examples {int(chosen[0])} to {int(chosen[-1])} of the split `{name}`"
-                raise GraphError(f"{error} ({where})") from None
+                found = _in_one(split, chosen, scores.size(1) if by_class else None, name)
+                raise found or GraphError(f"{error} ({where})") from None
+
+
+def _in_one(split: Split, chosen: Tensor, classes: int | None, name: str) -> GraphError | None:
+    """Return the error of the first of some examples that has one; None if their places in the data aren't known."""
+    if split.origin is None:
+        return None
+    for i in chosen.tolist():
+        try:
+            _check(split.batch(torch.tensor([i])), classes)
+        except GraphError as error:
+            return GraphError(f"{error} (example {int(split.origin[i])} of the data, in the split `{name}`)")
+    return None
 
 
 def _check(batch: Batch, classes: int | None) -> None:

@@ -15,7 +15,7 @@ from .task import Batch, Split
 if TYPE_CHECKING:
     from torch_geometric.data import Data
 
-__all__ = ["chain_split", "graph_split", "node_split", "tree_split"]
+__all__ = ["chain_split", "check_graphs", "check_trees", "graph_split", "node_split", "tree_split"]
 
 
 def graph_split(graphs: Sequence[Data], *, weight: Tensor | None = None) -> Split:
@@ -29,16 +29,7 @@ def graph_split(graphs: Sequence[Data], *, weight: Tensor | None = None) -> Spli
     Raises:
         GraphError: a graph lacks x or y, its number of features differs from the first, or only some have weights.
     """
-    weighted = bool(graphs) and isinstance(graphs[0].get("edge_weight"), Tensor)
-    for i, graph in enumerate(graphs):
-        if isinstance(graph.get("edge_weight"), Tensor) != weighted:
-            what = "a tensor, as graphs[0] has it" if weighted else "none, as graphs[0] has none"
-            raise expected(f"graphs[{i}].edge_weight", what, graph.get("edge_weight"))
-        if not isinstance(graph.x, Tensor) or graph.x.dim() != 2 or graph.x.size(1) != graphs[0].x.size(1):
-            width = f"{graphs[0].x.size(1)}" if isinstance(graphs[0].x, Tensor) and graphs[0].x.dim() == 2 else "F"
-            raise expected(f"graphs[{i}].x", f"a tensor of shape [N, {width}]", graph.x)
-        if not isinstance(graph.y, Tensor) or len(graph.y.reshape(-1)) < 1:
-            raise expected(f"graphs[{i}].y", "the target of the graph", graph.y)
+    weighted = check_graphs(graphs)
     x = [graph.x if graph.x.is_floating_point() else graph.x.float() for graph in graphs]
     weights = [graph.edge_weight for graph in graphs] if weighted else []
     y = _targets([graph.y for graph in graphs])
@@ -52,6 +43,51 @@ def graph_split(graphs: Sequence[Data], *, weight: Tensor | None = None) -> Spli
         return Batch(inputs, y[indices], weight=None if weight is None else weight[indices])
 
     return Split(len(graphs), collate)
+
+
+def check_graphs(graphs: Sequence[Data]) -> bool:
+    """Check graphs for :func:`graph_split`, and return whether they have ``edge_weight``.
+
+    Raises:
+        GraphError: see there.
+    """
+    weighted = False
+    for i, graph in enumerate(graphs):
+        _is_data(graph, f"graphs[{i}]")
+        width = "F" if not i else graphs[0].x.size(1)
+        if not isinstance(graph.x, Tensor) or graph.x.dim() != 2 or (i and graph.x.size(1) != width):
+            raise expected(f"graphs[{i}].x", f"a tensor of shape [N, {width}]", graph.x)
+        if not isinstance(graph.y, Tensor) or not graph.y.numel():
+            raise expected(f"graphs[{i}].y", "the graph's target as a tensor, such as torch.tensor([1])", graph.y)
+        if i and graph.y.numel() != graphs[0].y.numel():
+            raise expected(f"graphs[{i}].y", f"{graphs[0].y.numel()} targets, as in graphs[0]", graph.y)
+        weight = graph.get("edge_weight")
+        if i and isinstance(weight, Tensor) != weighted:
+            what = "a tensor, as graphs[0] has it" if weighted else "none, as graphs[0] has none"
+            raise expected(f"graphs[{i}].edge_weight", what, weight)
+        weighted = isinstance(weight, Tensor)
+    return weighted
+
+
+def check_trees(trees: Sequence[Data], tensors: Sequence[str]) -> None:
+    """Check that trees have these tensors.
+
+    Raises:
+        GraphError: one lacks a tensor, or is not PyG ``Data``.
+    """
+    for i, tree in enumerate(trees):
+        _is_data(tree, f"trees[{i}]")
+        if lost := [name for name in tensors if not isinstance(tree.get(name), Tensor)]:
+            raise expected(f"trees[{i}]", f"Data with the tensors {', '.join(tensors)}", Words(f"no {lost[0]}"))
+
+
+def _is_data(given: Any, name: str) -> None:
+    from torch_geometric.data import Data
+
+    if not isinstance(given, Data):
+        is_networkx = type(given).__module__.startswith("networkx")
+        hint = ", which torch_geometric.utils.from_networkx makes" if is_networkx else ""
+        raise expected(name, f"torch_geometric.data.Data{hint}", given)
 
 
 def _targets(y: Sequence[Tensor]) -> Tensor:
@@ -80,9 +116,7 @@ def tree_split(
     """
     if on not in ("nodes", "roots", "trees"):
         raise expected("on", '"nodes", "roots" or "trees"', on)
-    for i, tree in enumerate(trees):
-        if lost := [name for name in (*inputs, "y") if not isinstance(tree.get(name), Tensor)]:
-            raise expected(f"trees[{i}]", f"Data with the tensors {', '.join((*inputs, 'y'))}", Words(f"no {lost[0]}"))
+    check_trees(trees, (*inputs, "y"))
     topologies = [Topology.from_data(tree) for tree in trees]
     for topology in topologies:
         _ = topology.level  # computed here once, then joined in each batch

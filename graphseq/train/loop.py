@@ -40,6 +40,8 @@ class Outcome:
 
     Args:
         best_epoch: the epoch whose weights the model has now, from 1.
+        selected_by: the validation value that was best in it, such as "val_loss"; "" without a validation split, where
+            the last epoch is taken.
         epochs: the number of epochs.
         val: loss and metrics of the validation split with the weights of that epoch; empty without one.
         test: the same of the test split, which is evaluated only once; empty without one.
@@ -47,6 +49,7 @@ class Outcome:
     """
 
     best_epoch: int
+    selected_by: str
     epochs: int
     val: dict[str, float]
     test: dict[str, float]
@@ -54,9 +57,9 @@ class Outcome:
 
 
 def fit(
-    task: Task, settings: Training, *, seed: int = 0, fabric: Fabric | None = None, workers: int = 0,
-    folder: RunFolder | str | os.PathLike[str] | None = None, resume: bool = False, save_every: float = 30.0,
-    tensorboard: bool = False, verbose: bool = False, name: str = "training",
+    task: Task, settings: Training, *, seed: int = 0, device: str = "cpu", fabric: Fabric | None = None,
+    workers: int = 0, folder: RunFolder | str | os.PathLike[str] | None = None, resume: bool = False,
+    save_every: float = 30.0, tensorboard: bool = False, verbose: bool = False, name: str = "training",
 ) -> Outcome:  # fmt: skip
     """Train a task's model in place, and leave it with the weights of the epoch that was best on validation data.
 
@@ -67,7 +70,8 @@ def fit(
         task: model, splits, loss, metrics.
         settings: how to train.
         seed: of the order of examples and of what the model draws; the model has its weights already.
-        fabric: a launched Fabric; by default the CPU, one process.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best one; the model stays there.
+        fabric: a launched Fabric in place of a device, for several processes or mixed precision.
         workers: processes that prepare batches; the result does not depend on them.
         folder: where to write metrics and checkpoints, or its path; by default nothing is written.
         resume: whether to resume from the folder's checkpoint, if it has one. The result is, bit for bit, that of a
@@ -91,9 +95,13 @@ def fit(
     >>> outcome.val["accuracy"]
     100.0
     """
+    if not isinstance(task, Task):
+        raise expected("task", "a Task, such as Task(model, train, val, test)", task)
     if fabric is None:
-        fabric = Machine(device="cpu").fabric()
+        fabric = Machine(device=device).fabric()
         fabric.launch()
+    elif device != "cpu":
+        raise expected("device", "no device together with a fabric, which has one", device)
     folder = folder if folder is None or isinstance(folder, RunFolder) else RunFolder(folder)
     if resume and folder is None:
         raise expected("folder", "the folder of the run to resume", None)
@@ -111,7 +119,7 @@ def fit(
     session.use_best()
     test = {} if task.test is None else session.evaluate(task.test)
     val = {} if task.val is None else session.evaluate(task.val)
-    return Outcome(session.best_epoch, session.epoch, val, test, records)
+    return Outcome(session.best_epoch, session.selected_by, session.epoch, val, test, records)
 
 
 def _train(

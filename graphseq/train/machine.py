@@ -57,14 +57,19 @@ class Machine(Options):
             raise expected("device", "a device that PyTorch sees", Words("'mps'"))
         return self
 
+    @property
+    def chosen(self) -> str:
+        """The device's name in PyTorch; that of "auto" is "cuda" if there is one, else "cpu"."""
+        if self.device != "auto":
+            return self.device
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
     def fabric(self) -> Fabric:
         """Return the Fabric, not yet launched."""
         from lightning_fabric import Fabric
 
         _hush()
-        kind, _, index = self.device.partition(":")
-        if kind == "auto":
-            kind = "cuda" if torch.cuda.is_available() else "cpu"
+        kind, _, index = self.chosen.partition(":")
         if kind == "cuda":  # the same seed gives the same result
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True, warn_only=True)

@@ -141,4 +141,6 @@ def _kind(schema: Mapping[str, Any]) -> str:
 def _limits(schema: Mapping[str, Any]) -> str:
     if {"minimum", "maximum"} <= schema.keys():
         return f"from {schema['minimum']:g} to {schema['maximum']:g}"
+    if {"minimum", "exclusiveMaximum"} <= schema.keys():
+        return f"from {schema['minimum']:g} to below {schema['exclusiveMaximum']:g}"
     return " ".join(f"{limit} {schema[key]:g}" for key, limit in _LIMITS.items() if key in schema)

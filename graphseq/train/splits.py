@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from ..convert import Vocabulary, tokenize
 from ..errors import Words, expected
 from ..topology import Topology
-from .collate import chain_split, graph_split, node_split, tree_split
+from .collate import chain_split, check_graphs, check_trees, graph_split, node_split, tree_split
 from .task import Split
 
 if TYPE_CHECKING:
@@ -77,8 +78,9 @@ def deal(labels: Tensor | int, *, val: float = 0.1, test: float = 0.1, seed: int
     kept, rest = order[first], order[~first]
     counts = [max(1, round(share * n)) if share else 0 for share in (val, test)]
     if sum(counts) > len(rest):
-        what = f"at least {sum(counts)} examples apart from one of each class for training"
-        raise expected("labels", what, Words(f"{len(rest)} apart from these {len(kept)} (a share of 0 omits a part)"))
+        what = "shares of val and test that leave one example of each class for training; a share of 0 omits a part"
+        of = "" if isinstance(labels, int) else f" in {len(kept)} classes"
+        raise expected("val", what, Words(f"shares that take {sum(counts)} of {n} examples{of}"))
     rest, held = _spread(rest, sum(counts))
     chosen, tested = _spread(held, counts[1])
     train = torch.cat([kept, rest])
@@ -143,14 +145,8 @@ def graph_splits(
     (16, 2, 2)
     """
     _some(graphs, "graphs")
-    y = [graph.y for graph in graphs]
-    if not all(isinstance(target, Tensor) for target in y):
-        raise expected("graphs", "y in every graph", Words("one without"))
-    weighted = [isinstance(graph.get("edge_weight"), Tensor) for graph in graphs]
-    if any(weighted) and not all(weighted):  # else the parts' batches might differ
-        lost = Words(f"none in graphs[{weighted.index(False)}]")
-        raise expected("graphs", "edge_weight in all graphs or in none", lost)
-    return _splits(graphs, _classes(y), lambda some: graph_split(some), val, test, seed, parts)
+    check_graphs(graphs)  # all of them, so that messages have the caller's numbers
+    return _splits(graphs, _classes([graph.y for graph in graphs]), graph_split, val, test, seed, parts)
 
 
 def tree_splits(
@@ -174,6 +170,7 @@ def tree_splits(
         GraphError: too few trees, or some without labels or inputs.
     """
     _some(trees, "trees")
+    check_trees(trees, (*inputs, "y"))
     y = [tree.y[_root(tree) : _root(tree) + 1] if on != "trees" else tree.y for tree in trees]
 
     def make(some: Sequence[Data], learning: bool = False) -> Split:
@@ -210,6 +207,13 @@ def sequence_splits(
     (['long', 'short'], 8)
     """
     _some(sequences, "sequences", labels)
+    for i, sequence in enumerate(sequences):
+        if not isinstance(sequence, Tensor) or sequence.dim() != 2 or sequence.shape[1:] != sequences[0].shape[1:]:
+            first = sequences[0]
+            width = first.size(1) if isinstance(first, Tensor) and first.dim() == 2 else "F"
+            raise expected(f"sequences[{i}]", f"a tensor of shape [T, {width}]", sequence)
+        if not len(sequence):
+            raise expected(f"sequences[{i}]", "at least one step", sequence)
     y, classes = _indices(labels)
     values, sizes = torch.cat(list(sequences)), torch.tensor([len(sequence) for sequence in sequences])
     made = LabelledSplits(*_chains(values, sizes, y, val, test, seed, parts))
@@ -301,8 +305,12 @@ def _splits(
 ) -> Splits:  # fmt: skip
     """Return the splits of examples, given a function that makes a split, and optionally another one for training."""
     dealt = deal(labels, val=val, test=test, seed=seed) if parts is None else _checked(parts, len(examples))
-    train, *held = ([examples[i] for i in part.tolist()] for part in dealt)
-    return Splits((taught or make)(train), *(make(part) if part else None for part in held))
+    made = []
+    for k, part in enumerate(dealt):
+        how = taught if taught is not None and not k else make
+        split = how([examples[i] for i in part.tolist()]) if len(part) or not k else None
+        made.append(split and replace(split, origin=part))
+    return Splits(*made)  # type: ignore[arg-type]
 
 
 def _checked(parts: Parts, count: int) -> list[Tensor]:

@@ -60,10 +60,12 @@ class Split:
         size: the number of examples.
         collate: makes a batch of the examples with these indices, int64 `[n]`, n at least 1. It must not draw
             random numbers: it may run in another process.
+        origin: int64 `[size]`, where each example was in the list that the split was made of; for messages.
     """
 
     size: int
-    collate: Callable[[Tensor], Batch]
+    collate: Callable[[Tensor], Batch] = field(repr=False)
+    origin: Tensor | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the number of examples."""

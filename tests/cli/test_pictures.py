@@ -38,7 +38,7 @@ def predict(scores, names, structures, classes, index=None):
     """Draw a prediction of a recipe that reads anything as these structures, with these scores."""
     batch = Batch((), torch.zeros(len(names)), index)
     recipe = SimpleNamespace(read=lambda text, metadata, source: Prediction(batch, names, structures))
-    run = SimpleNamespace(name="own", recipe=recipe, metadata={"classes": classes}, model=lambda: scores)
+    run = SimpleNamespace(name="own", recipe=recipe, metadata={"classes": classes}, outputs=lambda batch: scores)
     draw_prediction(run, "an input", Source(), Path("picture.png"))
 
 

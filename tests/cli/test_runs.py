@@ -55,9 +55,9 @@ def test_predict_a_digit(graphseq, digits_run):
         ("", "`input`: expected node numbers"),
         (" ", ", got nothing\n"),
         ("nobody", "`input`: expected node numbers"),
-        ("{", "`input`: expected a graph as JSON"),
+        ("{", "input, column 2: not JSON"),
         ('{"edge_index": [[0], [1]]}', "`input`: expected a graph with x as one list of 34 numbers for each node"),
-        ('{"edge_index": [[0], [1]], "x": [[1]]}', "`input`: expected x as one list of 34 numbers for each node"),
+        ('{"edge_index": [[0], [0]], "x": [[1]]}', "`input`: expected x as one list of 34 numbers for each node"),
         ("missing.json", "`input`: expected a text or a file that exists, got missing.json"),
     ],
 )

@@ -11,6 +11,7 @@ import graphseq as gs
 from graphseq.datasets.own import (
     Columns,
     Graph,
+    feature_names,
     graph_of,
     learn,
     make_features,
@@ -20,7 +21,6 @@ from graphseq.datasets.own import (
     read_nodes,
     read_sequences,
     read_texts,
-    width,
 )
 
 
@@ -299,7 +299,7 @@ def test_features_are_learnt_from_the_training_part():
     few = learn([lacking], ["g"], torch.tensor([0, 1]))  # a node that isn't in the training part lacks its size
     assert few["left_out"] == ["size (missing at some nodes)"] and few["words"] == {"kind": ["a"]}
     made = make_features(graph, learnt, "g")
-    assert made.shape == (4, width(learnt)) and made[3, 1:].tolist() == [1.0, 0.0, 0.0]  # "c" is unknown
+    assert made.shape == (4, len(feature_names(learnt))) and made[3, 1:].tolist() == [1.0, 0.0, 0.0]  # "c" is unknown
     flags = one(x=torch.tensor([[0.0, 5.0], [1.0, 7.0]]))
     learnt = json.loads(json.dumps(learn([flags], ["g"])))
     assert make_features(flags, learnt, "g").tolist() == [[0.0, -1.0], [1.0, 1.0]]

@@ -66,6 +66,13 @@ def test_the_best_epoch_is_marked_in_every_panel():
     assert best(figure) == {"training loss": ([7], []), "validation loss": ([7], [(7, 2 / 7)])}
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["best epoch: 7"]
     assert not any(lines or stars for lines, stars in best(plot.curves(run(9))).values())
+    records = [{"epoch": e, "loss": 1 / e, "val_loss": 1 / e, "val_accuracy": 10.0 * e} for e in range(1, 5)]
+    fitted = SimpleNamespace(records=records, best_epoch=4, selected_by="val_loss")
+    figure = plot.curves(fitted)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["best epoch, by validation loss: 4"]
+    units = [axes.get_ylabel() for axes in figure.axes]
+    assert units == ["training loss", "validation loss", "validation accuracy (%)"]
+    assert plot.curves(records).axes[2].get_ylabel() == "validation accuracy"  # which may be a fraction
 
 
 def test_a_folder(tmp_path):

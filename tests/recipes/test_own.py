@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import graphseq as gs
+from graphseq.errors import DataWarning
 from graphseq.recipes import Job, Source, find_recipe, open_run, train
 from tests.cli.conftest import call, one_thread
 
@@ -184,7 +185,7 @@ def test_numbers_are_predicted_in_their_own_scale(tmp_path):
     [
         ([], {}, "a.csv, which has none"),
         ([("a", "x")], {}, "`label_column`: expected at least two classes, got only 'x'"),
-        ([("a", "x"), ("b", "y")], {}, "at least 2 examples apart from one of each class for training, got 0"),
+        ([("a", "x"), ("b", "y")], {}, "got shares that take 2 of 2 examples in 2 classes"),
         ([("a", "x")] * 9, {}, "at least two classes, got only 'x'"),
         ([("a", "x"), ("b", "")] * 9, {}, "a label for each example, got none in a.csv, line 3"),
         ([("a", "0.5"), ("b", "1")] * 9, {}, "numbers are predicted with --target number"),
@@ -235,12 +236,37 @@ def test_what_predict_is_given(tmp_path):
     assert "`text_column`: expected the name of a column" in call("predict", "run", wrong, code=2).err
     assert "a file that exists, got nowhere.csv" in call("predict", "run", "nowhere.csv", code=2).err
     assert "`label_column`" in call("evaluate", "run", new, code=2).err
+    assert "`input`: expected a text, or a .csv" in call("predict", "run", code=2).err
+    assert "which does not exist" in call("predict", "nowhere", code=2).err
+    known = table(tmp_path / "known.csv", ["body", "stars"], [("a great film", "good"), ("a dull film", "bad")])
+    assert call("evaluate", "run", known, "--set", "text_column=body", "--set", "label_column=stars", "--json").last
+    assert len(call("predict", "run", known, "--set", "text_column=body", "--json").last["predictions"]) == 2
+    assert "the name of a column" in call("predict", "run", known, "--set", "hidden=3", code=2).err
+    assert "together with FILE" in call("evaluate", "run", "--set", "text_column=body", code=2).err
+    assert "1 of 3 texts without" not in call("predict", "run", known, "--set", "text_column=body").out
     outside = table(tmp_path / "o.csv", ["text", "label"], [("a", "ugly")])
     told = call("evaluate", "run", outside, code=2).err
     assert "labels of the training part: bad, good, got 'ugly' in o.csv, line 2" in told
     assert "no split together with a file" in call("evaluate", "run", file, "--split", "val", code=2).err
     call("train", "karate-gcn", "--epochs", "2", "--out", "karate")
     assert "a run on a file of your own" in call("evaluate", "karate", file, code=2).err
+
+
+def test_what_says_nothing_is_told(tmp_path):
+    file, _ = make("text", tmp_path)
+    train("text", "run", data=str(file), epochs=1)
+    assert "Note: the text without a word of the training part" in call("predict", "run", "zut alors").out
+    strange = table(tmp_path / "s.csv", ["text"], [("zut alors",), ("a great film",), ("GREAT zut",)])
+    assert open_run("run").predict(str(strange)).note.startswith("1 of 3 texts without a word")
+    assert call("predict", "run", "a great film").out.count("Note") == 0
+    parts = [(*row, "train" if i % 8 else "test") for i, row in enumerate(rows())]  # every eighth one is bad
+    parts += [("a fine film", "good", "val"), ("a poor film", "bad", "val")]
+    divided = table(tmp_path / "p.csv", ["text", "label", "split"], parts)
+    told = call("train", "text", "--data", divided, "--epochs", "1")
+    assert "all test examples are of one class: bad" in told.err and "all val" not in told.err
+    from_one = [{"edges": [[1, 2], [2, 3], [3, 1 + i % 2]], "label": i % 2} for i in range(30)]
+    with pytest.warns(DataWarning, match="g.jsonl, line 1: nodes are counted from 0, but no edge has node 0"):
+        train("graph", "g", data=str(jsonl(tmp_path / "g.jsonl", from_one)), epochs=1)
 
 
 def test_phrases_of_trees(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import math
 
@@ -204,6 +205,39 @@ def test_buffers_that_the_model_replaces_are_those_of_the_best_epoch() -> None:
         model = Counting()
         outcome = fit(Task(model, split, val), Training(epochs=4, lr=0.1))
         assert float(model.seen) == outcome.best_epoch > 0
+
+
+def test_the_best_weights_are_those_of_the_state_dict() -> None:
+    class Swapping(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = torch.nn.Sequential(torch.nn.Linear(4, 2))
+
+        def forward(self, x):
+            if self.training:  # another module in the place of one
+                self.inner[0] = copy.deepcopy(self.inner[0])
+                torch.nn.init.constant_(self.inner[0].bias, float(self.inner[0].bias[0]) + 1)
+            return self.inner(x)
+
+    class Own(torch.nn.Linear):
+        """Stores its weights multiplied by 2."""
+
+        def _save_to_state_dict(self, destination, prefix, keep_vars):
+            destination[prefix + "doubled"] = 2 * self.weight.detach()
+
+        def _load_from_state_dict(self, state_dict, prefix, *rest):
+            self.weight.data = state_dict[prefix + "doubled"] / 2
+
+    x, y = torch.randn(6, 4), torch.tensor([0, 1] * 3)
+    split = Split(6, lambda i: Batch((x[i],), y[i]))
+    model = Swapping()
+    model.inner[0].bias.data.zero_()
+    fit(Task(model, split), Training(epochs=3, lr=0.0))
+    assert model.inner[0].bias.tolist() == [3.0, 3.0]
+    model = Own(4, 2, bias=False)
+    outcome = fit(Task(model, split, split), Training(epochs=3, lr=0.1))
+    assert math.isclose(float(cross_entropy(model(x), y)), outcome.val["loss"], rel_tol=1e-5)
+    assert outcome.val["loss"] == min(record["val_loss"] for record in outcome.records)
 
 
 def test_memory_is_flat_over_2000_epochs(tmp_path) -> None:

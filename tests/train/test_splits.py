@@ -1,5 +1,7 @@
 """Ready splits: who goes where, and that a model learns from each kind with one call."""
 
+import networkx
+import numpy
 import pytest
 import torch
 from hypothesis import given
@@ -33,7 +35,8 @@ def test_dealing(labels, val, test, seed):
 
 def test_slips_in_dealing():
     for labels, shares, message in (
-        (torch.tensor([0, 1]), {}, "at least 2 examples apart from one of each class for training, got 0"),
+        (torch.tensor([0, 1]), {}, "`val`: .* got shares that take 2 of 2 examples in 2 classes"),
+        (2, {}, "got shares that take 2 of 2 examples$"),
         (5, {"val": 1.0}, "`val`: expected a share from 0 to 1"),
         (5, {"val": 0.5, "test": 0.5}, "leave some for training"),
         (5, {"test": -0.1}, "`test`: expected a share"),
@@ -77,13 +80,64 @@ def test_graphs():
     with pytest.raises(gs.GraphError, match=r"x`: expected a tensor of shape \[N, 2\], got float32 of shape \[3, 9\]"):
         train.graph_splits(wide)
     del graphs[3].edge_weight
-    with pytest.raises(gs.GraphError, match=r"edge_weight in all graphs or in none, got none in graphs\[3\]"):
-        train.graph_splits(graphs)
     for some, message in ((graphs[2:], "as graphs.0. has it, got None"), (graphs[3:], "none, as graphs.0. has none")):
         with pytest.raises(gs.GraphError, match=rf"`graphs\[1\].edge_weight`: expected .*{message}"):
             train.graph_split(some)
-    with pytest.raises(gs.GraphError, match="`graphs`: expected y in every graph"):
-        train.graph_splits([Data(x=torch.zeros(3, 2), edge_index=path)])
+
+
+def test_slips_are_at_the_number_in_the_callers_list():
+    path = torch.tensor([[0, 1], [1, 2]])
+    graphs = [Data(x=torch.zeros(3, 2), edge_index=path, y=torch.tensor([i % 2])) for i in range(20)]
+    x, y = torch.zeros(3, 2), torch.tensor([0])
+    for wrong, message in (
+        (Data(x=torch.zeros(3, 9), edge_index=path, y=y), r"`graphs\[13\].x`: .* \[N, 2\], got .* \[3, 9\]"),
+        (Data(edge_index=path, y=y), r"`graphs\[13\].x`: expected a tensor of shape \[N, 2\], got None"),
+        (Data(x=x, edge_index=path, y=1), r"`graphs\[13\].y`: .* such as torch.tensor\(\[1\]\), got 1"),
+        (Data(x=x, edge_index=path), r"`graphs\[13\].y`: .*, got None"),
+        (Data(x=x, edge_index=path, y=torch.tensor([0, 1])), r"`graphs\[13\].y`: expected 1 targets"),
+        (networkx.path_graph(3), r"`graphs\[13\]`: expected torch_geometric.data.Data, which .*from_networkx makes"),
+    ):
+        with pytest.raises(gs.GraphError, match=message):
+            train.graph_splits([*graphs[:13], wrong, *graphs[14:]])
+    sequences = [torch.zeros(3, 2)] * 20
+    for wrong, message in (
+        (numpy.zeros((3, 2)), r"`sequences\[13\]`: expected a tensor of shape \[T, 2\], .* NumPy array.*from_numpy"),
+        (torch.zeros(3), r"`sequences\[13\]`"), (torch.zeros(0, 2), "at least one step"),
+    ):  # fmt: skip
+        with pytest.raises(gs.GraphError, match=message):
+            train.sequence_splits([*sequences[:13], wrong, *sequences[14:]], [0, 1] * 10)
+    graphs[13].x[0, 0] = torch.nan
+    graphs[16].y[0] = 7
+    right = [i for i in range(18) if i not in (13, 16)]
+    for parts, message in (
+        ([[*right, 13], [18], []], r"got nan at \[0, 0\] of .* \(example 13 of the data, in the split `train`\)"),
+        ([right, [18, 16], []], r"from 0 to 1, got 7 at \[0\] \(example 16 of the data, in the split `val`\)"),
+    ):
+        with pytest.raises(gs.GraphError, match=message):
+            fitted(nn.GraphClassifier(2, 4, 2), train.graph_splits(graphs, parts=parts), batch_size=4, epochs=1)
+
+
+def test_a_model_alone_is_no_task():
+    with pytest.raises(gs.GraphError, match=r"`task`: expected a Task, such as Task\(model"):
+        train.fit(nn.GraphClassifier(2, 4, 2), train.Training())
+    splits = train.sequence_splits([torch.zeros(3, 2)] * 20, [0, 1] * 10)
+    assert repr(splits) == "LabelledSplits(train=Split(size=16), val=Split(size=2), test=Split(size=2))"
+    with pytest.raises(gs.GraphError, match=r"`x`: expected shape \[N, 2\], the model's in_channels wide"):
+        nn.GraphClassifier(2, 4, 2)(torch.zeros(3, 5), gs.Topology.chain([3]))
+    with pytest.raises(gs.GraphError, match=r"`x`: expected shape \[N, 2\], the model's in_channels wide"):
+        nn.NodeClassifier(2, 4, 2, conv="gin")(torch.zeros(3, 5), gs.Topology.chain([3]))
+
+
+def test_devices_by_name():
+    splits = train.sequence_splits([torch.zeros(3, 2)] * 20, [0, 1] * 10)
+    task = train.Task(nn.SequenceClassifier(2, 4, 2), *splits)
+    assert train.fit(task, train.Training(epochs=1), device="auto").epochs == 1
+    with pytest.raises(gs.GraphError, match="`device`: expected auto, cpu, cuda"):
+        train.fit(task, train.Training(epochs=1), device="tpu")
+    fabric = train.Machine(device="cpu").fabric()
+    fabric.launch()
+    with pytest.raises(gs.GraphError, match="`device`: expected no device together with a fabric"):
+        train.fit(task, train.Training(epochs=1), device="auto", fabric=fabric)
 
 
 def test_parts_that_are_none():

@@ -1,19 +1,23 @@
 """User-provided data: tables, JSON lines, GraphML, SMILES, folders of graphs."""
 
-from .examples import PARTS, Columns, Examples, number_of
-from .features import learn, make_features, width
+from .examples import LABELS, PARTS, Columns, Examples, number_of
+from .features import feature_names, learn, make_features
 from .graphs import Graph, graph_of, molecule, node_examples, read_graphs, read_nodes
 from .records import Record, json_records, read_records
-from .texts import read_sequences, read_texts, sequence_of
+from .texts import SEQUENCES, TEXTS, read_sequences, read_texts, sequence_of
 from .trees import Tree, read_forest, tree_of, trees_of
 
 __all__ = [
+    "LABELS",
     "PARTS",
+    "SEQUENCES",
+    "TEXTS",
     "Columns",
     "Examples",
     "Graph",
     "Record",
     "Tree",
+    "feature_names",
     "graph_of",
     "json_records",
     "learn",
@@ -30,5 +34,4 @@ __all__ = [
     "sequence_of",
     "tree_of",
     "trees_of",
-    "width",
 ]

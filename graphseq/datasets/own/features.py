@@ -13,7 +13,7 @@ from ...errors import GraphError, Words, expected
 from .examples import number_of
 from .graphs import Graph
 
-__all__ = ["learn", "make_features", "width"]
+__all__ = ["feature_names", "learn", "make_features"]
 
 _MOST_DEGREES = 64  # larger degrees share one feature
 
@@ -96,12 +96,18 @@ def _mean_and_std(column: Tensor, name: str = "x") -> list[float]:
     return [float(column.mean()), std if std > 0 else 1.0]
 
 
-def width(learnt: Learnt) -> int:
-    """Return F, the number of features."""
-    categories = learnt["categories"] or []
-    count = len(learnt["x"] or []) + sum(len(kinds) + 1 for kinds in categories)
-    count += len(learnt["numbers"]) + sum(len(kinds) + 1 for kinds in learnt["words"].values())
-    return count + (0 if learnt["degrees"] is None else int(learnt["degrees"]) + 1)
+def feature_names(learnt: Learnt) -> list[str]:
+    """Return the name of each of the F features."""
+    found = [f"x[{i}]" for i in range(len(learnt["x"] or ()))]
+    for i, kinds in enumerate(learnt["categories"] or ()):
+        found += [f"x[{i}] = {kind}" for kind in ("another", *kinds)]
+    found += list(learnt["numbers"])
+    for name, kinds in learnt["words"].items():
+        found += [f"{name}: {kind}" for kind in ("another", *kinds)]
+    if learnt["degrees"] is not None:
+        top = int(learnt["degrees"])
+        found += [f"degree {k}" for k in range(top)] + [f"degree {top} or more"]
+    return found
 
 
 def make_features(graph: Graph, learnt: Learnt, place: str) -> Tensor:

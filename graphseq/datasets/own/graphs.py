@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...errors import GraphError, Words, expected
+from ...errors import DataWarning, GraphError, Words, expected
 from ..tudataset import tudataset
 from .examples import LABELS, Columns, Examples, labels_and_parts, name_of, number_of
 from .records import TABLES, Record, choose, json_records, read_records, read_text
@@ -71,6 +72,7 @@ def read_graphs(path: Path, columns: Columns, argument: str = "data") -> Example
     else:
         records = read_records(path, argument)
     graphs = [graph_of(record.fields, record.place) for record in records]
+    _check_first(records, graphs)
     about = [Record(r.place, {**_plain(r.fields.get("graph")), **_plain(r.fields)}) for r in records]
     labels, parts = labels_and_parts(about, columns)
     label = choose(about, "label_column", columns.label, LABELS, required=False)
@@ -87,6 +89,14 @@ def _plain(fields: Any) -> dict[str, Any]:
     """Return the texts and numbers in a graph's description, which may be a label or a name."""
     plain = isinstance(fields, Mapping)
     return {k: v for k, v in fields.items() if not isinstance(v, list | dict) or (k in LABELS)} if plain else {}
+
+
+def _check_first(records: Sequence[Record], graphs: Sequence[Graph]) -> None:
+    """Warn if no graph has an edge at node 0, and nothing else says that there is a node 0."""
+    by_number = all("nodes" not in r.fields and not {"x", "num_nodes"} & r.fields.keys() for r in records)
+    if by_number and any(g.edges.numel() for g in graphs) and all(bool((g.edges > 0).all()) for g in graphs):
+        what = "nodes are counted from 0, but no edge has node 0; num_nodes says how many there are"
+        warnings.warn(f"{records[0].place}: {what}", DataWarning, stacklevel=2)
 
 
 def _notes(graphs: Sequence[Graph]) -> list[str]:

@@ -182,6 +182,6 @@ def choose(
         raise expected(argument, "the name of a column", Words(f"{wanted!r}{hint}"))
     found = next((folded[guess] for guess in guesses if guess in folded), None)
     if found is None and required:
-        what = f"the name of a column, where none is named {', '.join(guesses[:3])}"
+        what = f"the name of a column, where none is named {', '.join(guesses[:-1])} or {guesses[-1]}"
         raise expected(argument, what, Words(f"none; there are {', '.join(names)[:200] or 'none'}"))
     return found

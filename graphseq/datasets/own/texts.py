@@ -12,7 +12,7 @@ from ...errors import GraphError, Words, expected
 from .examples import Columns, Examples, labels_and_parts
 from .records import Record, choose, read_records
 
-__all__ = ["read_sequences", "read_texts", "sequence_of"]
+__all__ = ["SEQUENCES", "TEXTS", "read_sequences", "read_texts", "sequence_of"]
 
 TEXTS = ("text", "sentence", "review", "content", "message", "comment", "tweet", "document", "title")
 SEQUENCES = ("x", "sequence", "values", "series")

@@ -12,7 +12,7 @@ from ...errors import Words, expected
 from ...topology import Topology
 from ..convs import GINConv
 from ..pool import readout
-from .library import make_conv, takes_weights
+from .library import check_width, make_conv, takes_weights
 
 
 class GraphClassifier(nn.Module):
@@ -56,7 +56,7 @@ class GraphClassifier(nn.Module):
         ends = (nn.Identity() if conv == "gin" else nn.Sequential(_Norm(b), nn.ReLU()) for b in sizes[1:])
         self.ends = nn.ModuleList(ends)
         self.classifiers = nn.ModuleList(nn.Linear(size, num_classes) for size in sizes)
-        self.dropout, self.reduce = nn.Dropout(dropout), reduce
+        self.in_channels, self.dropout, self.reduce = in_channels, nn.Dropout(dropout), reduce
 
     def forward(
         self, x: Tensor, edge_index: Tensor | Topology, batch: Tensor | None = None, edge_weight: Tensor | None = None
@@ -69,6 +69,7 @@ class GraphClassifier(nn.Module):
             batch: int64 `[N]`, the graph of each node; one graph by default.
             edge_weight: `[E]`, where the convolution takes weights.
         """
+        check_width(x, self.in_channels)
         graphs: Tensor | Topology
         if isinstance(edge_index, Topology):
             graphs = edge_index

@@ -15,7 +15,7 @@ from ...errors import Words, expected
 from .. import cells as _cells
 from .. import convs as _convs
 
-__all__ = ["cells", "convolutions", "make_cell", "make_conv", "takes_weights"]
+__all__ = ["cells", "check_width", "convolutions", "make_cell", "make_conv", "takes_weights"]
 
 _ROUNDS, _ORDER = 2, 3  # for layers with a number of rounds, and filters with a polynomial's order
 
@@ -95,6 +95,16 @@ def make_conv(
     conv_: nn.Module = kind(**required)
     keeps_width = not {"in_channels", "nn"} & set(_parameters(kind))
     return _Projected(in_channels, out_channels, conv_) if keeps_width and in_channels != out_channels else conv_
+
+
+def check_width(x: Any, in_channels: int) -> None:
+    """Check the number of features, which a convolution around a network of its own doesn't know.
+
+    Raises:
+        GraphError: it is not that of the model.
+    """
+    if in_channels >= 0 and len(getattr(x, "shape", ())) == 2 and x.shape[1] != in_channels:
+        raise expected("x", f"shape [N, {in_channels}], the model's in_channels wide", x)
 
 
 def takes_weights(conv: nn.Module) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ...errors import Words, expected
 from ...topology import Topology
 from ..convs import SparseFeatures
-from .library import make_conv, takes_weights
+from .library import check_width, make_conv, takes_weights
 
 
 class NodeClassifier(nn.Module):
@@ -42,7 +42,7 @@ class NodeClassifier(nn.Module):
         super().__init__()
         sizes = [in_channels, *[hidden_channels] * (num_layers - 1), num_classes]
         self.convs = nn.ModuleList(make_conv(conv, a, b) for a, b in pairwise(sizes))
-        self.dropout = nn.Dropout(dropout)
+        self.in_channels, self.dropout = in_channels, nn.Dropout(dropout)
 
     def forward(
         self, x: Tensor | SparseFeatures, edge_index: Tensor | Topology, edge_weight: Tensor | None = None
@@ -54,6 +54,7 @@ class NodeClassifier(nn.Module):
             edge_index: int64 `[2, E]`, or a topology.
             edge_weight: `[E]`.
         """
+        check_width(x, self.in_channels)
         weights = () if edge_weight is None else (edge_weight,)
         if weights and not takes_weights(self.convs[0]):
             raise expected("edge_weight", "None for a convolution without weights", Words("weights"))
