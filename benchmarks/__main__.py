@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import chains, graphs, timing, training, trees
+from . import chains, graphs, layers, timing, training, trees
 
 
 def run(argv: list[str]) -> int:
@@ -12,7 +12,10 @@ def run(argv: list[str]) -> int:
         from .accuracy import main
 
         return main(argv[1:])
-    groups = {"chains": chains.rows, "trees": trees.rows, "graphs": graphs.rows, "training": training.rows}
+    groups = {
+        "chains": chains.rows, "trees": trees.rows, "graphs": graphs.rows, "layers": layers.rows,
+        "training": training.rows,
+    }  # fmt: skip
     return timing.main(groups, argv)
 
 

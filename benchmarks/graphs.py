@@ -84,7 +84,7 @@ def _gin(ours: bool) -> nn.Module:
     return TwoLayers(*((gnn.GINConv if ours else GINConv)(_perceptron(WIDE, out)) for out in (HIDDEN, CLASSES)))
 
 
-def _epoch(model: nn.Module, x: Tensor, structure: Any, y: Tensor, mask: Tensor | None = None) -> Work:
+def epoch(model: nn.Module, x: Tensor, structure: Any, y: Tensor, mask: Tensor | None = None) -> Work:
     """Return a training epoch: forward, cross-entropy, backward and a step of Adam."""
     optimizer = torch.optim.Adam(model.parameters())
 
@@ -114,7 +114,7 @@ def _large(data: dict[str, Any]) -> list[Row]:
     for name, make, bar in (("GCN", lambda ours: _gcn(ours, (WIDE, HIDDEN, CLASSES)), 5.0), ("GIN", _gin, None)):
         ours, peer = make(True), make(False)
         ours.load_state_dict(peer.state_dict())
-        works = (_epoch(m, data["x"], s, data["y"]) for m, s in ((ours, topology), (peer, data["edge_index"])))
+        works = (epoch(m, data["x"], s, data["y"]) for m, s in ((ours, topology), (peer, data["edge_index"])))
         mine, theirs = compare(*works, rounds=7)
         found.append(speed_up("graphs", f"{name}, {NODES:,} nodes, {2 * PAIRS:,} edges", over(theirs, mine), bar))
     return [*found, *_at_its_best(data, topology)]
@@ -131,12 +131,12 @@ def _at_its_best(data: dict[str, Any], topology: gs.Topology) -> list[Row]:
     listed, order = EdgeIndex(edges, sparse_size=(NODES, NODES)).sort_by("col")
     listed.fill_cache_()
     ours = _gcn(True, (WIDE, HIDDEN, CLASSES))
-    works = [_epoch(ours, data["x"], topology, data["y"])]
+    works = [epoch(ours, data["x"], topology, data["y"])]
     for structure in ((matrix,), (listed, weight[order])):
         torch.manual_seed(0)
         peer = TwoLayers(*(GCNConv(*pair, normalize=False) for pair in pairwise((WIDE, HIDDEN, CLASSES))))
         peer.load_state_dict(ours.state_dict())
-        works.append(_epoch(peer, data["x"], structure, data["y"]))
+        works.append(epoch(peer, data["x"], structure, data["y"]))
     mine, *theirs = compare(*works, rounds=7)
     names = "a torch.sparse CSR matrix", "a sorted EdgeIndex"
     return [
@@ -164,9 +164,9 @@ def peak(who: str, path: str) -> int:
     def work(data: dict[str, Any]) -> None:
         ours, edges = who == "ours", data["edge_index"]
         structure = gs.Topology.from_edge_index(edges, data["x"].size(0)) if ours else edges
-        epoch = _epoch(_gcn(ours, (WIDE, HIDDEN, CLASSES)), data["x"], structure, data["y"])
+        once = epoch(_gcn(ours, (WIDE, HIDDEN, CLASSES)), data["x"], structure, data["y"])
         for _ in range(3):
-            epoch()
+            once()
 
     work(power_law(2_000, 20_000))  # loads all that is loaded lazily
     data = torch.load(path)
@@ -182,7 +182,7 @@ def _cora() -> list[Row]:
     ours.load_state_dict(peer.state_dict())
     topology, sparse = gs.Topology.from_data(data), gnn.SparseFeatures.of(data.x)
     runs = (ours, data.x, topology), (ours, sparse, topology), (peer, data.x, data.edge_index)
-    mine, thin, theirs = compare(*(_epoch(m, x, s, data.y, data.train_mask) for m, x, s in runs), rounds=15)
+    mine, thin, theirs = compare(*(epoch(m, x, s, data.y, data.train_mask) for m, x, s in runs), rounds=15)
     return [
         speed_up("graphs", "GCN, Cora", over(theirs, mine), 1.0),
         speed_up("graphs", "GCN, Cora, with SparseFeatures", over(theirs, thin), 1.0),
@@ -204,7 +204,7 @@ def _batches(name: str) -> list[Row]:
         graph.topology = gs.Topology.from_data(graph)
         graph.topology.matrix  # noqa: B018  # compiled once, as when a data set is made
 
-    def epoch(model: nn.Module, data: Any, size: int, call: Callable[[Any], Tensor]) -> Work:
+    def training(model: nn.Module, data: Any, size: int, call: Callable[[Any], Tensor]) -> Work:
         loader, optimizer = DataLoader(data, size), torch.optim.Adam(model.parameters())
 
         def work() -> None:
@@ -222,10 +222,10 @@ def _batches(name: str) -> list[Row]:
     found = []
     for size in (32, 64):
         theirs, *mine = compare(
-            epoch(peer, graphs, size, lambda b: peer(b.x, b.edge_index, b.batch, b.num_graphs)),
-            epoch(ours, graphs, size, lambda b: ours(b.x, b.edge_index, b.batch)),
-            epoch(ours, graphs, size, on_topology),
-            epoch(ours, ready, size, on_topology),
+            training(peer, graphs, size, lambda b: peer(b.x, b.edge_index, b.batch, b.num_graphs)),
+            training(ours, graphs, size, lambda b: ours(b.x, b.edge_index, b.batch)),
+            training(ours, graphs, size, on_topology),
+            training(ours, ready, size, on_topology),
         )
         for how, times in zip(("edge_index", "from_data", "topologies compiled beforehand"), mine, strict=True):
             found.append(speed_up("graphs", f"GIN, {name} in batches of {size}, on {how}", over(theirs, times), 1.0))

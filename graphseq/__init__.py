@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import nn
 from .cell import Cell
 from .errors import GraphError
-from .messages import COPY, SCALE, Max, Mean, Merge, Messages, Min, Segments, Slots, Softmax, Sum
+from .messages import COPY, FIRST, SCALE, Max, Mean, Merge, Messages, Min, Segments, Slots, Softmax, Sum
 from .schedule import Rounds, Schedule, Sweep
 from .topology import Links, Topology, batch, unbatch
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "COPY",
+    "FIRST",
     "SCALE",
     "Cell",
     "GraphError",

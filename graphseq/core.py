@@ -42,7 +42,7 @@ from .walk import Plan, walk
 
 _LIBRARYS = {Slots, *map(type, MERGES.values())}  # merges that return 0 for receivers without edges
 
-__all__ = ["aggregate", "messages", "reduce", "rounds", "sweep", "sweep_packed"]
+__all__ = ["aggregate", "messages", "reduce", "rounds", "softmax", "sweep", "sweep_packed"]
 
 
 def aggregate(
@@ -102,6 +102,21 @@ def reduce(links: Links, rows: State, *, merge: str | Merge = "sum") -> State:
         raise expected("merge", "one without a score, which would read senders and receivers", merger)
     order, segments = links.matrix.edge, _segments(links, merger)
     return tuple(_reduced(links, merger, permute(r, order, _place(links)), segments, None) for r in rows)
+
+
+def softmax(links: Links, scores: Tensor) -> Tensor:
+    """Return ``exp(score)`` of each edge over the sum of those with the same receiver.
+
+    Args:
+        links: E edges.
+        scores: `[E, ...]` in the order of the edges.
+
+    Returns:
+        `[E, ...]`.
+    """
+    same_length("scores", scores, links.num_edges, "edge")
+    order, place = links.matrix.edge, _place(links)
+    return permute(_segments(links, MERGES["sum"]).softmax(permute(scores, order, place)), place, order)
 
 
 def rounds(
@@ -243,7 +258,7 @@ def _merged(
 ) -> tuple[State, Tensor | None]:  # fmt: skip
     """Return the merged messages, or the first `count` of them, and the new states of the edges."""
     lowered = find(None, message, merge, state[0].device) if state else None
-    done = None if lowered is None else lowered(links, state, edge_attr)
+    done = None if lowered is None else lowered(links, state, received, edge_attr, merge)
     if done is not None:
         return done, edge_attr
     made, scores = _send(links, state, message, merge, received, edge_attr)

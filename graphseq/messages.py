@@ -14,15 +14,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .errors import GraphError, Words, expected
 from .ops.library import HALF, apart
 from .ops.segment import segment_max, segment_sum
 
 __all__ = [
-    "COPY", "MERGES", "SCALE", "Copy", "Max", "Mean", "Merge", "Message", "Messages", "Min", "Scale", "Segments",
-    "Slots", "Softmax", "State", "Sum", "find_merge", "send",
+    "COPY", "FIRST", "MERGES", "SCALE", "Copy", "First", "Max", "Mean", "Merge", "Message", "Messages", "Min", "Scale",
+    "Segments", "Slots", "Softmax", "State", "Sum", "find_merge", "send",
 ]  # fmt: skip
 
 State = tuple[Tensor, ...]
@@ -64,7 +64,15 @@ class Scale(_Single):
         return sent if edge is None else tuple(weighted(edge, s) for s in sent)
 
 
-COPY, SCALE = Copy(), Scale()
+class First(_Single):
+    """The first tensor of the sender's state; the others are read by the merge's score."""
+
+    def __call__(self, sent: State, received: Any, edge: Tensor | None) -> State:
+        """Return the first of `sent`."""
+        return sent[:1]
+
+
+COPY, SCALE, FIRST = Copy(), Scale(), First()
 
 
 def weighted(weight: Tensor, rows: Tensor, argument: str = "edge_attr") -> Tensor:
@@ -231,18 +239,25 @@ class Softmax(Merge):
     Args:
         score: ``score(sent, received, edge)``, with the arguments of a message, returns `[E]`, or with heads
             `[E, heads]`, for rows `[E, heads · D]` or `[E, heads, D]`. None weights rows element-wise by themselves.
+        dropout: share of the α that are set to 0 at random, while the others are scaled up.
     """
 
-    def __init__(self, score: Callable[[State, Any, Tensor | None], Tensor] | None = None) -> None:
-        self.score = score
+    def __init__(
+        self, score: Callable[[State, Any, Tensor | None], Tensor] | None = None, *, dropout: float = 0.0
+    ) -> None:
+        self.score, self.dropout = score, dropout
+
+    def weights(self, scores: Tensor, segments: Segments) -> Tensor:
+        """Return α, `[E, ...]`."""
+        return nn.functional.dropout(segments.softmax(scores), self.dropout)
 
     def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
         """Return ``Σ_e α_e row_e``."""
         if scores is None:
-            return segments.sum(segments.softmax(rows) * rows)
+            return segments.sum(self.weights(rows, segments) * rows)
         if scores.dim() not in (1, 2) or scores.size(0) != rows.size(0):
             raise expected("score", f"to return shape [{rows.size(0)}] or [{rows.size(0)}, heads]", scores)
-        return segments.sum(weighted(segments.softmax(scores), rows, "score"))
+        return segments.sum(weighted(self.weights(scores, segments), rows, "score"))
 
 
 class Slots(Merge):

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import torch
 from torch import Tensor
 
 from .errors import expected
 from .ops.loops import remaining_loops
 from .ops.spmm import spmm
-from .topology import Topology
+from .topology import Links, Topology
 
-__all__ = ["gcn_norm", "with_self_loops"]
+__all__ = ["gcn_norm", "self_loops", "with_self_loops"]
+
+L = TypeVar("L", bound=Links)
+
+
+def self_loops(links: L) -> tuple[L, Tensor]:
+    """Return the links between different nodes and then a loop for each node, computed once.
+
+    Args:
+        links: on one set of nodes, or between two, whose loops connect the nodes of one number.
+
+    Returns:
+        The links, and the original edge of each of theirs, -1 for a new loop.
+    """
+
+    def make() -> tuple[Any, Tensor]:
+        n = min(links.num_senders, links.num_receivers)
+        edge_index, kept = remaining_loops(links.edge_index, n)
+        if isinstance(links, Topology):
+            return Topology(edge_index, links.num_nodes, links.graph_ptr), kept
+        return Links(edge_index, links.num_senders, links.num_receivers), kept
+
+    return links.memo("self-loops", make)
 
 
 def with_self_loops(
@@ -26,12 +50,7 @@ def with_self_loops(
     Returns:
         The topology, computed once if there are no weights, and its weights.
     """
-
-    def make() -> tuple[Topology, Tensor]:
-        edge_index, kept = remaining_loops(topology.edge_index, topology.num_nodes)
-        return Topology(edge_index, topology.num_nodes, topology.graph_ptr), kept
-
-    looped, kept = topology.memo("self-loops", make)
+    looped, kept = self_loops(topology)
     if edge_weight is None and fill == 1.0:
         return looped, None
     ones = torch.ones(topology.num_edges, device=topology.device) if edge_weight is None else edge_weight

@@ -319,6 +319,9 @@ CONVS = {
     "gcn narrow": lambda: nn.GCNConv(F, 2, improved=True),
     "gcn without loops": lambda: nn.GCNConv(F, H, add_self_loops=False),
     "gcn as is": lambda: nn.GCNConv(F, H, normalize=False, flow="target_to_source"),
+    "gat": lambda: nn.GATConv(F, H, heads=2, edge_dim=1),
+    "gatv2": lambda: nn.GATv2Conv(F, H, heads=2, concat=False, edge_dim=1, residual=True),
+    "transformer": lambda: nn.TransformerConv(F, H, heads=2, beta=True),
     "gin": lambda: nn.GINConv(torch_nn.Linear(F, H), train_eps=True),
     "gin fixed": lambda: nn.GINConv(torch_nn.Linear(F, H), eps=0.5, flow="target_to_source"),
     "gated": lambda: nn.GatedGraphConv(H, 2),
@@ -333,8 +336,9 @@ CONVS = {
 @pytest.mark.parametrize("conv", CONVS)
 def test_convolutions(conv, weighted, listed, fresh, dtype):
     given = {"x": leaf(RING.num_nodes, F, dtype=dtype), "edge_index": RING.edge_index if listed else RING}
-    if weighted and not conv.startswith("gin"):
-        given["edge_weight"] = torch.rand(RING.num_edges, dtype=dtype, requires_grad=True)
+    if weighted and not conv.startswith(("gin", "transformer")):
+        name = "edge_attr" if conv in ("gat", "gatv2") else "edge_weight"
+        given[name] = torch.rand(RING.num_edges, dtype=dtype, requires_grad=True)
     # An edge list is compared with what it was.
     check(called, given, fresh=fresh, dtype=dtype, module=CONVS[conv](), waits=listed)
 

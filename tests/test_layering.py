@@ -25,6 +25,7 @@ FLOORS = {
     "cell": 3,
     "spectral": 3,
     "convert": 3,
+    "fused": 4,
     "walk": 4,
     "lowering": 5,
     "core": 6,

@@ -2,7 +2,7 @@
 
 from . import lowerings
 from .cells import ChildSumTreeLSTMCell, ElmanCell, GRUCell, LSTMCell, NaryTreeLSTMCell
-from .convs import GatedGraphConv, GCNConv, GINConv, SparseFeatures
+from .convs import GATConv, GatedGraphConv, GATv2Conv, GCNConv, GINConv, SparseFeatures, TransformerConv
 from .models import GraphClassifier, NodeClassifier, SequenceClassifier, TextClassifier, TreeClassifier
 from .pool import readout
 from .recurrent import GRU, LSTM, RNN, Recurrent, TreeLSTM
@@ -13,6 +13,8 @@ __all__ = [
     "RNN",
     "ChildSumTreeLSTMCell",
     "ElmanCell",
+    "GATConv",
+    "GATv2Conv",
     "GCNConv",
     "GINConv",
     "GRUCell",
@@ -25,6 +27,7 @@ __all__ = [
     "SequenceClassifier",
     "SparseFeatures",
     "TextClassifier",
+    "TransformerConv",
     "TreeClassifier",
     "TreeLSTM",
     "lowerings",

@@ -17,7 +17,7 @@ LIBRARY = torch.library.Library("graphseq", "DEF")
 OPERATORS: dict[str, Operator] = {}
 HALF = (torch.float16, torch.bfloat16)
 
-_PLAIN = {Tensor, torch.nn.Parameter, type(None), int}
+_PLAIN = {Tensor, torch.nn.Parameter, type(None), int, float}
 
 _KEY = torch._C._TorchDispatchModeKey
 _TRACERS = (_KEY.FAKE, _KEY.PROXY, _KEY.FUNCTIONAL)  # modes whose tensors are no values

@@ -1,5 +1,7 @@
 """Graph convolutions equal PyG's with PyG's weights, and their formulas on dense matrices."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch_geometric.nn as pyg
@@ -7,6 +9,7 @@ from hypothesis import given
 from torch import nn
 
 import graphseq as gs
+from graphseq import nn as gnn
 from graphseq.nn import GatedGraphConv, GCNConv, GINConv
 from graphseq.spectral import gcn_norm
 from tests.oracles import adjacency, assert_close
@@ -17,6 +20,17 @@ def perceptron():
     return nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 4))
 
 
+ATTENTION = [
+    ("gat", "GATConv", {"heads": 2}),
+    ("gat mean", "GATConv", {"heads": 3, "concat": False, "negative_slope": 0.5, "residual": True}),
+    ("gat without loops", "GATConv", {"add_self_loops": False, "bias": False}),
+    ("gatv2", "GATv2Conv", {"heads": 2}),
+    ("gatv2 mean", "GATv2Conv", {"heads": 3, "concat": False, "share_weights": True, "residual": True}),
+    ("gatv2 without loops", "GATv2Conv", {"add_self_loops": False, "bias": False}),
+    ("transformer", "TransformerConv", {"heads": 2}),
+    ("transformer mean", "TransformerConv", {"heads": 3, "concat": False, "beta": True}),
+    ("transformer bare", "TransformerConv", {"bias": False}),
+]
 CASES = {
     "gcn": (lambda: GCNConv(3, 4), lambda: pyg.GCNConv(3, 4)),
     "gcn narrow": (lambda: GCNConv(3, 2), lambda: pyg.GCNConv(3, 2)),
@@ -30,8 +44,10 @@ CASES = {
     "gated mean": (lambda: GatedGraphConv(4, 2, aggr="mean"), lambda: pyg.GatedGraphConv(4, 2, aggr="mean")),
     "gated max": (lambda: GatedGraphConv(4, 2, aggr="max"), lambda: pyg.GatedGraphConv(4, 2, aggr="max")),
     "gated bare": (lambda: GatedGraphConv(4, 1, bias=False), lambda: pyg.GatedGraphConv(4, 1, bias=False)),
-}
-WEIGHTED = [name for name in CASES if not name.startswith("gin")]
+    **{name: (partial(getattr(gnn, kind), 3, 4, **options), partial(getattr(pyg, kind), 3, 4, **options))
+       for name, kind, options in ATTENTION},
+}  # fmt: skip
+WEIGHTED = [name for name in CASES if name.startswith(("gcn", "gated"))]
 cases = pytest.mark.parametrize("name", CASES)
 
 

@@ -20,6 +20,9 @@ LAYERS = {
     "rounds": (lambda: nn.Recurrent(nn.GRUCell(4, 4), gs.Rounds(2)), lambda m, x: m(x, TREE)),
     "gcn": (lambda: nn.GCNConv(4, 3), lambda m, x: m(x, EDGES)),
     "gin": (lambda: nn.GINConv(torch.nn.Linear(4, 3)), lambda m, x: m(x, EDGES)),
+    "gat": (lambda: nn.GATConv(4, 3, heads=2), lambda m, x: m(x, EDGES)),
+    "gatv2": (lambda: nn.GATv2Conv(4, 3, heads=2), lambda m, x: m(x, EDGES)),
+    "transformer": (lambda: nn.TransformerConv(4, 3, heads=2, beta=True), lambda m, x: m(x, EDGES)),
     "gated": (lambda: nn.GatedGraphConv(4, 2, aggr="max"), lambda m, x: m(x, EDGES)),
     "readout": (lambda: torch.nn.Identity(), lambda m, x: nn.readout(m(x) ** 2, torch.tensor([0, 0, 1, 1, 1]), "mean")),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from ...errors import Words, expected
 from ...ops.library import apart, is_transformed
 from ...topology import Links, Topology
 from ...topology.inputs import check_same_kind
+from ..cells.base import set_norms
 from .sparse import SparseFeatures
 
 FLOWS = ("source_to_target", "target_to_source")
@@ -53,6 +54,40 @@ def structure_of(
 
 def _topology(edge_index: Tensor, num_nodes: int) -> Topology:
     return Topology.from_edge_index(edge_index, num_nodes)
+
+
+def bipartite(
+    x: Any, edge_index: Tensor | Links, size: Any, flow: str
+) -> tuple[Links, Any, Any, Tensor | None]:
+    """Return links, the senders' features, the receivers' or None, and the weights of a sparse matrix.
+
+    Args:
+        x: the features of one set of nodes, or a pair: of the senders, and of the receivers or None.
+        edge_index: as of :func:`structure_of`; for a pair an edge list or links.
+        size: the numbers of senders and receivers, needed only for a pair without receivers' features.
+        flow: of the layer; a pair has one direction.
+
+    Raises:
+        GraphError: parts that don't fit each other.
+    """
+    if not isinstance(x, tuple):
+        topology, weight = structure_of(edge_index, x, None, flow)
+        if size is not None and tuple(size) != (x.size(0), x.size(0)):
+            raise expected("size", f"None or ({x.size(0)}, {x.size(0)})", size)
+        return topology, x, x, weight
+    if flow != FLOWS[0]:
+        raise expected("flow", "source_to_target for a pair; edge_index.flip(0) is its reverse", flow)
+    if len(x) != 2 or not all(isinstance(t, Tensor) or (t is None and i) for i, t in enumerate(x)):
+        raise expected("x", "a pair of tensors, or of one and None", x)
+    sent, own = x
+    known = [None if t is None else t.size(0) for t in x]
+    if isinstance(edge_index, Links) and own is None:
+        known[1] = edge_index.num_receivers
+    sizes = tuple(known if size is None else size)
+    fits = len(sizes) == 2 and all(n is None or n == s for n, s in zip(known, sizes, strict=False))
+    if not fits or not all(isinstance(s, int) for s in sizes):
+        raise expected("size", f"the numbers of senders and receivers, here {tuple(known)}", size)
+    return links_of(edge_index, sizes, sent.device), sent, own, None
 
 
 def links_of(edge_index: Any, sizes: Any, device: torch.device) -> Links:
@@ -145,6 +180,11 @@ def check_features(x: Tensor | SparseFeatures, in_channels: int, weight: Tensor 
         raise expected("x", f"shape [N, {in_channels}], the layer's in_channels wide", x)
 
 
+def glorot(tensor: Tensor) -> None:
+    """Draw from Glorot's uniform distribution, by the last two dimensions."""
+    nn.init.uniform_(tensor, -(bound := math.sqrt(6 / max(1, tensor.size(-2) + tensor.size(-1)))), bound)
+
+
 class Linear(nn.Linear):
     """Linear map whose weights are drawn from Glorot's uniform distribution; the bias is 0."""
 
@@ -165,6 +205,18 @@ class LazyLinear(nn.LazyLinear):
         """Reset the weights, once they have a shape."""
         if not self.has_uninitialized_params():
             Linear.reset_parameters(self)  # type: ignore[arg-type]
+
+
+def project(layer: nn.Module, x: Tensor | SparseFeatures) -> Tensor:
+    """Return a linear map of features, which may be sparse."""
+    if isinstance(x, Tensor):
+        dense: Tensor = layer(x)
+        return dense
+    if isinstance(layer.weight, nn.UninitializedParameter):
+        layer(torch.zeros(0, x.size(1), dtype=x.dtype, device=x.device))
+    set_norms(layer)
+    out = x.linear(cast(Tensor, layer.weight))
+    return out if layer.bias is None else out + cast(Tensor, layer.bias)
 
 
 def linear(in_channels: int, out_channels: int, bias: bool) -> nn.Linear:

@@ -7,11 +7,10 @@ from torch import Tensor
 from torch import nn as torch_nn
 
 from ...core import aggregate
-from ...errors import expected
 from ...messages import COPY, SCALE
 from ...ops.library import is_plain
 from ...topology import Links
-from ._common import FLOWS, check_features, check_flow, links_of, structure_of
+from ._common import bipartite, check_features, check_flow
 
 
 class GINConv(torch_nn.Module):
@@ -66,26 +65,7 @@ class GINConv(torch_nn.Module):
             edge_index: int64 `[2, E]`, or a topology of N nodes, or a sparse `adj_t`; for a pair an edge list or links.
             size: S and R, of a pair without receivers' features.
         """
-        weight: Tensor | None = None
-        if isinstance(x, tuple):
-            if self.flow != FLOWS[0]:
-                raise expected("flow", "source_to_target for a pair; edge_index.flip(0) is its reverse", self.flow)
-            if not all(isinstance(t, Tensor) or (t is None and i) for i, t in enumerate(x)):
-                raise expected("x", "a pair of tensors, or of one and None", x)
-            sent, own = x
-            known = [None if t is None else t.size(0) for t in x]
-            if isinstance(edge_index, Links) and own is None:
-                known[1] = edge_index.num_receivers
-            sizes = tuple(known if size is None else size)
-            fits = len(sizes) == 2 and all(n is None or n == s for n, s in zip(known, sizes, strict=False))
-            if not fits or not all(isinstance(s, int) for s in sizes):
-                raise expected("size", f"the numbers of senders and receivers, here {tuple(known)}", size)
-            links: Links = links_of(edge_index, sizes, sent.device)
-        else:
-            links, weight = structure_of(edge_index, x, None, self.flow)
-            sent = own = x
-            if size is not None and tuple(size) != (x.size(0), x.size(0)):
-                raise expected("size", f"None or ({x.size(0)}, {x.size(0)})", size)
+        links, sent, own, weight = bipartite(x, edge_index, size, self.flow)
         check_features(sent, -1, next(self.nn.parameters(), None))
         (merged,) = aggregate(links, (sent,), message=COPY if weight is None else SCALE, edge_attr=weight)
         if own is not None:

@@ -1,9 +1,16 @@
 """Fused operators behind cells and aggregations: one file per lowering, registered in the table when imported."""
 
+from .additive import additive
+from .attend import attend
 from .childsum import childsum
+from .dot_product import dot_product
 from .elman import elman
 from .gru import gru
 from .lstm import lstm, nary
 from .neighbours import neighbour_mean, neighbour_sum
+from .per_feature import per_feature
 
-__all__ = ["childsum", "elman", "gru", "lstm", "nary", "neighbour_mean", "neighbour_sum"]
+__all__ = [
+    "additive", "attend", "childsum", "dot_product", "elman", "gru", "lstm", "nary", "neighbour_mean", "neighbour_sum",
+    "per_feature",
+]  # fmt: skip

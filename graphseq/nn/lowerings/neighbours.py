@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from torch import Tensor
 
 from ...lowering import lower
-from ...messages import Copy, Mean, Scale, State, Sum
+from ...messages import Copy, Mean, Merge, Scale, State, Sum
 from ...ops.library import HALF
 from ...ops.segment import segment_sum
 from ...ops.spmm import spmm
@@ -16,7 +17,7 @@ from ...topology import Links, Members
 
 @lower(None, Copy, Sum, "any")
 @lower(None, Scale, Sum, "any")
-def neighbour_sum(links: Links, state: State, edge_attr: Tensor | None) -> State | None:
+def neighbour_sum(links: Links, state: State, received: Any, edge_attr: Tensor | None, merge: Merge) -> State | None:
     """Return ``m_v = Σ_{u→v} w_uv h_u``, with one weight per edge, or none."""
     if edge_attr is not None and edge_attr.dim() != 1:
         return None
@@ -34,10 +35,10 @@ def _sum(links: Links, weight: Tensor | None, x: Tensor) -> Tensor:
 
 @lower(None, Copy, Mean, "any")
 @lower(None, Scale, Mean, "any")
-def neighbour_mean(links: Links, state: State, edge_attr: Tensor | None) -> State | None:
+def neighbour_mean(links: Links, state: State, received: Any, edge_attr: Tensor | None, merge: Merge) -> State | None:
     """Return the same over the number of neighbours."""
     wide = tuple(s.float() if s.dtype in HALF else s for s in state)  # a sum may exceed the range of 16 bits
-    summed = neighbour_sum(links, wide, edge_attr)
+    summed = neighbour_sum(links, wide, received, edge_attr, merge)
     if summed is None:
         return None
     degree = links.memo("degree", lambda: links.in_degree.clamp(min=1))

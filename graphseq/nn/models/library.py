@@ -35,7 +35,7 @@ def convolutions() -> dict[str, type[nn.Module]]:
     """Return the convolutions of :mod:`graphseq.nn` that take only features and edges, by name.
 
     >>> sorted(convolutions())
-    ['gated-graph', 'gcn', 'gin']
+    ['gat', 'gated-graph', 'gatv2', 'gcn', 'gin', 'transformer']
     """
     found = {}
     for name, kind in _classes(_convs, "Conv").items():

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...lowering import gradients
+from ...fused import gradients
 from ...messages import State
 from ...ops.library import is_transformed
 

@@ -1,124 +1,70 @@
-"""CPU kernels for the gates, one pass over the rows of a level, in float32.
-
-The exponential is a polynomial that the compiler vectorises; Numba's own is called element by element.
-"""
+"""CPU kernels for the gates, one pass over the rows of a level, in float32."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
-from llvmlite import ir
 from numba import prange
-from numba.extending import intrinsic
 
+from .functions import ORDERED, inline, sigmoid, tanh
 from .jit import parallel, serial
 
 _F = np.float32
-_FAST = {
-    "contract",
-    "nsz",
-    "arcp",
-    "afn",
-}  # without reassociation, which would undo the exponential's two-part ln 2
-
-
-@intrinsic
-def _as_float(typing: Any, bits: Any) -> Any:
-    """Read the bits of an int32 as a float32."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], ir.FloatType())
-
-    return numba.types.float32(numba.types.int32), generate
-
-
-_inline = numba.njit(inline="always", cache=True, fastmath=_FAST)
-
-
-@_inline
-def _expm1(x: Any) -> Any:
-    """``exp(x) - 1``, exact to a few units in the last place, also near 0."""
-    x = x if not x < _F(-87) else _F(-87)  # written so that NaN passes
-    x = x if not x > _F(88) else _F(88)
-    k = np.floor(x * _F(1.44269504) + _F(0.5))
-    r = (x - k * _F(0.693359375)) + k * _F(2.12194440e-4)
-    p = _F(1 / 5040)  # Taylor's series of exp(r) - 1 on |r| ≤ ln 2 / 2
-    p = p * r + _F(1 / 720)
-    p = p * r + _F(1 / 120)
-    p = p * r + _F(1 / 24)
-    p = p * r + _F(1 / 6)
-    p = p * r + _F(0.5)
-    p = p * r + _F(1)
-    power = _as_float((np.int32(k) + np.int32(127)) << np.int32(23))
-    return power * (p * r) + (power - _F(1))
-
-
-@_inline
-def _sigmoid(x: Any) -> Any:
-    return _F(1) / (_F(2) + _expm1(-x))
-
-
-@_inline
-def _tanh(x: Any) -> Any:
-    e = _expm1(_F(2) * x)
-    return e / (e + _F(2))
-
 
 # The kernels below run over rows a to b of a level. Each inner loop touches few arrays, since with many the compiler
 # fails to prove that they don't overlap and vectorises nothing. `at` is where the level's first row finds its
 # predecessor, or where an array of a part of the rows begins.
 
 
-@_inline
+@inline
 def _add_sigmoid(z: Any, p: Any) -> None:
     for j in range(len(z)):
-        z[j] = _sigmoid(p[j] + z[j])
+        z[j] = sigmoid(p[j] + z[j])
 
 
-@_inline
+@inline
 def _add_tanh(z: Any, p: Any) -> None:
     for j in range(len(z)):
-        z[j] = _tanh(p[j] + z[j])
+        z[j] = tanh(p[j] + z[j])
 
 
-@_inline
+@inline
 def _multiply(out: Any, a: Any, b: Any) -> None:
     for j in range(len(out)):
         out[j] = a[j] * b[j]
 
 
-@_inline
+@inline
 def _multiply_add(out: Any, a: Any, b: Any) -> None:
     for j in range(len(out)):
         out[j] += a[j] * b[j]
 
 
-@_inline
+@inline
 def _through_sigmoid(out: Any, grad: Any, factor: Any, gate: Any) -> None:
     """``out += grad ∘ factor ∘ σ'``."""
     for j in range(len(out)):
         out[j] += grad[j] * factor[j] * gate[j] * (_F(1) - gate[j])
 
 
-@_inline
+@inline
 def _output(h: Any, o: Any, c: Any) -> None:
     """``h = o ∘ tanh(c)``."""
     for j in range(len(h)):
-        h[j] = o[j] * _tanh(c[j])
+        h[j] = o[j] * tanh(c[j])
 
 
-@_inline
+@inline
 def _output_backward(do: Any, dc: Any, dh: Any, o: Any, c: Any) -> None:
     """Set the gradient of o's sum and add to that of c."""
     for j in range(len(do)):
-        th = _tanh(c[j])
+        th = tanh(c[j])
         do[j] = dh[j] * th * o[j] * (_F(1) - o[j])
         dc[j] += dh[j] * o[j] * (_F(1) - th * th)
 
 
-@_inline
+@inline
 def _input_backward(di: Any, dg: Any, dc: Any, i: Any, g: Any) -> None:
     """Set the gradients of the sums of i and g."""
     for j in range(len(di)):
@@ -157,11 +103,11 @@ def _gru_forward(a: int, b: int, at: int, P: Any, bias: Any, S: Any, G: Any, Q: 
         p, gate, q, h, s = P[a + t], G[a + t], Q[a + t], H[a + t], S[at + t]
         r, z, new, p_n = gate[:n], gate[n : 2 * n], gate[2 * n :], p[2 * n :]
         for j in range(2 * n):
-            gate[j] = _sigmoid(p[j] + gate[j] + bias[j])
+            gate[j] = sigmoid(p[j] + gate[j] + bias[j])
         for j in range(n):
             q[j] = new[j] + b_n[j]
         for j in range(n):
-            new[j] = _tanh(p_n[j] + r[j] * q[j])
+            new[j] = tanh(p_n[j] + r[j] * q[j])
         for j in range(n):
             h[j] = new[j] + z[j] * (s[j] - new[j])
 
@@ -191,11 +137,11 @@ def _leaf_forward(a: int, b: int, P: Any, G: Any, C: Any, H: Any) -> None:
         p, gate, c = P[a + t], G[a + t], C[a + t]
         i, g, o, p_g, p_o = gate[:n], gate[n : 2 * n], gate[2 * n :], p[len(p) - 2 * n :], p[len(p) - n :]
         for j in range(n):
-            i[j] = _sigmoid(p[j])
+            i[j] = sigmoid(p[j])
         for j in range(n):
-            g[j] = _tanh(p_g[j])
+            g[j] = tanh(p_g[j])
         for j in range(n):
-            o[j] = _sigmoid(p_o[j])
+            o[j] = sigmoid(p_o[j])
         _multiply(c, i, g)
         _output(H[a + t], o, c)
 
@@ -298,14 +244,14 @@ def _childsum_backward(
                 dp[n + j] += dF[e, j]
 
 
-elman_forward, elman_backward = parallel(_elman_forward, _FAST), parallel(_elman_backward, _FAST)
-gru_forward, gru_backward = parallel(_gru_forward, _FAST), parallel(_gru_backward, _FAST)
-leaf_forward, leaf_backward = parallel(_leaf_forward, _FAST), parallel(_leaf_backward, _FAST)
-lstm_forward, lstm_backward = parallel(_lstm_forward, _FAST), parallel(_lstm_backward, _FAST)
-childsum_forward, childsum_backward = parallel(_childsum_forward, _FAST), parallel(_childsum_backward, _FAST)
+elman_forward, elman_backward = parallel(_elman_forward, ORDERED), parallel(_elman_backward, ORDERED)
+gru_forward, gru_backward = parallel(_gru_forward, ORDERED), parallel(_gru_backward, ORDERED)
+leaf_forward, leaf_backward = parallel(_leaf_forward, ORDERED), parallel(_leaf_backward, ORDERED)
+lstm_forward, lstm_backward = parallel(_lstm_forward, ORDERED), parallel(_lstm_backward, ORDERED)
+childsum_forward, childsum_backward = parallel(_childsum_forward, ORDERED), parallel(_childsum_backward, ORDERED)
 
 
-@_inline
+@inline
 def _add(out: Any, a: Any) -> None:
     for j in range(len(out)):
         out[j] += a[j]
@@ -330,7 +276,7 @@ def _scatter(a: int, b: int, at: int, edge_ptr: Any, senders: Any, slot: Any, S:
             _add(X[senders[e]], row[slot[e] * n : (slot[e] + 1) * n])
 
 
-gather, scatter = parallel(_gather, _FAST), parallel(_scatter, _FAST)
+gather, scatter = parallel(_gather, ORDERED), parallel(_scatter, ORDERED)
 
 
 @serial

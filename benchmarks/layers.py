@@ -1,0 +1,114 @@
+"""Graph layers compared with PyG's, with the same weights: training epochs of two layers, and their peak memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import graphseq as gs
+from graphseq import nn as gnn
+
+from .graphs import CLASSES, NODES, PAIRS, WIDE, TwoLayers, epoch, power_law
+from .timing import PROCESS, Row, compare, cost, over, peak_memory, speed_up
+
+Make = Callable[[Any, int, int], nn.Module]
+HEADS = 8
+
+
+def _attention(kind: str, library: Any, wide: int, out: int) -> nn.Module:
+    made: nn.Module = getattr(library, kind)(wide, out // HEADS, heads=HEADS)
+    return made
+
+
+# Of each layer how to make it, in either library, and the targets on the large graph, on Cora, and there with features
+# that are sparse on our side.
+LAYERS: dict[str, tuple[Make, float | None, float | None, float | None]] = {
+    "GAT": (partial(_attention, "GATConv"), 3.0, 1.1, 3.0),
+    "GATv2": (partial(_attention, "GATv2Conv"), 2.5, 1.1, None),
+    "Transformer": (partial(_attention, "TransformerConv"), 2.5, None, None),
+}
+THIN = {"GAT": 1 / 3}  # targets of peak memory over PyG's
+
+
+def rows(notes: list[str]) -> list[Row]:
+    data = power_law(NODES, PAIRS)
+    found = _large(data)
+    if PROCESS.exists():
+        found += _memory(data, notes)
+    del data
+    try:
+        return [*found, *_cora()]
+    except gs.GraphError:
+        notes.append("Left out: Cora, which no data root holds.")
+        return found
+
+
+def _twins(make: Make, sizes: tuple[int, int, int]) -> tuple[nn.Module, nn.Module]:
+    import torch_geometric.nn as pyg
+
+    torch.manual_seed(0)
+    a, b, c = sizes
+    ours, peer = (TwoLayers(make(library, a, b), make(library, b, c)) for library in (gnn, pyg))
+    ours.load_state_dict(peer.state_dict())
+    return ours, peer
+
+
+def _large(data: dict[str, Any]) -> list[Row]:
+    topology, found = gs.Topology.from_edge_index(data["edge_index"], NODES), []
+    for name, (make, bar, _, _) in LAYERS.items():
+        ours, peer = _twins(make, (WIDE, WIDE, CLASSES))
+        works = (epoch(m, data["x"], s, data["y"]) for m, s in ((ours, topology), (peer, data["edge_index"])))
+        mine, theirs = compare(*works, rounds=3, warmup=1)
+        found.append(speed_up("layers", f"{name}, {NODES:,} nodes, {2 * PAIRS:,} edges", over(theirs, mine), bar))
+    return found
+
+
+def _memory(data: dict[str, Any], notes: list[str]) -> list[Row]:
+    found, here = [], Path(__file__).parents[1]
+    call = "import sys; from benchmarks.layers import peak; print(peak(*sys.argv[1:]))"
+    with tempfile.NamedTemporaryFile() as file:
+        torch.save(data, file.name)
+        for name, bar in THIN.items():
+            whole = [[sys.executable, "-c", call, name, who, file.name] for who in ("ours", "peer")]
+            mine, theirs = (int(subprocess.check_output(command, cwd=here)) for command in whole)
+            notes.append(f"Peak memory of {name} over its data: ours {mine} MiB, PyG's {theirs} MiB.")
+            found.append(cost("layers", f"{name}, same graph, peak memory over PyG's", [mine / theirs], bar))
+    return found
+
+
+def peak(name: str, who: str, path: str) -> int:
+    """Return the peak MiB of two epochs and of what they compile, without libraries and data."""
+
+    def work(data: dict[str, Any]) -> None:
+        edges = data["edge_index"]
+        structure = gs.Topology.from_edge_index(edges, data["x"].size(0)) if who == "ours" else edges
+        model = _twins(LAYERS[name][0], (WIDE, WIDE, CLASSES))[who != "ours"]
+        once = epoch(model, data["x"], structure, data["y"])
+        for _ in range(2):
+            once()
+
+    work(power_law(2_000, 20_000))  # loads all that is loaded lazily
+    data = torch.load(path)
+    return peak_memory(lambda: work(data))
+
+
+def _cora() -> list[Row]:
+    from graphseq.datasets import planetoid
+
+    data, found = planetoid("Cora")[0], []
+    topology, sparse = gs.Topology.from_data(data), gnn.SparseFeatures.of(data.x)
+    for name, (make, _, bar, thin) in LAYERS.items():
+        ours, peer = _twins(make, (data.num_features, 64, 8))
+        runs = (ours, data.x, topology), (ours, sparse, topology), (peer, data.x, data.edge_index)
+        mine, few, theirs = compare(*(epoch(m, x, s, data.y, data.train_mask) for m, x, s in runs), rounds=15)
+        found.append(speed_up("layers", f"{name}, Cora, 64 hidden", over(theirs, mine), bar))
+        found.append(speed_up("layers", f"{name}, Cora, 64 hidden, with SparseFeatures", over(theirs, few), thin))
+    return found

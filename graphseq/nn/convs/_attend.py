@@ -1,0 +1,123 @@
+"""Shared by the attention layers: heads, self-loops with features, edge features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...core import messages, reduce, softmax
+from ...errors import expected
+from ...messages import Merge, Segments, State
+from ...spectral import self_loops
+from ...topology import Links
+from ..attention import Score
+
+
+class _Product(Merge):
+    """The product of the rows; 1 without rows."""
+
+    def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
+        index = segments.index.view(-1, *[1] * (rows.dim() - 1)).expand_as(rows)
+        return rows.new_ones(segments.count, *rows.shape[1:]).scatter_reduce(0, index, rows, "prod")
+
+    def empty(self, rows: Tensor, count: int) -> Tensor:
+        return rows.new_ones(count, *rows.shape[1:])
+
+
+_FILLS: dict[str, str | Merge] = {"add": "sum", "sum": "sum", "mean": "mean", "min": "min", "max": "max"}
+_FILLS["mul"] = _Product()
+
+
+def check_fill(fill_value: Any) -> Any:
+    """Check what the features of self-loops are, and return it.
+
+    Raises:
+        GraphError: neither a number, a tensor nor a known word.
+    """
+    if isinstance(fill_value, str) and fill_value not in _FILLS:
+        raise expected("fill_value", f"a number, a tensor or one of {', '.join(_FILLS)}", fill_value)
+    if not isinstance(fill_value, str | int | float | Tensor):
+        raise expected("fill_value", f"a number, a tensor or one of {', '.join(_FILLS)}", fill_value)
+    return fill_value
+
+
+def check_heads(heads: Any) -> int:
+    """Check the number of heads, and return it.
+
+    Raises:
+        GraphError: it is not a whole number above 0.
+    """
+    if not isinstance(heads, int) or isinstance(heads, bool) or heads < 1:
+        raise expected("heads", "a whole number ≥ 1", heads)
+    return heads
+
+
+def check_dropout(dropout: Any) -> float:
+    """Check the share of coefficients that dropout sets to 0, and return it.
+
+    Raises:
+        GraphError: it is not a number from 0 to 1.
+    """
+    if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
+        raise expected("dropout", "a number from 0 to 1", dropout)
+    return float(dropout)
+
+
+def check_edges(edge_attr: Tensor | None, links: Links, edge_dim: int | None, like: Tensor) -> Tensor | None:
+    """Return the features of edges as `[E, edge_dim]`.
+
+    Raises:
+        GraphError: features of a layer without `edge_dim`, or of another shape, dtype or device.
+    """
+    if edge_attr is None:
+        return None
+    if edge_dim is None:
+        raise expected("edge_attr", "None for a layer without edge_dim", edge_attr)
+    if isinstance(edge_attr, Tensor) and edge_attr.dim() == 1:
+        edge_attr = edge_attr[:, None]
+    if not isinstance(edge_attr, Tensor) or edge_attr.shape != (links.num_edges, edge_dim):
+        raise expected("edge_attr", f"shape [{links.num_edges}, {edge_dim}], a row for each edge", edge_attr)
+    if edge_attr.device != like.device or not edge_attr.is_floating_point():
+        raise expected("edge_attr", f"floating numbers on {like.device}, as `x` is", edge_attr)
+    return edge_attr
+
+
+def replace_loops(links: Links, edge_attr: Tensor | None, fill_value: Any) -> tuple[Links, Tensor | None]:
+    """Replace the self-loops by one for each node, after all other edges, with features of their own.
+
+    Args:
+        links: on one set of nodes, or between two.
+        edge_attr: `[E, D]`, or None.
+        fill_value: the features of loops: a number, a tensor, or a reduction of those of the edges into the node.
+    """
+    looped, kept = self_loops(links)
+    if edge_attr is None:
+        return looped, None
+    n = min(links.num_senders, links.num_receivers)
+    others = edge_attr.index_select(0, kept[: kept.size(0) - n])
+    if isinstance(fill_value, str):
+        bare = looped.memo("without loops", lambda: _without_last(looped, n))
+        (filled,) = reduce(bare, (others,), merge=_FILLS[fill_value])
+        filled = filled[:n]
+    else:
+        filled = torch.as_tensor(fill_value).to(edge_attr).expand(n, edge_attr.size(1))
+    return looped, torch.cat([others, filled])
+
+
+def coefficients(
+    links: Links, score: Score, state: State, received: Tensor, edge_attr: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Return the edges and the α of each, `[E, heads]`."""
+
+    def scored(sent: State, at: Any, edge: Tensor | None) -> State:
+        return (score(sent, at, edge),)
+
+    rows = messages(links, state, message=scored, received=received, edge_attr=edge_attr)
+    return links.edge_index, softmax(links, rows.state[0])
+
+
+def _without_last(links: Links, count: int) -> Links:
+    kept = links.edge_index[:, : links.num_edges - count].contiguous()
+    return Links(kept, links.num_senders, links.num_receivers)

@@ -1,0 +1,69 @@
+"""Attention with additive scores as an operator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ...messages import State
+from ..attention import Additive
+from .attend import (
+    Edges,
+    attends,
+    by_receiver,
+    by_sender,
+    flat,
+    operator,
+    over_receivers,
+    parts_of,
+    reference,
+    rows,
+    settings,
+    shares,
+)
+
+
+def _reference(x: Tensor, s: Tensor, r: Tensor, b: Tensor | None, edges: Edges) -> State:
+    return reference(Additive(edges.factor), x, (s,), r, b, edges)
+
+
+def _kernel(x: Tensor, s: Tensor, r: Tensor, b: Tensor | None, edges: Edges) -> State:
+    from ...ops.kernels.additive import additive
+
+    n, heads, wide = edges.ptr.size(0) - 1, edges.heads, x.size(1)
+    out, lse = x.new_empty(n, wide), x.new_empty(n, heads)
+    parts, work = parts_of(edges.ptr, heads, wide, 1)
+    given = (flat(x), *(rows(t, heads) for t in (s, r, b)), *settings(edges, heads, wide))
+    additive(edges.columns.numel() * wide, parts, *by_receiver(edges), *given, work, flat(out), lse.numpy())
+    return out, lse
+
+
+def _gradient(given: Any, edges: Edges, grads: Any, outputs: State) -> State:
+    from ...ops.kernels.additive import additive_backward
+
+    (x, s, r, b), (out, lse), heads, wide = given, outputs, edges.heads, given[0].size(1)
+    dx, ds, dz = x.new_empty(x.shape), s.new_empty(s.shape), x.new_empty(edges.columns.size(0), heads)
+    parts, work = parts_of(edges.t_ptr, heads, wide, 2)
+    read = (flat(x), *(rows(t, heads) for t in (s, r, b)), *settings(edges, heads, wide), work, rows(lse, heads))
+    additive_backward(
+        edges.columns.numel() * wide, parts, *by_sender(edges), *read, flat(grads[0]),
+        shares(grads[0], out, heads).numpy(), flat(dx), ds.numpy(), dz.numpy(),
+    )  # fmt: skip
+    return dx, ds, over_receivers(edges, dz), x.new_empty(0) if b is None else dz
+
+
+ADDITIVE = operator(
+    "additive_attention", "Tensor x, Tensor s, Tensor r, Tensor? b", kernel=_kernel, gradient=_gradient,
+    reference=_reference,
+)  # fmt: skip
+
+
+@attends(Additive)
+def additive(x: Tensor, sent: State, received: Tensor, b: Tensor | None, score: Any, edges: Any) -> State | None:
+    """Attend by ``leaky(s_u + r_v + b_e)``."""
+    heads = received.size(1)
+    known = (*sent, received) if b is None else (*sent, received, b)
+    if len(sent) != 1 or heads == 0 or x.size(1) % heads or any(t.size(1) != heads for t in known):
+        return None
+    return ADDITIVE.over(x, *sent, received, b, edges(heads, score.slope))

@@ -1,0 +1,59 @@
+"""Attention with scores that are dot products as an operator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ...messages import State
+from ..attention import Dot
+from .attend import Edges, attends, by_receiver, by_sender, flat, operator, parts_of, reference, rows, settings, shares
+
+
+def _reference(x: Tensor, k: Tensor, q: Tensor, edges: Edges) -> State:
+    return reference(Dot(edges.heads, edges.factor), x, (k,), q, None, edges)
+
+
+def _kernel(x: Tensor, k: Tensor, q: Tensor, edges: Edges) -> State:
+    from ...ops.kernels.dot_product import product
+
+    n, heads, wide = edges.ptr.size(0) - 1, edges.heads, x.size(1)
+    out, lse = x.new_empty(n, wide), x.new_empty(n, heads)
+    parts, work = parts_of(edges.ptr, heads, wide, 1)
+    given = flat(x), flat(k), flat(q), *settings(edges, heads, wide)
+    product(edges.columns.numel() * wide, parts, *by_receiver(edges), *given, work, flat(out), lse.numpy())
+    return out, lse
+
+
+def _gradient(given: Any, edges: Edges, grads: Any, outputs: State) -> State:
+    from ...ops.kernels.dot_product import product_receivers, product_senders
+
+    (x, k, q), (out, lse), heads, wide = given, outputs, edges.heads, given[0].size(1)
+    dx, dk, dq = (t.new_empty(t.shape) for t in (x, k, q))
+    dz, count = x.new_empty(edges.columns.size(0), heads), edges.columns.numel() * wide
+    parts, work = parts_of(edges.t_ptr, heads, wide, 2)
+    product_senders(
+        count, parts, *by_sender(edges), flat(x), flat(k), flat(q), *settings(edges, heads, wide), work,
+        rows(lse, heads), flat(grads[0]), shares(grads[0], out, heads).numpy(), flat(dx), flat(dk), dz.numpy(),
+    )  # fmt: skip
+    parts, work = parts_of(edges.ptr, heads, wide, 1)
+    product_receivers(count, parts, *by_receiver(edges), flat(k), wide // heads, work, dz.numpy(), flat(dq))
+    return dx, dk, dq
+
+
+PRODUCT = operator(
+    "dot_product_attention", "Tensor x, Tensor k, Tensor q", kernel=_kernel, gradient=_gradient, reference=_reference
+)
+
+
+@attends(Dot)
+def dot_product(x: Tensor, sent: State, received: Tensor, b: Tensor | None, score: Any, edges: Any) -> State | None:
+    """Attend by ``scale · q_v · k_u``, where edges have no features."""
+    heads = score.heads
+    if len(sent) != 1 or b is not None or not sent[0].shape[1:] == received.shape[1:] == x.shape[1:]:
+        return None
+    if x.size(1) == 0 or heads < 1 or x.size(1) % heads:
+        return None
+    scale = (x.size(1) // heads) ** -0.5 if score.scale is None else score.scale
+    return PRODUCT.over(x, *sent, received, edges(heads, scale))

@@ -1,0 +1,62 @@
+"""Attention with scores of each feature as an operator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ...messages import State
+from ..attention import PerFeature
+from .attend import Edges, attends, by_receiver, by_sender, flat, operator, parts_of, reference, rows, settings, shares
+
+
+def _reference(x: Tensor, y: Tensor, a: Tensor, edges: Edges) -> State:
+    return reference(PerFeature(a, edges.factor), x, (), y, None, edges)
+
+
+def _kernel(x: Tensor, y: Tensor, a: Tensor, edges: Edges) -> State:
+    from ...ops.kernels.per_feature import features
+
+    n, heads, wide = edges.ptr.size(0) - 1, edges.heads, x.size(1)
+    out, lse = x.new_empty(n, wide), x.new_empty(n, heads)
+    parts, work = parts_of(edges.ptr, heads, wide, 1)
+    given = flat(x), flat(y), flat(a), *settings(edges, heads, wide)
+    features(edges.columns.numel() * wide, parts, *by_receiver(edges), *given, work, flat(out), lse.numpy())
+    return out, lse
+
+
+def _gradient(given: Any, edges: Edges, grads: Any, outputs: State) -> State:
+    from ...ops.kernels.per_feature import features_receivers, features_senders
+
+    (x, y, a), (out, lse), heads, wide = given, outputs, edges.heads, given[0].size(1)
+    dx, dy, dz = x.new_empty(x.shape), y.new_empty(y.shape), x.new_empty(edges.columns.size(0), heads)
+    count = edges.columns.numel() * wide
+    parts, work = parts_of(edges.t_ptr, heads, wide, 2)
+    keep, *numbers = settings(edges, heads, wide)
+    features_senders(
+        count, parts, *by_sender(edges), flat(x), flat(y), flat(a), keep, *numbers, work, rows(lse, heads),
+        flat(grads[0]), shares(grads[0], out, heads).numpy(), flat(dx), dz.numpy(),
+    )  # fmt: skip
+    parts, _ = parts_of(edges.ptr, heads, wide, 0)
+    da = x.new_empty(len(parts) - 1, wide)
+    slope, _, head = numbers
+    features_receivers(
+        count, parts, *by_receiver(edges), flat(x), flat(y), flat(a), slope, head, dz.numpy(), flat(dy), flat(da)
+    )
+    return dx, dy, da.sum(0).view(a.shape)
+
+
+PER_FEATURE = operator(
+    "per_feature_attention", "Tensor x, Tensor y, Tensor a", kernel=_kernel, gradient=_gradient, reference=_reference
+)
+
+
+@attends(PerFeature)
+def per_feature(x: Tensor, sent: State, received: Tensor, b: Tensor | None, score: Any, edges: Any) -> State | None:
+    """Attend by ``a · leaky(x_u + y_v)``, where edges have no features."""
+    a = score.attention
+    fits = a.dim() == 2 and a.numel() == x.size(1) == received.size(1) and a.numel() and a.dtype == x.dtype
+    if sent or b is not None or not fits:
+        return None
+    return PER_FEATURE.over(x, received, a, edges(a.size(0), score.slope))
