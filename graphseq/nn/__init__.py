@@ -2,7 +2,7 @@
 
 from . import lowerings
 from .cells import ChildSumTreeLSTMCell, ElmanCell, GRUCell, LSTMCell, NaryTreeLSTMCell
-from .convs import GATConv, GatedGraphConv, GATv2Conv, GCNConv, GINConv, SparseFeatures, TransformerConv
+from .convs import GATConv, GatedGraphConv, GATv2Conv, GCNConv, GINConv, GraphNetwork, SparseFeatures, TransformerConv
 from .models import GraphClassifier, NodeClassifier, SequenceClassifier, TextClassifier, TreeClassifier
 from .pool import readout
 from .recurrent import GRU, LSTM, RNN, Recurrent, TreeLSTM
@@ -20,6 +20,7 @@ __all__ = [
     "GRUCell",
     "GatedGraphConv",
     "GraphClassifier",
+    "GraphNetwork",
     "LSTMCell",
     "NaryTreeLSTMCell",
     "NodeClassifier",
