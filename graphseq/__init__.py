@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import nn
 from .cell import Cell
 from .errors import GraphError
+from .fixed_point import FixedPoint, NotConverged
 from .messages import COPY, FIRST, SCALE, Max, Mean, Merge, Messages, Min, Segments, Slots, Softmax, Sum
 from .schedule import Rounds, Schedule, Sweep
 from .topology import Links, Topology, batch, unbatch
@@ -22,6 +23,7 @@ __all__ = [
     "FIRST",
     "SCALE",
     "Cell",
+    "FixedPoint",
     "GraphError",
     "Links",
     "Max",
@@ -29,6 +31,7 @@ __all__ = [
     "Merge",
     "Messages",
     "Min",
+    "NotConverged",
     "Rounds",
     "Schedule",
     "Segments",

@@ -34,6 +34,7 @@ FLOORS = {
     "nn.pool": 7,
     "nn.attention": 7,
     "datasets": 7,
+    "fixed_point": 8,
     "nn.lowerings": 8,
     "nn.recurrent": 8,
     "nn.convs": 8,
