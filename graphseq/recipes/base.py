@@ -18,6 +18,8 @@ __all__ = ["Metadata", "Prediction", "Recipe", "Source", "Splits"]
 
 Metadata = dict[str, Any]
 
+_SMALL = 128  # hidden units of a small network
+
 
 @dataclass(frozen=True)
 class Source:
@@ -74,6 +76,13 @@ class Recipe(Training, ABC):
     def name(self) -> str:
         """The name by which :func:`graphseq.recipes.find_recipe` finds it."""
         return self._name or f"{type(self).__module__}:{type(self).__qualname__}"
+
+    @property
+    def threads(self) -> int:
+        """The threads that training takes by default, 0 for PyTorch's default: small networks gain nothing from
+        several, and on a busy machine they wait for each other.
+        """
+        return 1 if getattr(self, "hidden", 0) <= _SMALL else 0
 
     @abstractmethod
     def load_data(self, source: Source, seed: int) -> Any:

@@ -65,11 +65,11 @@ def cross_validate(
     if began and not ((top / "cross.json").exists() and read_json(top / "cross.json") == config):
         what = "a cross-validation with these options"
         raise expected("out", what, Words(f"{top.path}, which holds another one or other runs"))
-    launch(job.machine, _check, recipe, folds, seed, job)  # before anything is written
+    launch(job.machine_for(recipe), _check, recipe, folds, seed, job)  # before anything is written
     if job.notify is not None:
         job.notify(f"Cross-validating {recipe.name} in {top.path}")
     write_json(top / "cross.json", config)
-    found = [launch(job.machine, _fold, recipe, top.path, k, folds, seed, fixed, job) for k in range(folds)]
+    found = [launch(job.machine_for(recipe), _fold, recipe, top.path, k, folds, seed, fixed, job) for k in range(folds)]
     total = summary(recipe, found, time.perf_counter() - start)
     total |= {"split": "test", "folds": folds, "chosen": [fold["chosen"] for fold in found]}
     write_json(top / "result.json", total)

@@ -44,6 +44,10 @@ class Job:
     verbose: bool = False
     notify: Callable[[str], None] | None = None
 
+    def machine_for(self, recipe: Recipe) -> Machine:
+        """Return the machine, with the recipe's number of threads unless another one was chosen."""
+        return self.machine if self.machine.threads else self.machine.replace(threads=recipe.threads)
+
 
 def train(
     recipe: str | Recipe, out: str | Path | None = None, *, seeds: Sequence[int] = (0,), job: Job | None = None,
@@ -181,7 +185,7 @@ def _once(recipe: Recipe, path: Path, seed: int, job: Job) -> dict[str, Any]:
     config = _config(recipe, seed)
     if folder.result is not None and read_json(folder / "config.json") == config:
         return folder.result  # already finished: nothing to resume
-    result: dict[str, Any] = launch(job.machine, _train, recipe, path, seed, job)
+    result: dict[str, Any] = launch(job.machine_for(recipe), _train, recipe, path, seed, job)
     return result
 
 

@@ -37,7 +37,9 @@ class Machine(Options):
     device: str = Field(default="auto", description="device: auto, cpu, cuda, cuda:1 or mps")
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = Field(default="32-true", description="precision")
     processes: int = Field(default=1, ge=1, description="processes that train together, on each machine")
-    threads: int = Field(default=0, ge=0, description="threads of each process; 0 for PyTorch's default")
+    threads: int = Field(
+        default=0, ge=0, description="threads of each process; 0 for one with small networks, else PyTorch's default"
+    )
     workers: int = Field(
         default=0, ge=0, description="processes that prepare batches; 0 prepares them between the steps"
     )

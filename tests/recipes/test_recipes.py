@@ -249,6 +249,22 @@ def test_runs_are_not_mixed_in_one_folder(tmp_path: Path) -> None:
         train(recipe, single, job=resume)
 
 
+def test_small_networks_train_on_one_thread(tmp_path: Path) -> None:
+    def used(folder: Path) -> int:
+        return json.loads((folder / "environment.json").read_text())["threads"]
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        train("karate-gcn", tmp_path / "small", epochs=1)
+        train("karate-gcn", tmp_path / "chosen", epochs=1, job=Job(machine=Machine(threads=2)))
+        train("karate-gcn", tmp_path / "large", epochs=1, hidden=200)
+        assert [used(tmp_path / name) for name in ("small", "chosen", "large")] == [1, 2, 2]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("seeds", [3, [], [1, 1], [2**31 - 1, 2**31], ["0"], [-1]])
 def test_wrong_seeds_are_told_first(seeds: object, tmp_path: Path) -> None:
     with pytest.raises(GraphError, match=r"`seeds?`: expected"):
