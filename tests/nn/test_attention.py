@@ -182,6 +182,38 @@ def _by_equations(links: gs.Links, state, score, dropout: float, heads: int, opt
         return core.aggregate(links, state, merge=Masked(score), **options)
 
 
+@pytest.mark.parametrize("kind", ["additive", "per feature", "dot"])
+def test_memory_of_any_layout(kind):
+    """Inputs and gradients that are transposed, expanded or parts of others."""
+    links = gs.Links.between(torch.randint(0, 8, (2, 40)), 8, 8)
+    tensors, arranged = scored(kind, links, 2, 8)
+    first, *others = tensors
+    odd = [first.t().contiguous().t(), *(torch.stack([t, t], -1)[..., 0] for t in others)]
+    found = []
+    for given in (tensors, odd):
+        leaves = [t.detach().requires_grad_() for t in given]
+        state, received, score = arranged(*leaves)
+        (out,) = core.aggregate(links, state, message=FIRST, merge=gs.Softmax(score), received=received)
+        by_column = torch.autograd.grad(out, leaves, torch.arange(128.0).view(16, 8).t(), retain_graph=True)
+        by_one = torch.autograd.grad(out, leaves, torch.ones(1, 1).expand(8, 16))
+        found.append([out, *by_column, *by_one])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("kind", ["GATConv", "GATv2Conv", "TransformerConv"])
+def test_compiled_for_any_size(kind):
+    torch._dynamo.reset()
+    layer = getattr(nn, kind)(3, 4, heads=2)
+    fast = torch.compile(layer, fullgraph=True, dynamic=True, backend="aot_eager")
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for n, edges in ((5, 12), (9, 30), (14, 25), (31, 90), (50, 60)):
+            x, edge_index = torch.randn(n, 3, requires_grad=True), torch.randint(0, n, (2, edges))
+            out = fast(x, edge_index)
+            torch.testing.assert_close(out, layer(x, edge_index))
+            out.sum().backward()
+
+
 def test_other_scores_and_other_softmaxes_run_by_the_equations():
     links = gs.Links.between(torch.randint(0, 6, (2, 20)), 6, 6)
     x, a, b = torch.randn(6, 4), torch.randn(6, 2), torch.randn(6, 2)

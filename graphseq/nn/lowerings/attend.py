@@ -90,7 +90,7 @@ def settings(edges: Edges, heads: int, width: int) -> tuple[Any, ...]:
 
 def shares(grad: Tensor, out: Tensor, heads: int) -> Tensor:
     """Return ``g_v · out_v`` of each head."""
-    return (grad * out).view(out.size(0), heads, out.size(1) // heads).sum(2)
+    return (grad.contiguous() * out).view(out.size(0), heads, out.size(1) // heads).sum(2).contiguous()
 
 
 def over_receivers(edges: Edges, numbers: Tensor) -> Tensor:
