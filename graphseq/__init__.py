@@ -9,7 +9,7 @@ from . import nn
 from .cell import Cell
 from .errors import GraphError
 from .fixed_point import FixedPoint, NotConverged
-from .messages import COPY, FIRST, SCALE, Max, Mean, Merge, Messages, Min, Segments, Slots, Softmax, Sum
+from .messages import COPY, FIRST, SCALE, Max, Mean, Merge, Messages, Min, PowerMean, Segments, Slots, Softmax, Std, Sum
 from .schedule import Rounds, Schedule, Sweep
 from .topology import Links, Topology, batch, unbatch
 
@@ -32,11 +32,13 @@ __all__ = [
     "Messages",
     "Min",
     "NotConverged",
+    "PowerMean",
     "Rounds",
     "Schedule",
     "Segments",
     "Slots",
     "Softmax",
+    "Std",
     "Sum",
     "Sweep",
     "Topology",

@@ -3,7 +3,7 @@
 A **message** is a callable ``message(sent, received, edge)`` of the senders' states, `[E, H]` each, of what the message
 reads from the receivers, and of the edges' features. :data:`COPY` and :data:`SCALE` are two with fused operators.
 
-A **merge** reduces rows that are grouped by receiver. "sum", "mean", "max", "min", "softmax" and "slots" are the
+A **merge** reduces rows that are grouped by receiver. "sum", "mean", "max", "min", "std", "softmax" and "slots" are the
 library's; your own is a subclass of :class:`Merge`, of a few lines.
 """
 
@@ -21,8 +21,8 @@ from .ops.library import HALF, apart
 from .ops.segment import segment_max, segment_sum
 
 __all__ = [
-    "COPY", "FIRST", "MERGES", "SCALE", "Copy", "First", "Max", "Mean", "Merge", "Message", "Messages", "Min", "Scale",
-    "Segments", "Slots", "Softmax", "State", "Sum", "find_merge", "send",
+    "COPY", "FIRST", "MERGES", "SCALE", "Copy", "First", "Max", "Mean", "Merge", "Message", "Messages", "Min",
+    "PowerMean", "Scale", "Segments", "Slots", "Softmax", "State", "Std", "Sum", "find_merge", "send",
 ]  # fmt: skip
 
 State = tuple[Tensor, ...]
@@ -260,6 +260,42 @@ class Softmax(Merge):
         return segments.sum(weighted(self.weights(scores, segments), rows, "score"))
 
 
+class Std(Merge):
+    """The standard deviation of the rows; its gradient is 0 where they are all equal."""
+
+    def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
+        """Return ``sqrt(Σ_e (row_e - mean)² / E_v)``."""
+        apart = rows - segments.spread(segments.mean(rows))
+        variance = segments.mean(apart * apart)
+        varied = variance > 0
+        return torch.where(varied, variance, torch.ones_like(variance)).sqrt() * varied
+
+
+class PowerMean(Merge):
+    """The power mean of the rows' magnitudes: the mean for p = 1, towards the maximum for larger p.
+
+        m_v = (Σ_e |row_e|^p / E_v)^{1/p}
+
+    Args:
+        p: above 0; a tensor, such as a parameter, is learnt.
+    """
+
+    def __init__(self, p: float | Tensor = 2.0) -> None:
+        if not isinstance(p, Tensor) and (isinstance(p, bool) or not isinstance(p, int | float) or not p > 0):
+            raise expected("p", "a number above 0, or a tensor", p)
+        self.p = p
+
+    def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
+        """Return the power means, computed relative to the largest magnitude, so that no power overflows."""
+        sizes = rows.abs()
+        top = segments.max(sizes.detach())
+        relative = sizes / segments.spread(torch.where(top > 0, top, torch.ones_like(top)))
+        there = relative > 0
+        mean = segments.mean(torch.where(there, relative, torch.ones_like(relative)).pow(self.p) * there)
+        filled = mean > 0
+        return torch.where(filled, mean, torch.ones_like(mean)).pow(1 / self.p) * top * filled
+
+
 class Slots(Merge):
     """The rows side by side, each in its edge's slot, `[R, count, ...]`; zeros in slots without an edge.
 
@@ -293,7 +329,9 @@ class Slots(Merge):
         return f"Slots({self.count})"
 
 
-MERGES: dict[str, Merge] = {"sum": Sum(), "mean": Mean(), "max": Max(), "min": Min(), "softmax": Softmax()}
+MERGES: dict[str, Merge] = {
+    "sum": Sum(), "mean": Mean(), "max": Max(), "min": Min(), "std": Std(), "softmax": Softmax(),
+}  # fmt: skip
 
 
 def find_merge(merge: Any, slots: int = 1) -> Merge:

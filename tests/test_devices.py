@@ -387,7 +387,7 @@ def test_models(model, fresh, dtype):
 # ------------------------------------------------------------------------------------------------------ one aggregation
 
 MERGES = {
-    **{name: name for name in ("sum", "mean", "max", "min", "softmax", "slots")},
+    **{name: name for name in ("sum", "mean", "max", "min", "std", "softmax", "slots")},
     "own": Shares(),
     "attention": gs.Softmax(lambda sent, received, edge: (sent[0] * received).sum(-1)),
     "heads": gs.Softmax(lambda sent, received, edge: (sent[0] * received).unflatten(1, (2, -1)).sum(-1)),
