@@ -26,7 +26,7 @@ class Cell(nn.Module, ABC):
     Attributes:
         state_sizes: the width of each tensor of a node's state; (H,) for h alone, (H, H) for h and c.
         merge: how the messages of several predecessors are combined: "sum", "mean", "max", "min", "std", "softmax",
-            "slots" or a :class:`graphseq.Merge`. Slots keep them side by side, `[M, slots, H]`, zeros where there is none.
+            "slots" or a :class:`graphseq.Merge`. Slots keep them side by side, `[M, slots, H]`, zeros in empty ones.
         slots: A, for merge "slots".
         message: what an edge transmits: :data:`COPY`, :data:`SCALE`, or a method ``message(sent, received, edge)`` of
             the senders' states, `[E, H]` each, the receivers' projected inputs `[E, P]` and the edges' features
