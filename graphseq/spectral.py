@@ -1,7 +1,8 @@
-"""Matrices of a graph: normalised adjacencies."""
+"""Matrices of a graph: normalised adjacencies, Laplacians, their largest eigenvalues."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import torch
@@ -12,7 +13,13 @@ from .ops.loops import remaining_loops
 from .ops.spmm import spmm
 from .topology import Links, Topology
 
-__all__ = ["gcn_norm", "self_loops", "with_self_loops"]
+__all__ = [
+    "NORMALIZATIONS", "gcn_norm", "lambda_max", "laplacian", "scaled_laplacian", "self_loops", "with_self_loops",
+]  # fmt: skip
+
+NORMALIZATIONS = (None, "sym", "rw")
+
+_DENSE = 256  # nodes of a graph up to which its eigenvalues are those of a dense matrix
 
 L = TypeVar("L", bound=Links)
 
@@ -84,9 +91,8 @@ def gcn_norm(
     >>> gcn_norm(Topology.from_edge_index(torch.tensor([[0, 1], [1, 0]])))[1]
     tensor([0.5000, 0.5000, 0.5000, 0.5000])
     """
-    given = edge_weight is not None
-    if given and not (isinstance(edge_weight, Tensor) and edge_weight.shape == (topology.num_edges,)):
-        raise expected("edge_weight", f"shape [{topology.num_edges}], one for each edge", edge_weight)
+    if edge_weight is not None:
+        _check_weight(edge_weight, topology)
 
     def make() -> tuple[Topology, Tensor]:
         looped, weight = topology, edge_weight
@@ -105,3 +111,161 @@ def gcn_norm(
     if edge_weight is not None:
         return make()
     return topology.memo(("gcn", improved, add_self_loops, dtype), make)
+
+
+def laplacian(
+    topology: Topology,
+    edge_weight: Tensor | None = None,
+    *,
+    normalization: str | None = None,
+    dtype: torch.dtype | None = None,
+) -> tuple[Topology, Tensor]:
+    """Return the structure and weights of the Laplacian, ``D - A``, D the weighted out-degrees without self-loops.
+
+    Computed once for a topology without weights.
+
+    Args:
+        topology: of N nodes and E edges; its self-loops don't count.
+        edge_weight: `[E]`, or None for ones.
+        normalization: None; "sym" for ``I - D^{-1/2} A D^{-1/2}``; "rw" for ``I - D^{-1} A``. Where a degree is 0 its
+            inverse is too.
+        dtype: of the weights; that of `edge_weight` by default, else float32.
+
+    Returns:
+        The edges between different nodes, in their order, then a loop for each node; and a weight for each.
+
+    Raises:
+        GraphError: weights that don't fit the edges, an unknown normalization.
+
+    >>> structure, weight = laplacian(Topology.from_edge_index(torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])))
+    >>> weight.tolist()
+    [-1.0, -1.0, -1.0, -1.0, 1.0, 2.0, 1.0]
+    """
+    if normalization not in NORMALIZATIONS:
+        raise expected("normalization", 'None, "sym" or "rw"', normalization)
+    if edge_weight is not None:
+        _check_weight(edge_weight, topology)
+    kind = dtype or (torch.float32 if edge_weight is None else edge_weight.dtype)
+
+    def make() -> tuple[Topology, Tensor]:
+        looped, weight = with_self_loops(topology, edge_weight)
+        weight = torch.ones(looped.num_edges, device=looped.device) if weight is None else weight
+        sources, targets = looped.edge_index
+        loops = sources == targets
+        weight = weight.to(kind).masked_fill(loops, 0.0)
+        degree = spmm(looped.reverse().matrix, weight, weight.new_ones(looped.num_nodes, 1))[:, 0]
+        known, safe = degree != 0, torch.where(degree == 0, 1.0, degree)
+        if normalization is None:
+            return looped, torch.where(loops, degree.index_select(0, sources), -weight)
+        if normalization == "sym":
+            root = safe.rsqrt() * known
+            weight = root.index_select(0, sources) * weight * root.index_select(0, targets)
+        else:
+            weight = (safe.reciprocal() * known).index_select(0, sources) * weight
+        return looped, torch.where(loops, 1.0, -weight)
+
+    if edge_weight is not None:
+        return make()
+    return topology.memo(("laplacian", normalization, kind), make)
+
+
+def scaled_laplacian(
+    topology: Topology,
+    edge_weight: Tensor | None = None,
+    *,
+    normalization: str | None = None,
+    top: float | Tensor | None = None,
+    batch: Tensor | None = None,
+    dtype: torch.dtype | None = None,
+) -> tuple[Topology, Tensor]:
+    """Return the structure and weights of ``2 L / λ - I``, whose eigenvalues lie from -1 to 1 if λ is L's largest.
+
+    Args:
+        topology: as of :func:`laplacian`, and so are the weights, `normalization` and `dtype`.
+        edge_weight: `[E]`, or None for ones.
+        normalization: None, "sym" or "rw".
+        top: λ, a number, a tensor with one, or `[B]` with one per graph; by default twice the largest entry of L, over
+            all graphs. Where λ is 0 so is ``2 L / λ``.
+        batch: int64 `[N]`, the graph of each node, by default the topology's.
+        dtype: of the weights.
+
+    Raises:
+        GraphError: as of :func:`laplacian`; λ of another shape.
+    """
+    kind = dtype or (torch.float32 if edge_weight is None else edge_weight.dtype)
+
+    def make() -> tuple[Topology, Tensor]:
+        looped, entries = laplacian(topology, edge_weight, normalization=normalization, dtype=dtype)
+        if topology.num_nodes == 0:
+            return looped, entries
+        found = 2 * entries.max() if top is None else torch.as_tensor(top, dtype=kind, device=entries.device)
+        if found.numel() == 1:
+            found = found.reshape(())
+        elif batch is not None or (found.dim() == 1 and found.size(0) == topology.num_graphs):
+            of_nodes = topology.batch if batch is None else batch
+            found = found.index_select(0, of_nodes.index_select(0, looped.edge_index[0]))
+        else:
+            raise expected("lambda_max", f"one number, or {topology.num_graphs}, one for each graph", top)
+        scale = 2 / torch.where(found == 0, 1.0, found) * (found != 0)
+        sources, targets = looped.edge_index
+        return looped, scale * entries - (sources == targets).to(kind)
+
+    if edge_weight is not None or top is not None or batch is not None:
+        return make()
+    return topology.memo(("scaled laplacian", normalization, kind), make)
+
+
+@torch.no_grad()
+def lambda_max(
+    topology: Topology, edge_weight: Tensor | None = None, *, normalization: str | None = None
+) -> Tensor:  # fmt: skip
+    """Return the largest eigenvalue of each graph's Laplacian, `[B]`; 0 of a graph without nodes.
+
+    Where weights are not symmetric, it is the real part of the eigenvalue of largest magnitude. Has no gradient.
+
+    Args:
+        topology: of N nodes and E edges, in B graphs.
+        edge_weight: `[E]`, or None for ones.
+        normalization: None, "sym" or "rw", see :func:`laplacian`.
+
+    Raises:
+        GraphError: as of :func:`laplacian`.
+
+    >>> lambda_max(Topology.from_edge_index(torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]]))).item()
+    3.0
+    """
+    from scipy.sparse import csr_array
+
+    looped, weight = laplacian(topology, edge_weight, normalization=normalization, dtype=torch.float64)
+    (u, v), n = looped.edge_index.cpu().numpy(), topology.num_nodes
+    matrix = csr_array((weight.cpu().numpy(), (u, v)), shape=(n, n))
+    ptr = topology.graph_ptr.tolist()
+    found = [_largest(matrix[a:b, a:b]) for a, b in pairwise(ptr)]
+    kind = torch.float32 if edge_weight is None else edge_weight.dtype
+    return torch.tensor(found, dtype=kind, device=topology.device)
+
+
+def _largest(matrix: Any) -> float:
+    """Return the eigenvalue of largest magnitude, its real part, of one graph's Laplacian."""
+    import numpy as np
+    from scipy.sparse.linalg import eigs, eigsh
+
+    if matrix.shape[0] == 0:
+        return 0.0
+    symmetric = abs(matrix - matrix.T).max() == 0
+    if matrix.shape[0] > _DENSE:
+        (value,) = (eigsh if symmetric else eigs)(matrix, k=1, which="LM", return_eigenvectors=False)
+    else:
+        values = (np.linalg.eigvalsh if symmetric else np.linalg.eigvals)(matrix.toarray())
+        value = values[np.abs(values).argmax()]
+    return float(value.real)
+
+
+def _check_weight(edge_weight: Any, topology: Topology) -> None:
+    """Check the weights of edges.
+
+    Raises:
+        GraphError: not one for each edge.
+    """
+    if not (isinstance(edge_weight, Tensor) and edge_weight.shape == (topology.num_edges,)):
+        raise expected("edge_weight", f"shape [{topology.num_edges}], one for each edge", edge_weight)
