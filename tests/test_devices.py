@@ -327,6 +327,22 @@ CONVS = {
     "gated": lambda: nn.GatedGraphConv(H, 2),
     "gated mean": lambda: nn.GatedGraphConv(H, 2, aggr="mean", bias=False),
     "gated max": lambda: nn.GatedGraphConv(H, 2, aggr="max"),
+    "sage": lambda: nn.SAGEConv(F, 2, normalize=True, project=True),
+    "sage max": lambda: nn.SAGEConv(F, H, aggr="max", flow="target_to_source"),
+    "graph": lambda: nn.GraphConv(F, H),
+    "graph mean": lambda: nn.GraphConv(F, 2, aggr="mean"),
+    "graph max": lambda: nn.GraphConv(F, 2, aggr="max"),
+    "cheb": lambda: nn.ChebConv(F, H, 3),
+    "cheb narrow": lambda: nn.ChebConv(F, 2, 3, normalization=None, flow="target_to_source"),
+    "cheb rw": lambda: nn.ChebConv(F, 2, 2, normalization="rw"),
+    "sg": lambda: nn.SGConv(F, H, 2),
+    "tag": lambda: nn.TAGConv(F, H, 2),
+    "tag narrow": lambda: nn.TAGConv(F, 2, normalize=False),
+    "appnp": lambda: nn.APPNP(2, 0.1),
+    "arma": lambda: nn.ARMAConv(F, H, num_stacks=2, num_layers=2),
+    "gine": lambda: nn.GINEConv(torch_nn.Linear(F, H), edge_dim=EDGE, train_eps=True),
+    "edge": lambda: nn.EdgeConv(torch_nn.Linear(2 * F, H)),
+    "gcn2": lambda: nn.GCN2Conv(F, 0.1, 0.5, 1, shared_weights=False),
 }
 
 
@@ -336,7 +352,11 @@ CONVS = {
 @pytest.mark.parametrize("conv", CONVS)
 def test_convolutions(conv, weighted, listed, fresh, dtype):
     given = {"x": leaf(RING.num_nodes, F, dtype=dtype), "edge_index": RING.edge_index if listed else RING}
-    if weighted and not conv.startswith(("gin", "transformer")):
+    if conv == "gcn2":
+        given["x_0"] = leaf(RING.num_nodes, F, dtype=dtype)
+    if conv == "gine":
+        given["edge_attr"] = leaf(RING.num_edges, EDGE, dtype=dtype)
+    if weighted and not conv.startswith(("gin", "transformer", "sage", "edge")):
         name = "edge_attr" if conv in ("gat", "gatv2") else "edge_weight"
         given[name] = torch.rand(RING.num_edges, dtype=dtype, requires_grad=True)
     # An edge list is compared with what it was.
@@ -345,10 +365,11 @@ def test_convolutions(conv, weighted, listed, fresh, dtype):
 
 @ways
 @pytest.mark.parametrize("listed", [False, True], ids=["links", "edge list"])
-def test_a_bipartite_convolution(listed, fresh, dtype):
+@pytest.mark.parametrize("conv", ["gin", "sage", "graph", "edge"])
+def test_a_bipartite_convolution(conv, listed, fresh, dtype):
     x = leaf(5, F, dtype=dtype), leaf(4, F, dtype=dtype)
     given = {"x": x, "edge_index": PAIR.edge_index if listed else PAIR}
-    check(called, given, fresh=fresh, dtype=dtype, module=CONVS["gin"](), waits=listed)
+    check(called, given, fresh=fresh, dtype=dtype, module=CONVS[conv](), waits=listed)
 
 
 @ways

@@ -2,31 +2,60 @@
 
 from . import lowerings
 from .cells import ChildSumTreeLSTMCell, ElmanCell, GRUCell, LSTMCell, NaryTreeLSTMCell
-from .convs import GATConv, GatedGraphConv, GATv2Conv, GCNConv, GINConv, GraphNetwork, SparseFeatures, TransformerConv
+from .convs import (
+    APPNP,
+    ARMAConv,
+    ChebConv,
+    EdgeConv,
+    GATConv,
+    GatedGraphConv,
+    GATv2Conv,
+    GCN2Conv,
+    GCNConv,
+    GINConv,
+    GINEConv,
+    GraphConv,
+    GraphNetwork,
+    SAGEConv,
+    SGConv,
+    SparseFeatures,
+    TAGConv,
+    TransformerConv,
+)
 from .models import GraphClassifier, NodeClassifier, SequenceClassifier, TextClassifier, TreeClassifier
 from .pool import readout
 from .recurrent import GRU, LSTM, RNN, Recurrent, TreeLSTM
 
 __all__ = [
+    "APPNP",
     "GRU",
     "LSTM",
     "RNN",
+    "ARMAConv",
+    "ChebConv",
     "ChildSumTreeLSTMCell",
+    "EdgeConv",
     "ElmanCell",
     "GATConv",
     "GATv2Conv",
+    "GCN2Conv",
     "GCNConv",
     "GINConv",
+    "GINEConv",
     "GRUCell",
     "GatedGraphConv",
     "GraphClassifier",
+    "GraphConv",
     "GraphNetwork",
     "LSTMCell",
     "NaryTreeLSTMCell",
     "NodeClassifier",
     "Recurrent",
+    "SAGEConv",
+    "SGConv",
     "SequenceClassifier",
     "SparseFeatures",
+    "TAGConv",
     "TextClassifier",
     "TransformerConv",
     "TreeClassifier",

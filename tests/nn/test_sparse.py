@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
 from graphseq import GraphError
-from graphseq.nn import GCNConv, NodeClassifier, SparseFeatures
+from graphseq.nn import (
+    ARMAConv,
+    ChebConv,
+    GCNConv,
+    GraphConv,
+    NodeClassifier,
+    SAGEConv,
+    SGConv,
+    SparseFeatures,
+    TAGConv,
+)
 from tests.strategies import examples
 
 EDGES = torch.tensor([[0, 1, 1, 2, 3, 3], [1, 0, 2, 1, 3, 0]])
@@ -39,11 +49,14 @@ def test_layers_take_them(dtype: torch.dtype) -> None:
     x = mostly_zeros(4, 5, 0, dtype)
     sparse = SparseFeatures.of(x)
     weight = torch.rand(6, dtype=dtype)
-    for layer in (GCNConv(5, 3), GCNConv(5, 7, bias=False), GCNConv(-1, 2), NodeClassifier(5, 4, 3).eval()):
+    layers = [GCNConv(5, 3), GCNConv(5, 7, bias=False), GCNConv(-1, 2), NodeClassifier(5, 4, 3).eval()]
+    layers += [SAGEConv(5, 7), SAGEConv(-1, 3, aggr="max"), GraphConv(5, 7), ChebConv(-1, 7, 3), ChebConv(5, 2, 1)]
+    layers += [SGConv(5, 7, 2), TAGConv(5, 7, 2), ARMAConv(5, 7, 2, 2)]
+    for layer in layers:
         layer.to(dtype)
         found = []
         for features in (x, sparse):
-            out = layer(features, EDGES, weight)
+            out = layer(features, EDGES, *([] if isinstance(layer, SAGEConv) else [weight]))
             grads = torch.autograd.grad(out.square().sum(), list(layer.parameters()))
             found.append([out, *grads])
         for dense, other in zip(*found, strict=True):

@@ -10,6 +10,7 @@ from tests.oracles import assert_close
 
 TREE = gs.Topology.tree([2, 2, 4, 4, -1])
 EDGES = torch.tensor([[0, 1, 2, 3, 3], [1, 2, 3, 0, 1]])
+FEATURES = torch.arange(20.0).view(5, 4).sin()
 LAYERS = {
     "gru": (lambda: nn.GRU(4, 3), lambda m, x: m(x)[0]),
     "lstm": (lambda: nn.LSTM(4, 3, 2, bidirectional=True), lambda m, x: m(x)[0]),
@@ -24,6 +25,17 @@ LAYERS = {
     "gatv2": (lambda: nn.GATv2Conv(4, 3, heads=2), lambda m, x: m(x, EDGES)),
     "transformer": (lambda: nn.TransformerConv(4, 3, heads=2, beta=True), lambda m, x: m(x, EDGES)),
     "gated": (lambda: nn.GatedGraphConv(4, 2, aggr="max"), lambda m, x: m(x, EDGES)),
+    "sage": (lambda: nn.SAGEConv(4, 3, aggr="max", project=True), lambda m, x: m(x, EDGES)),
+    "graph": (lambda: nn.GraphConv(4, 3, aggr="mean"), lambda m, x: m(x, EDGES)),
+    "cheb": (lambda: nn.ChebConv(4, 3, 3), lambda m, x: m(x, EDGES)),
+    "cheb wide": (lambda: nn.ChebConv(4, 4, 3, normalization=None), lambda m, x: m(x, EDGES)),
+    "sg": (lambda: nn.SGConv(4, 3, 2), lambda m, x: m(x, EDGES)),
+    "tag": (lambda: nn.TAGConv(4, 3, 2), lambda m, x: m(x, EDGES)),
+    "appnp": (lambda: nn.APPNP(3, 0.1), lambda m, x: m(x, EDGES)),
+    "arma": (lambda: nn.ARMAConv(4, 3, 2, 2), lambda m, x: m(x, EDGES)),
+    "gine": (lambda: nn.GINEConv(torch.nn.Linear(4, 3)), lambda m, x: m(x, EDGES, FEATURES.to(x.dtype))),
+    "edge": (lambda: nn.EdgeConv(torch.nn.Linear(8, 3)), lambda m, x: m(x, EDGES)),
+    "gcn2": (lambda: nn.GCN2Conv(4, 0.1, 0.5, 1), lambda m, x: m(x, torch.cos(x), EDGES)),
     "readout": (lambda: torch.nn.Identity(), lambda m, x: nn.readout(m(x) ** 2, torch.tensor([0, 0, 1, 1, 1]), "mean")),
 }
 

@@ -9,8 +9,11 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 
+from ...core import aggregate
 from ...errors import Words, expected
+from ...messages import COPY, SCALE
 from ...ops.library import apart, is_transformed
 from ...topology import Links, Topology
 from ...topology.inputs import check_same_kind
@@ -18,6 +21,7 @@ from ..cells.base import set_norms
 from .sparse import SparseFeatures
 
 FLOWS = ("source_to_target", "target_to_source")
+MERGES = {"add": "sum", "sum": "sum", "mean": "mean", "max": "max", "min": "min"}
 
 _SEEN: dict[int, tuple[Any, Any, dict[Any, Any]]] = {}
 
@@ -57,21 +61,22 @@ def _topology(edge_index: Tensor, num_nodes: int) -> Topology:
 
 
 def bipartite(
-    x: Any, edge_index: Tensor | Links, size: Any, flow: str
+    x: Any, edge_index: Tensor | Links, size: Any, flow: str, weight: Tensor | None = None
 ) -> tuple[Links, Any, Any, Tensor | None]:
-    """Return links, the senders' features, the receivers' or None, and the weights of a sparse matrix.
+    """Return links, the senders' features, the receivers' or None, and the weights, given or of a sparse matrix.
 
     Args:
         x: the features of one set of nodes, or a pair: of the senders, and of the receivers or None.
         edge_index: as of :func:`structure_of`; for a pair an edge list or links.
         size: the numbers of senders and receivers, needed only for a pair without receivers' features.
         flow: of the layer; a pair has one direction.
+        weight: of the edges, `[E]`, unless a sparse matrix has them.
 
     Raises:
         GraphError: parts that don't fit each other.
     """
     if not isinstance(x, tuple):
-        topology, weight = structure_of(edge_index, x, None, flow)
+        topology, weight = structure_of(edge_index, x, weight, flow)
         if size is not None and tuple(size) != (x.size(0), x.size(0)):
             raise expected("size", f"None or ({x.size(0)}, {x.size(0)})", size)
         return topology, x, x, weight
@@ -87,7 +92,7 @@ def bipartite(
     fits = len(sizes) == 2 and all(n is None or n == s for n, s in zip(known, sizes, strict=False))
     if not fits or not all(isinstance(s, int) for s in sizes):
         raise expected("size", f"the numbers of senders and receivers, here {tuple(known)}", size)
-    return links_of(edge_index, sizes, sent.device), sent, own, None
+    return links_of(edge_index, sizes, sent.device), sent, own, weight
 
 
 def links_of(edge_index: Any, sizes: Any, device: torch.device) -> Links:
@@ -154,7 +159,7 @@ def check_flow(flow: Any) -> str:
     return str(flow)
 
 
-def check_weight(edge_weight: Tensor | None, topology: Topology, x: Tensor | SparseFeatures) -> None:
+def check_weight(edge_weight: Tensor | None, links: Links, x: Tensor | SparseFeatures) -> None:
     """Check the weights of edges.
 
     Raises:
@@ -162,8 +167,8 @@ def check_weight(edge_weight: Tensor | None, topology: Topology, x: Tensor | Spa
     """
     if edge_weight is None:
         return
-    if not isinstance(edge_weight, Tensor) or edge_weight.shape != (topology.num_edges,):
-        raise expected("edge_weight", f"shape [{topology.num_edges}], one for each edge", edge_weight)
+    if not isinstance(edge_weight, Tensor) or edge_weight.shape != (links.num_edges,):
+        raise expected("edge_weight", f"shape [{links.num_edges}], one for each edge", edge_weight)
     if edge_weight.device != x.device or not edge_weight.is_floating_point():
         raise expected("edge_weight", f"floating numbers on {x.device}, as `x` is", edge_weight)
 
@@ -207,20 +212,28 @@ class LazyLinear(nn.LazyLinear):
             Linear.reset_parameters(self)  # type: ignore[arg-type]
 
 
-def project(layer: nn.Module, x: Tensor | SparseFeatures) -> Tensor:
-    """Return a linear map of features, which may be sparse."""
-    if isinstance(x, Tensor):
+def project(layer: nn.Module, x: Tensor | SparseFeatures, *, bias: bool = True) -> Tensor:
+    """Return a linear map of features, which may be sparse; without `bias` only the product with the weights."""
+    bias = bias and layer.bias is not None
+    if isinstance(x, Tensor) and (bias or layer.bias is None):
         dense: Tensor = layer(x)
         return dense
     if isinstance(layer.weight, nn.UninitializedParameter):
         layer(torch.zeros(0, x.size(1), dtype=x.dtype, device=x.device))
     set_norms(layer)
-    out = x.linear(cast(Tensor, layer.weight))
-    return out if layer.bias is None else out + cast(Tensor, layer.bias)
+    weight = cast(Tensor, layer.weight)
+    out = nn.functional.linear(x, weight) if isinstance(x, Tensor) else x.linear(weight)
+    return out + cast(Tensor, layer.bias) if bias else out
 
 
-def linear(in_channels: int, out_channels: int, bias: bool) -> nn.Linear:
+def linear(in_channels: int, out_channels: int, bias: bool, *, uniform: bool = False) -> nn.Linear:
     """Return a linear map; with -1, the number of inputs is that of the first call.
+
+    Args:
+        in_channels: F.
+        out_channels: F'.
+        bias: whether it has one.
+        uniform: whether weights and biases are drawn from U(-1/√F, 1/√F), as torch.nn draws them, not by Glorot.
 
     Raises:
         GraphError: an invalid width.
@@ -229,4 +242,63 @@ def linear(in_channels: int, out_channels: int, bias: bool) -> nn.Linear:
         raise expected("in_channels", "a whole number ≥ 0, or -1 to see at the first call", in_channels)
     if not isinstance(out_channels, int) or out_channels < 1:
         raise expected("out_channels", "a whole number ≥ 1", out_channels)
-    return LazyLinear(out_channels, bias) if in_channels == -1 else Linear(in_channels, out_channels, bias)
+    if in_channels == -1:
+        return (nn.LazyLinear if uniform else LazyLinear)(out_channels, bias)
+    return (nn.Linear if uniform else Linear)(in_channels, out_channels, bias)
+
+
+def pair(in_channels: Any) -> tuple[int, int]:
+    """Return the widths of senders and receivers, from one for both or from a pair.
+
+    Raises:
+        GraphError: another number of widths.
+    """
+    if not isinstance(in_channels, tuple | list):
+        return in_channels, in_channels
+    if len(in_channels) != 2:
+        raise expected("in_channels", "one width, or a pair, of senders and receivers", in_channels)
+    return in_channels[0], in_channels[1]
+
+
+def check_aggr(aggr: Any) -> str:
+    """Return the name of a merge, from PyG's word for it.
+
+    Raises:
+        GraphError: it is none of them.
+    """
+    if not isinstance(aggr, str) or aggr not in MERGES:
+        raise expected("aggr", ", ".join(f'"{word}"' for word in MERGES), aggr)
+    return MERGES[aggr]
+
+
+def merged(links: Links, x: Tensor | SparseFeatures, weight: Tensor | None = None, merge: str = "sum") -> Tensor:
+    """Return what each receiver merges of its neighbours' features, which the edges' weights scale, if any."""
+    state = (x if isinstance(x, Tensor) else x.dense(),)
+    return aggregate(links, state, message=COPY if weight is None else SCALE, merge=merge, edge_attr=weight)[0]
+
+
+def merged_map(
+    layer: nn.Module, links: Links, x: Tensor | SparseFeatures, weight: Tensor | None = None, merge: str = "sum"
+) -> Tensor:
+    """Return a linear map of what each receiver merges; of sums and means, the map first where it narrows rows."""
+    if merge not in ("sum", "mean") or not narrows(layer, x):
+        out: Tensor = layer(merged(links, x, weight, merge))
+        return out
+    out = merged(links, project(layer, x, bias=False), weight, merge)
+    return out if layer.bias is None else out + cast(Tensor, layer.bias)
+
+
+def narrows(layer: nn.Module, x: Tensor | SparseFeatures) -> bool:
+    """Return whether to map features before they are summed: rows get narrower, by a linear map and nothing else."""
+    kinds = (Linear, LazyLinear, nn.Linear, nn.LazyLinear)
+    if type_before_parametrizations(layer) not in kinds or layer._forward_hooks:
+        return False
+    return isinstance(x, SparseFeatures) or cast(nn.Linear, layer).out_features < x.size(1)
+
+
+def reset(network: nn.Module) -> None:
+    """Reset the parameters of a network, part by part."""
+    for module in network.modules():
+        again = getattr(module, "reset_parameters", None)
+        if callable(again):
+            again()

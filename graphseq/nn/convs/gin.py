@@ -10,7 +10,7 @@ from ...core import aggregate
 from ...messages import COPY, SCALE
 from ...ops.library import is_plain
 from ...topology import Links
-from ._common import bipartite, check_features, check_flow
+from ._common import bipartite, check_features, check_flow, reset
 
 
 class GINConv(torch_nn.Module):
@@ -48,10 +48,7 @@ class GINConv(torch_nn.Module):
 
     def reset_parameters(self) -> None:
         """Reset ε and the parameters of `nn`."""
-        for module in self.nn.modules():
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                reset()
+        reset(self.nn)
         torch_nn.init.constant_(self.eps, self.initial_eps)
 
     def forward(

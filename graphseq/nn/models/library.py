@@ -35,7 +35,7 @@ def convolutions() -> dict[str, type[nn.Module]]:
     """Return the convolutions of :mod:`graphseq.nn` that take only features and edges, by name.
 
     >>> sorted(convolutions())
-    ['gat', 'gated-graph', 'gatv2', 'gcn', 'gin', 'transformer']
+    ['arma', 'cheb', 'edge', 'gat', 'gated-graph', 'gatv2', 'gcn', 'gin', 'graph', 'sage', 'sg', 'tag', 'transformer']
     """
     found = {}
     for name, kind in _classes(_convs, "Conv").items():
@@ -130,7 +130,8 @@ def _perceptron(in_channels: int, out_channels: int) -> nn.Module:
 
 def _sizes(kind: Any, in_channels: int, out_channels: int, mlp: Any) -> dict[str, Any]:
     """Return the arguments that a convolution's constructor may need; `nn` maps nodes only if it needs no width."""
-    inner = {} if "in_channels" in _parameters(kind) else {"nn": mlp and mlp(in_channels, out_channels)}
+    wide = getattr(kind, "nn_reads", 1) * in_channels  # of one node, or of an edge's two
+    inner = {} if "in_channels" in _parameters(kind) else {"nn": mlp and mlp(wide, out_channels)}
     return {"in_channels": in_channels, "out_channels": out_channels, "num_layers": _ROUNDS, "K": _ORDER, **inner}
 
 
