@@ -12,6 +12,7 @@ from .errors import expected
 from .ops.loops import remaining_loops
 from .ops.spmm import spmm
 from .topology import Links, Topology
+from .topology.inputs import check_range
 
 __all__ = [
     "NORMALIZATIONS", "gcn_norm", "lambda_max", "laplacian", "scaled_laplacian", "self_loops", "with_self_loops",
@@ -201,8 +202,10 @@ def scaled_laplacian(
         found = 2 * entries.max() if top is None else torch.as_tensor(top, dtype=kind, device=entries.device)
         if found.numel() == 1:
             found = found.reshape(())
-        elif batch is not None or (found.dim() == 1 and found.size(0) == topology.num_graphs):
+        elif found.dim() == 1 and (batch is not None or found.size(0) == topology.num_graphs):
             of_nodes = topology.batch if batch is None else batch
+            if batch is not None and not torch.compiler.is_compiling():
+                check_range("batch", batch, found.size(0))
             found = found.index_select(0, of_nodes.index_select(0, looped.edge_index[0]))
         else:
             raise expected("lambda_max", f"one number, or {topology.num_graphs}, one for each graph", top)
