@@ -1,5 +1,7 @@
 """Corners that an attack found: each a wrong number, or an error where none belongs."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch.nn.utils import parametrizations, prune
@@ -53,9 +55,19 @@ def test_pruned_cells_train():
     assert torch.equal(cell.weight_hh, cell.weight_hh_orig * cell.weight_hh_mask)
 
 
+INNER = {
+    "lin": (nn.GCNConv, nn.SGConv),
+    "lin_l": (lambda f, h: nn.SAGEConv(f, h, root_weight=False),),
+    "lins.0": (lambda f, h: nn.ChebConv(f, h, 1), lambda f, h: nn.TAGConv(f, h, 0)),
+    "lins.1": (partial(nn.ChebConv, K=2), partial(nn.TAGConv, K=1)),
+}
+
+
 @pytest.mark.parametrize("widths", [(3, 5), (5, 3)])
-def test_a_linear_map_put_in_the_place_of_a_convolutions(widths):
-    conv, edges, x = nn.GCNConv(*widths), torch.tensor([[0, 1], [1, 2]]), torch.randn(3, widths[0])
+@pytest.mark.parametrize(("inner", "make"), [(name, make) for name, makes in INNER.items() for make in makes])
+def test_a_linear_map_put_in_the_place_of_a_convolutions(inner, make, widths):
+    conv, edges, x = make(*widths), torch.tensor([[0, 1], [1, 2]]), torch.randn(3, widths[0])
+    first = conv.lins[0](x) if inner == "lins.1" else 0  # which stays as it is
 
     class Doubled(torch.nn.Module):
         def __init__(self, inner):
@@ -66,8 +78,9 @@ def test_a_linear_map_put_in_the_place_of_a_convolutions(widths):
             return 2 * self.inner(x)
 
     plain = conv(x, edges)
-    conv.lin = Doubled(conv.lin)
-    assert_close(conv(x, edges), 2 * plain, 1e-5)
+    where, _, name = inner.rpartition(".")
+    setattr(conv.get_submodule(where), name, Doubled(conv.get_submodule(inner)))
+    assert_close(conv(x, edges), 2 * plain - first, 1e-5)
 
 
 def test_a_mean_whose_sum_is_more_than_16_bits_hold():

@@ -95,6 +95,7 @@ USERS = {
     "rounds": (nn.Recurrent(nn.GRUCell(H, H), gs.Rounds(2)), lambda m, x, t: m(x, t)),
     "both ways": (nn.GRU(H, 4, bidirectional=True), lambda m, x, t: m(x, topology=t)[0]),
     "GCN": (nn.GCNConv(H, 4), lambda m, x, t: m(x, t)),
+    "Cheb": (nn.ChebConv(H, 2, 3), lambda m, x, t: m(x, t)),
     "gated max": (nn.GatedGraphConv(4, 2, "max"), lambda m, x, t: m(x, t)),
     "readout": (torch.nn.Identity(), lambda m, x, t: nn.readout(m(x), t, "max")),
 }

@@ -343,6 +343,11 @@ SLIPS = [
     (lambda: nn.GCN2Conv(3, 0.1, theta=0.5), "`layer`: expected a number"),
     (lambda: nn.GCN2Conv(3, 0.1, layer=2), "`theta`: expected a number"),
     (lambda: nn.GCN2Conv(3, 0.1, 0.5, 0), "`layer`: expected a whole number ≥ 1"),
+    (lambda: nn.GCN2Conv(3, "some"), "`alpha`: expected a number"),
+    (lambda: nn.GCN2Conv(3, 0.1, -1.0, 1), "`theta`: expected a number above -1"),
+    (lambda: nn.GINEConv(torch_nn.Linear(3, 4), edge_dim=0), "`edge_dim`: expected a whole number ≥ 1"),
+    *((partial(kind, torch.relu), "`nn`: expected a torch.nn.Module") for kind in (nn.GINConv, nn.GINEConv,
+                                                                                 nn.EdgeConv)),
     *((partial(make, flow="up"), "`flow`") for make in (
         partial(nn.SAGEConv, 3, 4), partial(nn.GraphConv, 3, 4), partial(nn.ChebConv, 3, 4, 2),
         partial(nn.SGConv, 3, 4), partial(nn.TAGConv, 3, 4), partial(nn.APPNP, 2, 0.1), partial(nn.ARMAConv, 3, 4),

@@ -214,8 +214,7 @@ class LazyLinear(nn.LazyLinear):
 
 def project(layer: nn.Module, x: Tensor | SparseFeatures, *, bias: bool = True) -> Tensor:
     """Return a linear map of features, which may be sparse; without `bias` only the product with the weights."""
-    bias = bias and layer.bias is not None
-    if isinstance(x, Tensor) and (bias or layer.bias is None):
+    if isinstance(x, Tensor) and bias:
         dense: Tensor = layer(x)
         return dense
     if isinstance(layer.weight, nn.UninitializedParameter):
@@ -223,7 +222,7 @@ def project(layer: nn.Module, x: Tensor | SparseFeatures, *, bias: bool = True) 
     set_norms(layer)
     weight = cast(Tensor, layer.weight)
     out = nn.functional.linear(x, weight) if isinstance(x, Tensor) else x.linear(weight)
-    return out + cast(Tensor, layer.bias) if bias else out
+    return out if layer.bias is None or not bias else out + cast(Tensor, layer.bias)
 
 
 def linear(in_channels: int, out_channels: int, bias: bool, *, uniform: bool = False) -> nn.Linear:
@@ -290,10 +289,24 @@ def merged_map(
 
 def narrows(layer: nn.Module, x: Tensor | SparseFeatures) -> bool:
     """Return whether to map features before they are summed: rows get narrower, by a linear map and nothing else."""
+    return is_bare(layer) and (isinstance(x, SparseFeatures) or cast(nn.Linear, layer).out_features < x.size(1))
+
+
+def is_bare(layer: nn.Module) -> bool:
+    """Return whether a layer is a linear map and nothing else: of no other class, and without hooks on its results."""
     kinds = (Linear, LazyLinear, nn.Linear, nn.LazyLinear)
-    if type_before_parametrizations(layer) not in kinds or layer._forward_hooks:
-        return False
-    return isinstance(x, SparseFeatures) or cast(nn.Linear, layer).out_features < x.size(1)
+    return type_before_parametrizations(layer) in kinds and not layer._forward_hooks
+
+
+def check_network(nn_: Any) -> Any:
+    """Check a network inside a layer, and return it.
+
+    Raises:
+        GraphError: it is no module.
+    """
+    if not isinstance(nn_, nn.Module):
+        raise expected("nn", "a torch.nn.Module", nn_)
+    return nn_
 
 
 def reset(network: nn.Module) -> None:

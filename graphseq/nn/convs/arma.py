@@ -83,7 +83,7 @@ class ARMAConv(nn.Module):
             edge_weight: `[E]`.
         """
         topology, weight = structure_of(edge_index, x, edge_weight, self.flow)
-        check_features(x, self.in_channels, self.weight)
+        check_features(x, self.in_channels, self.init_weight)
         check_weight(weight, topology, x)
         topology, weight = gcn_norm(topology, weight, add_self_loops=False, dtype=x.dtype)
         stacks = (self.num_stacks, self.out_channels)
@@ -92,14 +92,15 @@ class ARMAConv(nn.Module):
         out = merged(topology, _map(x, self.init_weight) if first else x, weight)
         if not first:
             out = _map(out, self.init_weight)
+        inner, of_roots, bias = self.weight, self.root_weight, self.bias  # once, if they are functions of others
         for t in range(self.num_layers):
             at = 0 if self.shared_weights else t
             if t:
-                rows = out.unflatten(1, stacks).transpose(0, 1) @ self.weight[0 if self.shared_weights else t - 1]
+                rows = out.unflatten(1, stacks).transpose(0, 1) @ inner[0 if self.shared_weights else t - 1]
                 out = merged(topology, rows.transpose(0, 1).flatten(1), weight)
-            out = out + _map(self._dropped(x), self.root_weight[at])
-            if self.bias is not None:
-                out = out + self.bias[at].flatten()
+            out = out + _map(self._dropped(x), of_roots[at])
+            if bias is not None:
+                out = out + bias[at].flatten()
             if self.act is not None:
                 out = self.act(out)
         return out if self.num_stacks == 1 else out.unflatten(1, stacks).mean(1)

@@ -84,7 +84,7 @@ class ChebConv(nn.Module):
             topology, weight, normalization=self.normalization, top=lambda_max, batch=batch, dtype=x.dtype
         )
         links = scaled if self.flow == FLOWS[0] else scaled.reverse()
-        if len(self.lins) > 1 and narrows(self.lins[0], x):
+        if len(self.lins) > 1 and all(narrows(lin, x) for lin in self.lins):
             out = self._clenshaw([project(lin, x) for lin in self.lins], links, weight)
         else:
             out = self._terms(x, links, weight)

@@ -12,7 +12,7 @@ from ...core import aggregate
 from ...errors import Words, expected
 from ...messages import State
 from ...topology import Links
-from ._common import bipartite, check_aggr, check_features, check_flow, reset
+from ._common import bipartite, check_aggr, check_features, check_flow, check_network, reset
 
 
 class EdgeConv(torch_nn.Module):
@@ -38,7 +38,7 @@ class EdgeConv(torch_nn.Module):
 
     def __init__(self, nn: torch_nn.Module, aggr: str = "max", *, flow: str = "source_to_target") -> None:
         super().__init__()
-        self.nn, self.aggr, self._merge, self.flow = nn, aggr, check_aggr(aggr), check_flow(flow)
+        self.nn, self.aggr, self._merge, self.flow = check_network(nn), aggr, check_aggr(aggr), check_flow(flow)
 
     def reset_parameters(self) -> None:
         """Reset the parameters of `nn`."""

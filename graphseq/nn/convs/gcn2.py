@@ -56,6 +56,11 @@ class GCN2Conv(nn.Module):
             raise expected(name, "a number where `theta` or `layer` is one", None)
         if layer is not None:
             check_sizes(layer=layer)
+        for name, value in (("alpha", alpha), ("theta", theta)):
+            if not (isinstance(value, int | float) or (name == "theta" and value is None)):
+                raise expected(name, "a number", value)
+        if theta is not None and layer is not None and theta <= -layer:
+            raise expected("theta", f"a number above {-layer}, since β is log(θ / layer + 1)", theta)
         self.channels, self.alpha, self.cached = channels, alpha, cached
         self.beta = 1.0 if theta is None or layer is None else math.log(theta / layer + 1)
         self.normalize, self.add_self_loops, self.flow = normalize, add_self_loops, check_flow(flow)

@@ -10,7 +10,7 @@ from ...core import aggregate
 from ...messages import COPY, SCALE
 from ...ops.library import is_plain
 from ...topology import Links
-from ._common import bipartite, check_features, check_flow, reset
+from ._common import bipartite, check_features, check_flow, check_network, reset
 
 
 class GINConv(torch_nn.Module):
@@ -39,7 +39,7 @@ class GINConv(torch_nn.Module):
         self, nn: torch_nn.Module, eps: float = 0.0, train_eps: bool = False, *, flow: str = "source_to_target"
     ) -> None:
         super().__init__()
-        self.nn, self.initial_eps, self.flow = nn, float(eps), check_flow(flow)
+        self.nn, self.initial_eps, self.flow = check_network(nn), float(eps), check_flow(flow)
         value = torch.full((1,), self.initial_eps)
         if train_eps:
             self.eps = torch_nn.Parameter(value)

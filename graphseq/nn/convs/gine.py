@@ -10,8 +10,9 @@ from ...core import aggregate
 from ...errors import Words, expected
 from ...messages import State
 from ...topology import Links
+from ..cells.base import check_sizes
 from ._attend import check_edges
-from ._common import bipartite, check_features, check_flow, linear, reset
+from ._common import bipartite, check_features, check_flow, check_network, linear, reset
 
 
 class GINEConv(torch_nn.Module):
@@ -43,7 +44,9 @@ class GINEConv(torch_nn.Module):
         flow: str = "source_to_target",
     ) -> None:  # fmt: skip
         super().__init__()
-        self.nn, self.initial_eps, self.edge_dim, self.flow = nn, float(eps), edge_dim, check_flow(flow)
+        if edge_dim is not None:
+            check_sizes(edge_dim=edge_dim)
+        self.nn, self.initial_eps, self.edge_dim, self.flow = check_network(nn), float(eps), edge_dim, check_flow(flow)
         value = torch.full((1,), self.initial_eps)
         if train_eps:
             self.eps = torch_nn.Parameter(value)

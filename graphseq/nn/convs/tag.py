@@ -69,7 +69,7 @@ class TAGConv(nn.Module):
         check_weight(weight, topology, x)
         if self.normalize:
             topology, weight = gcn_norm(topology, weight, add_self_loops=False, dtype=x.dtype)
-        if narrows(self.lins[0], x):
+        if all(narrows(lin, x) for lin in self.lins):
             *others, out = (project(lin, x) for lin in self.lins)
             for row in reversed(others):
                 out = row + merged(topology, out, weight)
