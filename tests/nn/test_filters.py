@@ -42,6 +42,11 @@ def agree(ours, theirs, leaves, *given, **options):
             assert_close(a, b, 1e-10)
 
 
+def matrix(edge_index, weight, n):
+    """PyG's transposed adjacency."""
+    return torch.sparse_coo_tensor(edge_index.flip(0), weight, (n, n), check_invariants=True).coalesce()
+
+
 def leaf(*shape):
     return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
 
@@ -114,7 +119,7 @@ def test_pairs(name):
 @pytest.mark.parametrize("name", [n for n in NEW if n in WEIGHTED])
 def test_a_sparse_matrix_holds_the_weights(name):
     ours, _ = cases(name)
-    adj_t = torch.sparse_coo_tensor(edges_between(6, 6, 14), torch.rand(14).double(), (6, 6)).coalesce()
+    adj_t = matrix(edges_between(6, 6, 14), torch.rand(14).double(), 6)
     x = torch.randn(6, 3).double()
     assert_close(ours(x, adj_t), ours(x, adj_t.indices().flip(0), adj_t.values()), 1e-12)
     with pytest.raises(gs.GraphError, match="`edge_weight`: expected None with a sparse matrix"):
@@ -122,7 +127,7 @@ def test_a_sparse_matrix_holds_the_weights(name):
 
 
 def test_features_of_edges_in_a_sparse_matrix():
-    adj_t = torch.sparse_coo_tensor(edges_between(6, 6, 14), torch.rand(14), (6, 6)).coalesce()
+    adj_t = matrix(edges_between(6, 6, 14), torch.rand(14), 6)
     x, layer = torch.randn(6, 3), nn.GINEConv(torch_nn.Linear(3, 2), edge_dim=1)
     assert_close(layer(x, adj_t, None), layer(x, adj_t.indices().flip(0), adj_t.values()[:, None]))
     plain, scaled = nn.SAGEConv(3, 2), nn.GraphConv(3, 2, aggr="mean")
@@ -256,11 +261,49 @@ def test_gine(edge_dim, flow):
         assert_close(ours(x, edge_index, e[:, 0]), ours(x, edge_index, e), 1e-12)
 
 
+class Doubling(torch_nn.Linear):
+    """A map of another class, for which nothing is assumed."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+NETWORKS = {
+    "a map": lambda: torch_nn.Linear(8, 3),
+    "a map without bias": lambda: torch_nn.Linear(8, 3, bias=False),
+    "several": lambda: torch_nn.Sequential(torch_nn.Linear(8, 5), torch_nn.Tanh(), torch_nn.Linear(5, 3)),
+    "another map": lambda: Doubling(8, 3),
+    "another first": lambda: torch_nn.Sequential(Doubling(8, 3), torch_nn.Tanh()),
+    "no map first": lambda: torch_nn.Sequential(torch_nn.Tanh(), torch_nn.Linear(8, 3)),
+    "one inside another": lambda: torch_nn.Sequential(torch_nn.Sequential(torch_nn.Linear(8, 3)), torch_nn.Tanh()),
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("aggr", AGGR)
-def test_edge(aggr):
-    ours, theirs = twins(lambda library: library.EdgeConv(torch_nn.Linear(8, 3), aggr, flow="target_to_source"))
+def test_edge(aggr, network):
+    ours, theirs = twins(lambda library: library.EdgeConv(NETWORKS[network](), aggr, flow="target_to_source"))
     x = leaf(7, 4)
     agree(ours, theirs, [x], x, edges_between(7, 6, 25))
+
+
+def test_hooks_on_the_network_of_an_edge_convolution():
+    x, edge_index = torch.randn(5, 4), edges_between(5, 5, 9)
+    for made in (NETWORKS["a map"], NETWORKS["several"]):
+        layer = nn.EdgeConv(made())
+        plain = layer(x, edge_index)
+        for module in {layer.nn, next(m for m in layer.modules() if isinstance(m, torch_nn.Linear))}:
+            hook = module.register_forward_hook(lambda module, given, out: 0 * out)
+            assert not torch.allclose(layer(x, edge_index), plain)
+            hook.remove()
+        assert_close(layer(x, edge_index), plain)
+
+
+def test_an_edge_convolution_whose_network_sees_its_width_later():
+    layer, x, edge_index = nn.EdgeConv(torch_nn.LazyLinear(3)), torch.randn(5, 4), edges_between(5, 5, 9)
+    assert_close(layer(x, edge_index), layer(x, edge_index), 1e-5)
+    with pytest.raises(gs.GraphError, match="`x`: expected 4 features, half of the network's inputs"):
+        layer(x[:, :3], edge_index)
 
 
 def test_dropout():
