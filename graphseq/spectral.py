@@ -255,9 +255,10 @@ def _largest(matrix: Any) -> float:
 
     if matrix.shape[0] == 0:
         return 0.0
-    symmetric = abs(matrix - matrix.T).max() == 0
+    symmetric = abs(matrix - matrix.T).max() <= 1e-12 * abs(matrix).max()
     if matrix.shape[0] > _DENSE:
-        (value,) = (eigsh if symmetric else eigs)(matrix, k=1, which="LM", return_eigenvectors=False)
+        start = np.random.default_rng(0).standard_normal(matrix.shape[0])  # the same at every call
+        (value,) = (eigsh if symmetric else eigs)(matrix, k=1, which="LM", v0=start, return_eigenvectors=False)
     else:
         values = (np.linalg.eigvalsh if symmetric else np.linalg.eigvals)(matrix.toarray())
         value = values[np.abs(values).argmax()]
