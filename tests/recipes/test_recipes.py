@@ -22,6 +22,7 @@ from graphseq.train import Machine, Session, launch
 DATA = Path(os.environ.get("GRAPHSEQ_DATA", ""))
 NEEDS = {
     "cora-gcn": "planetoid/Cora", "citeseer-gcn": "planetoid/CiteSeer", "pubmed-gcn": "planetoid/PubMed",
+    "cora-gat": "planetoid/Cora", "citeseer-gat": "planetoid/CiteSeer", "pubmed-gat": "planetoid/PubMed",
     "mutag-gin": "tudataset/MUTAG", "proteins-gin": "tudataset/PROTEINS", "tu-gin": "tudataset/MUTAG",
     "sst-treelstm": "sst", "sst-lstm": "sst",
 }  # fmt: skip
@@ -33,10 +34,13 @@ SHORT = {
     "mutag-gin": {"epochs": 1},
     "proteins-gin": {"epochs": 1, "hidden": 4, "layers": 2},
 }
-NAMES = ("karate-gcn", "cora-gcn", "citeseer-gcn", "pubmed-gcn", "mutag-gin", "proteins-gin", "tu-gin", "sst-treelstm",
-         "sst-lstm", "stdlib-treelstm", "digits-gru")  # fmt: skip
+NAMES = (
+    "karate-gcn", "cora-gcn", "cora-gat", "citeseer-gcn", "pubmed-gcn", "mutag-gin", "proteins-gin", "tu-gin",
+    "sst-treelstm", "sst-lstm", "stdlib-treelstm", "digits-gru",
+)  # fmt: skip
 INPUTS = {
     "cora-gcn": "0 1 2707",
+    "cora-gat": "0 1 2707",
     "mutag-gin": '{"edge_index": [[0, 1, 1, 2], [1, 0, 2, 1]], "x": [[1,0,0,0,0,0,0],[0,1,0,0,0,0,0],[1,0,0,0,0,0,0]]}',
 }
 
