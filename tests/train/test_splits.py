@@ -220,7 +220,7 @@ def test_single_layers_agree_with_those_of_torch():
     torch.testing.assert_close(cells(x[None, :4]), layer(x[None, :4]))
     with pytest.raises(gs.GraphError, match=r"`cell`: expected one of .*; did you mean 'elman'"):
         nn.TreeClassifier(3, 4, 5, 2, cell="elmann")
-    with pytest.raises(gs.GraphError, match=r"`conv`: expected one of .*got 'gat'"):
-        nn.NodeClassifier(3, 4, 2, conv="gat")
+    with pytest.raises(gs.GraphError, match=r"`conv`: expected one of .*got 'gatt'"):
+        nn.NodeClassifier(3, 4, 2, conv="gatt")
     with pytest.raises(gs.GraphError, match="`conv`"):
         nn.NodeClassifier(3, 4, 2, conv=lambda a, b: 3)

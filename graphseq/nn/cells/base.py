@@ -42,7 +42,8 @@ def bare(kind: type[C], **attributes: Any) -> C:
     only uses its methods and attributes; it is not a registered module and has no parameters.
     """
     cell = object.__new__(kind)
-    cell.__dict__.update(_parameters={}, _buffers={}, _modules={}, **attributes)  # dicts that tracing expects
+    for name, value in {"_parameters": {}, "_buffers": {}, "_modules": {}, **attributes}.items():
+        cell.__dict__[name] = value  # one by one: tracing by PyTorch 2.11 knows no update of this dict
     return cell
 
 
