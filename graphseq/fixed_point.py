@@ -108,7 +108,7 @@ class FixedPoint(Schedule):
             h = new
             if change <= self.tolerance * max(1.0, float(h.abs().max()) if h.numel() else 1.0):
                 return h
-        rate = f", {change / before:.2g} times as much as in the round before" if before else ""
+        rate = f", and by {before:.2g} in the one before" if before else ""
         told = f"{what} changed by {change:.2g} in round {self.max_rounds}, the last one{rate}"
         warnings.warn(f"{told}; is the step a contraction?", NotConverged, stacklevel=2)
         return h

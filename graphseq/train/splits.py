@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..convert import Vocabulary, tokenize
-from ..errors import Words, expected
+from ..errors import DataWarning, Words, expected
 from ..topology import Topology
 from .collate import chain_split, check_graphs, check_trees, graph_split, node_split, tree_split
 from .task import Split
@@ -145,6 +146,9 @@ def graph_splits(
     (16, 2, 2)
     """
     _some(graphs, "graphs")
+    if any(isinstance(graph.get("edge_attr"), Tensor) for graph in graphs if hasattr(graph, "get")):
+        told = "graphs: edge_attr is not used; edge_weight is, by convolutions with weights"
+        warnings.warn(told, DataWarning, stacklevel=2)
     check_graphs(graphs)  # all of them, so that messages have the caller's numbers
     return _splits(graphs, _classes([graph.y for graph in graphs]), graph_split, val, test, seed, parts)
 
@@ -246,6 +250,9 @@ def text_splits(
         train.fit(train.Task(model, *splits), train.Training(epochs=5, batch_size=32))
     """
     _some(texts, "texts", labels)
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise expected(f"texts[{i}]", "a text", text)
     words = [tokenize(text) or [""] for text in texts]  # an empty text is one unknown word
     y, classes = _indices(labels)
     if parts is None:
@@ -334,7 +341,7 @@ def _checked(parts: Parts, count: int) -> list[Tensor]:
 
 
 def _some(examples: Sequence[Any], name: str, labels: Any = None) -> None:
-    if isinstance(examples, str) or not hasattr(examples, "__len__"):
+    if isinstance(examples, str) or not hasattr(examples, "__len__") or hasattr(examples, "edge_index"):
         raise expected(name, "a list", examples)
     if not len(examples):
         raise expected(name, "at least one", Words("none"))

@@ -265,6 +265,19 @@ def test_sparse_features(kind):
 
 
 @pytest.mark.parametrize("kind", ["GATConv", "GATv2Conv", "TransformerConv"])
+def test_a_width_that_the_first_call_says(kind):
+    x, edges = torch.randn(5, 4), torch.randint(0, 5, (2, 12))
+    lazy, known = (getattr(nn, kind)(width, 3, heads=2) for width in (-1, 4))
+    assert lazy(x, edges).shape == (5, 6)
+    lazy.load_state_dict(known.state_dict())
+    assert_close(lazy(x, edges), known(x, edges))
+    pairs = getattr(nn, kind)((-1, -1), 3)
+    assert pairs((x, torch.randn(5, 7)), edges).shape == (5, 3)
+    with pytest.raises(gs.GraphError, match="`x`: expected shape"):
+        known(torch.randn(5, 9), edges)
+
+
+@pytest.mark.parametrize("kind", ["GATConv", "GATv2Conv", "TransformerConv"])
 def test_slips(kind):
     make = partial(getattr(nn, kind), 4, 5)
     for options, message in (

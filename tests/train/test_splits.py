@@ -11,6 +11,7 @@ from torch_geometric.data import Data
 import graphseq as gs
 from graphseq import nn, train
 from graphseq.convert import Vocabulary, read_trees
+from graphseq.errors import DataWarning
 from tests.strategies import examples
 
 
@@ -126,6 +127,27 @@ def test_a_model_alone_is_no_task():
         nn.GraphClassifier(2, 4, 2)(torch.zeros(3, 5), gs.Topology.chain([3]))
     with pytest.raises(gs.GraphError, match=r"`x`: expected shape \[N, 2\], the model's in_channels wide"):
         nn.NodeClassifier(2, 4, 2, conv="gin")(torch.zeros(3, 5), gs.Topology.chain([3]))
+
+
+def test_what_a_newcomer_gets_wrong():
+    path = torch.tensor([[0, 1], [1, 2]])
+    for make, call in ((nn.GraphClassifier, {}), (nn.NodeClassifier, {})):
+        wide = make(8, 16, 4, conv=lambda a, b: nn.GATConv(a, b, heads=4), **call)
+        with pytest.raises(gs.GraphError, match=r"`conv`: expected a layer that returns rows 16 wide"):
+            wide(torch.randn(3, 8), gs.Topology.from_edge_index(path, 3))
+        with pytest.raises(gs.GraphError, match="`num_classes`"):
+            make(8, 16, 0)
+        with pytest.raises(gs.GraphError, match="`conv`: expected a name, a class or a function that makes a layer"):
+            make(8, 16, 4, conv=nn.GATConv(8, 16))
+    one = Data(x=torch.zeros(3, 2), edge_index=path, y=torch.tensor([0]))
+    with pytest.raises(gs.GraphError, match="`graphs`: expected a list"):
+        train.graph_splits(one)
+    with pytest.raises(gs.GraphError, match=r"`texts\[0\]`: expected a text, got 1"):
+        train.text_splits([1, 2], [0, 1])
+    graphs = [Data(x=torch.zeros(3, 2), edge_index=path, y=torch.tensor([i % 2]), edge_attr=torch.ones(2, 3))
+              for i in range(20)]  # fmt: skip
+    with pytest.warns(DataWarning, match="edge_attr is not used"):
+        train.graph_splits(graphs)
 
 
 def test_devices_by_name():

@@ -128,6 +128,8 @@ def _check_lambda(top: float | Tensor | None, batch: Tensor | None, x: Tensor | 
     ):
         raise expected("batch", f"int64 of shape [{x.size(0)}], the graph of each node", batch)
     number = isinstance(top, int | float) and not isinstance(top, bool)
+    if number and top < 0:  # type: ignore[operator]
+        raise expected("lambda_max", "a number of at least 0", top)
     if not (top is None or number or isinstance(top, Tensor)):
         raise expected("lambda_max", "a number, or a tensor with one for each graph", top)
     for name, given in (("batch", batch), ("lambda_max", top)):

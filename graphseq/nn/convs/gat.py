@@ -12,7 +12,7 @@ from ...messages import FIRST, Softmax
 from ...topology import Links
 from ..attention import Additive
 from ._attend import check_dropout, check_edges, check_fill, check_heads, coefficients, replace_loops
-from ._common import bipartite, check_features, check_flow, glorot, linear, project
+from ._common import bipartite, check_features, check_flow, glorot, linear, pair, project
 from .sparse import SparseFeatures
 
 Features = Tensor | SparseFeatures | tuple[Tensor, Tensor | None]
@@ -132,8 +132,10 @@ class GATConv(nn.Module):
     def _scored(self, x: Any, edge_index: Any, edge_attr: Any, size: Any) -> tuple[Any, ...]:
         """Return links, the receivers' features, the senders' values, and the three parts of the scores."""
         links, sent, own, weight = bipartite(x, edge_index, size, self.flow)
-        first = self.lin if self.lin is not None else self.lin_src
-        check_features(sent, first.in_features if isinstance(first, nn.Linear) else -1, self.att_src)
+        left, right = pair(self.in_channels)
+        check_features(sent, left, self.att_src)
+        if own is not None:
+            check_features(own, right, self.att_src)
         edge_attr = weight if edge_attr is None and self.edge_dim is not None else edge_attr
         edge_attr = check_edges(edge_attr, links, self.edge_dim, sent)
         if self.add_self_loops:

@@ -27,7 +27,8 @@ class GCNConv(nn.Module):
         out_channels: F'.
         improved: ``A + 2I``, with or without weights (PyG 2.8 ignores it without them).
         cached: ignored; for PyG compatibility. What depends only on the structure is always computed once.
-        add_self_loops: whether to add I; by default if `normalize` is True.
+        add_self_loops: whether to add I; by default if `normalize` is True. A loop that is there keeps its weight,
+            also in a sparse matrix, to which PyG 2.8 adds a second one.
         normalize: False uses A with its weights, not normalised.
         bias: whether to add b.
         flow: "source_to_target", or "target_to_source" to reverse the edges.

@@ -44,7 +44,7 @@ class SAGEConv(nn.Module):
         super().__init__()
         left, right = pair(in_channels)
         if aggr == "lstm":
-            raise expected("aggr", "an aggregation that the order of neighbours doesn't change", aggr)
+            raise expected("aggr", '"mean", "max", "min" or "add": neighbours have no order', aggr)
         if project and left < 1:
             raise expected("in_channels", "a known width of the senders for `project`", in_channels)
         self.in_channels, self.out_channels, self.aggr, self._merge = in_channels, out_channels, aggr, check_aggr(aggr)

@@ -13,7 +13,7 @@ from ...messages import FIRST, Message, Softmax, State
 from ...topology import Links
 from ..attention import Dot
 from ._attend import check_dropout, check_edges, check_heads, coefficients
-from ._common import bipartite, check_features, check_flow, project
+from ._common import bipartite, check_features, check_flow, linear, pair, project
 from .sparse import SparseFeatures
 
 Features = Tensor | SparseFeatures | tuple[Tensor, Tensor]
@@ -32,7 +32,7 @@ class TransformerConv(nn.Module):
     returns the α. Edges with features need a tensor `[E, heads · D]`.
 
     Args:
-        in_channels: F, or a pair, of senders and receivers.
+        in_channels: F; -1 to infer it from the first call; or a pair, of senders and receivers.
         out_channels: D, of each head.
         heads: their number.
         concat: whether heads are concatenated, `[N, heads · D]`, or averaged, `[N, D]`.
@@ -61,11 +61,11 @@ class TransformerConv(nn.Module):
         self.concat, self.dropout, self.edge_dim = concat, check_dropout(dropout), edge_dim
         self.beta, self.root_weight, self.flow = beta and root_weight, root_weight, check_flow(flow)
         wide, total = heads * out_channels, heads * out_channels if concat else out_channels
-        left, right = in_channels if isinstance(in_channels, tuple) else (in_channels, in_channels)
-        self.lin_key, self.lin_query = nn.Linear(left, wide, bias), nn.Linear(right, wide, bias)
-        self.lin_value = nn.Linear(left, wide, bias)
+        left, right = pair(in_channels)
+        self.lin_key, self.lin_query = linear(left, wide, bias, uniform=True), linear(right, wide, bias, uniform=True)
+        self.lin_value = linear(left, wide, bias, uniform=True)
         self.lin_edge = None if edge_dim is None else nn.Linear(edge_dim, wide, bias=False)
-        self.lin_skip = nn.Linear(right, total, bias)
+        self.lin_skip = linear(right, total, bias, uniform=True)
         self.lin_beta = nn.Linear(3 * total, 1, bias=False) if self.beta else None
 
     def reset_parameters(self) -> None:
@@ -113,8 +113,9 @@ class TransformerConv(nn.Module):
         links, sent, own, weight = bipartite(x, edge_index, None, self.flow)
         if own is None:
             raise expected("x", "a pair of tensors, since the scores read the receivers", Words("a pair with None"))
-        for features, layer in ((sent, self.lin_key), (own, self.lin_query)):
-            check_features(features, layer.in_features, layer.weight)
+        left, right = pair(self.in_channels)
+        check_features(sent, left, self.lin_key.weight)
+        check_features(own, right, self.lin_query.weight)
         edge_attr = weight if edge_attr is None and self.edge_dim is not None else edge_attr
         edge_attr = check_edges(edge_attr, links, self.edge_dim, sent)
         if edge_attr is None and self.lin_edge is not None:

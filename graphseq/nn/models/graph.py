@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from ...errors import Words, expected
 from ...topology import Topology
+from ..cells.base import check_sizes
 from ..convs import GINConv
 from ..pool import readout
-from .library import check_width, make_conv, takes_weights
+from .library import check_made, check_width, make_conv, takes_weights
 
 
 class GraphClassifier(nn.Module):
@@ -48,6 +49,7 @@ class GraphClassifier(nn.Module):
         reduce: str = "sum", train_eps: bool = False, conv: str | Callable[[int, int], nn.Module] = "gin",
     ) -> None:  # fmt: skip
         super().__init__()
+        check_sizes(num_classes=num_classes, hidden_channels=hidden_channels)
         sizes = [in_channels, *[hidden_channels] * num_layers]
         if conv == "gin":
             self.convs = nn.ModuleList(GINConv(_perceptron(a, b), train_eps=train_eps) for a, b in pairwise(sizes))
@@ -56,6 +58,7 @@ class GraphClassifier(nn.Module):
         ends = (nn.Identity() if conv == "gin" else nn.Sequential(_Norm(b), nn.ReLU()) for b in sizes[1:])
         self.ends = nn.ModuleList(ends)
         self.classifiers = nn.ModuleList(nn.Linear(size, num_classes) for size in sizes)
+        self.widths = sizes[1:]
         self.in_channels, self.dropout, self.reduce = in_channels, nn.Dropout(dropout), reduce
 
     def forward(
@@ -77,10 +80,13 @@ class GraphClassifier(nn.Module):
             graphs = torch.zeros(x.size(0), dtype=torch.int64, device=x.device) if batch is None else batch
         weights = () if edge_weight is None else (edge_weight,)
         if weights and not takes_weights(self.convs[0]):
-            raise expected("edge_weight", "None for a convolution without weights", Words("weights"))
+            got = Words(f"weights for {type(self.convs[0]).__name__}")
+            raise expected("edge_weight", "None for a convolution without weights", got)
         states = [x]
-        for conv, end in zip(self.convs, self.ends, strict=True):
-            states.append(end(conv(states[-1], edge_index, *weights)))
+        for conv, end, width in zip(self.convs, self.ends, self.widths, strict=True):
+            h = conv(states[-1], edge_index, *weights)
+            check_made("conv", h, width)
+            states.append(end(h))
         read = [self.dropout(readout(h, graphs, self.reduce)) for h in states]
         return torch.stack([f(h) for f, h in zip(self.classifiers, read, strict=True)]).sum(0)
 

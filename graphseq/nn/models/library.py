@@ -15,7 +15,7 @@ from ...errors import Words, expected
 from .. import cells as _cells
 from .. import convs as _convs
 
-__all__ = ["cells", "check_width", "convolutions", "make_cell", "make_conv", "takes_weights"]
+__all__ = ["cells", "check_made", "check_width", "convolutions", "make_cell", "make_conv", "takes_weights"]
 
 _ROUNDS, _ORDER = 2, 3  # for layers with a number of rounds, and filters with a polynomial's order
 
@@ -107,6 +107,17 @@ def check_width(x: Any, in_channels: int) -> None:
         raise expected("x", f"shape [N, {in_channels}], the model's in_channels wide", x)
 
 
+def check_made(conv: str, out: Any, width: int) -> None:
+    """Check the width of what a convolution returns.
+
+    Raises:
+        GraphError: it is not the one that it was made for.
+    """
+    if len(getattr(out, "shape", ())) != 2 or out.shape[1] != width:
+        got = Words(f"one that returns {list(getattr(out, 'shape', ()))}")
+        raise expected(conv, f"a layer that returns rows {width} wide, as it is asked for", got)
+
+
 def takes_weights(conv: nn.Module) -> bool:
     """Return whether a layer can be called with ``edge_weight``."""
     return "edge_weight" in inspect.signature(getattr(conv, "conv", conv).forward).parameters
@@ -158,6 +169,8 @@ def _suffice(kind: Any, known: Mapping[str, Any]) -> bool:
 
 def _find(given: Any, known: Mapping[str, Any], argument: str) -> Any:
     if not isinstance(given, str):
+        if isinstance(given, nn.Module):
+            raise expected(argument, "a name, a class or a function that makes a layer", Words("a layer"))
         if not callable(given):
             raise expected(argument, f"a name or a function of two widths; there are {', '.join(known)}", given)
         return given

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from ...errors import Words, expected
 from ...topology import Topology
+from ..cells.base import check_sizes
 from ..convs import SparseFeatures
-from .library import check_width, make_conv, takes_weights
+from .library import check_made, check_width, make_conv, takes_weights
 
 
 class NodeClassifier(nn.Module):
@@ -40,8 +41,10 @@ class NodeClassifier(nn.Module):
         conv: str | Callable[[int, int], nn.Module] = "gcn",
     ) -> None:  # fmt: skip
         super().__init__()
+        check_sizes(num_classes=num_classes, hidden_channels=hidden_channels)
         sizes = [in_channels, *[hidden_channels] * (num_layers - 1), num_classes]
         self.convs = nn.ModuleList(make_conv(conv, a, b) for a, b in pairwise(sizes))
+        self.widths = sizes[1:]
         self.in_channels, self.dropout = in_channels, nn.Dropout(dropout)
 
     def forward(
@@ -57,12 +60,15 @@ class NodeClassifier(nn.Module):
         check_width(x, self.in_channels)
         weights = () if edge_weight is None else (edge_weight,)
         if weights and not takes_weights(self.convs[0]):
-            raise expected("edge_weight", "None for a convolution without weights", Words("weights"))
+            got = Words(f"weights for {type(self.convs[0]).__name__}")
+            raise expected("edge_weight", "None for a convolution without weights", got)
         first, *others = self.convs
         if isinstance(x, SparseFeatures):
             h: Tensor = first(x.dropout(self.dropout.p, training=self.training), edge_index, *weights)
         else:
             h = first(self.dropout(x), edge_index, *weights)
-        for conv in others:
+        check_made("conv", h, self.widths[0])
+        for conv, width in zip(others, self.widths[1:], strict=True):
             h = conv(self.dropout(torch.relu(h)), edge_index, *weights)
+            check_made("conv", h, width)
         return h
