@@ -48,6 +48,9 @@ def brute_force(values, sizes, reduce):
 @examples(40)
 def test_brute_force(dtype, reduce, sizes, shape):
     values = leaf(sum(sizes), *shape, dtype=dtype)
+    if reduce == "max":  # without ties, which are frequent in 16 bits, and whose gradient the oracle divides
+        with torch.no_grad():
+            values.copy_(torch.randperm(values.numel()).view(values.shape) / 8 - 3)
     out = reduced(values, pointers(sizes), reduce)
     assert_agree(out, brute_force(values, sizes, reduce), [values])
 
