@@ -20,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/tutorial.md")
+LOCAL = re.compile(r"^WARNING: (Location|Cache|The directory) .*\n?", re.M)  # pip's words on its index and its folders
 FIRST, LAST, WIDTH = 12, 6, 160  # lines of an output that are recorded, and characters of a line
 
 
@@ -36,7 +37,8 @@ def commands(page: str, everything: bool) -> Iterator[tuple[str, str, str]]:
 
 
 def shortened(text: str, folder: Path) -> str:
-    """Return an output without the folder's name, and without its middle if it is long."""
+    """Return an output without what is of this machine alone, and without its middle if it is long."""
+    text = LOCAL.sub("", text)
     text = text.replace(str(folder.resolve()), ".").replace(str(folder), ".").replace(str(Path.home()), "~")
     text = text.replace(os.environ.get("GRAPHSEQ_DATA") or str(folder), "$GRAPHSEQ_DATA")
     lines = [line if len(line) <= WIDTH else line[:WIDTH] + "…" for line in text.rstrip().splitlines()]

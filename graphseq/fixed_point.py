@@ -98,7 +98,7 @@ class FixedPoint(Schedule):
                 )
 
             h.register_hook(implicit)
-        return tuple(h.split(sizes, 1))
+        return tuple(part.clone() for part in h.split(sizes, 1))  # not views, which couldn't be changed in place
 
     def _solve(self, step: Callable[[Tensor], Tensor], h: Tensor, what: str) -> Tensor:
         change, before = 0.0, 0.0

@@ -261,7 +261,9 @@ class Softmax(Merge):
 
 
 class Std(Merge):
-    """The standard deviation of the rows; its gradient is 0 where they are all equal."""
+    """The standard deviation of the rows, one of the aggregators of Corso, Cavalleri, Beaini, Liò & Veličković (2020),
+    Principal neighbourhood aggregation for graph nets; its gradient is 0 where all rows are equal.
+    """
 
     def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
         """Return ``sqrt(Σ_e (row_e - mean)² / E_v)``."""
@@ -275,6 +277,8 @@ class PowerMean(Merge):
     """The power mean of the rows' magnitudes: the mean for p = 1, towards the maximum for larger p.
 
         m_v = (Σ_e |row_e|^p / E_v)^{1/p}
+
+    Li, Xiong, Thabet & Ghanem (2020), DeeperGCN: all you need to train deeper GCNs; here of rows of any sign.
 
     Args:
         p: above 0; a tensor, such as a parameter, is learnt.

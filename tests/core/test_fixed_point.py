@@ -78,6 +78,17 @@ def test_weights_of_edges_and_captured_tensors():
         assert_close(a, b, 1e-10)
 
 
+def test_results_can_be_changed_in_place():
+    cell, x = cell_of(nn.LSTMCell), torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    layer = nn.Recurrent(cell, gs.FixedPoint(1e-13, 500))
+    h, c = layer(x, RING)
+    (wanted,) = torch.autograd.grad((2 * h + c).sum(), x)
+    h, c = layer(x, RING)
+    h.mul_(2)
+    c.add_(1)
+    assert_close(torch.autograd.grad((h + c).sum(), x)[0], wanted, 1e-10)
+
+
 def test_memory_does_not_grow_with_the_rounds():
     calls = []
 

@@ -319,3 +319,51 @@ def test_edges_that_change_behind_pytorchs_back():
 def test_loops_without_normalisation_are_refused():
     with pytest.raises(gs.GraphError, match="`add_self_loops`"):
         GCNConv(3, 4, normalize=False, add_self_loops=True)
+
+
+SHORTCUTS = {
+    "gcn first": (lambda: GCNConv(3, 4), lambda m: m.lin), "gcn last": (lambda: GCNConv(3, 2), lambda m: m.lin),
+    "sage": (lambda: gnn.SAGEConv(3, 2), lambda m: m.lin_l),
+    "graph": (lambda: gnn.GraphConv(3, 2), lambda m: m.lin_rel),
+    "sg": (lambda: gnn.SGConv(3, 2), lambda m: m.lin), "cheb": (lambda: gnn.ChebConv(3, 2, 3), lambda m: m.lins[0]),
+    "tag": (lambda: gnn.TAGConv(3, 2), lambda m: m.lins[0]),
+    "edge": (lambda: gnn.EdgeConv(nn.Linear(6, 4)), lambda m: m.nn),
+    "edge network": (lambda: gnn.EdgeConv(nn.Sequential(nn.Linear(6, 4), nn.Tanh())), lambda m: m.nn),
+    "graph network": (lambda: gnn.GraphNetwork(None, nn.Linear(3, 4)), lambda m: m.node_model),
+    "graph network's edges": (lambda: gnn.GraphNetwork(nn.Sequential(nn.Linear(6, 4)), None), lambda m: m.edge_model),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHORTCUTS)
+def test_whatever_watches_a_linear_map_is_called(name):
+    """Layers apply maps where it is cheapest, if nobody can tell the difference."""
+    edges, x = torch.tensor([[0, 1, 2, 3], [1, 2, 0, 1]]), torch.randn(4, 3)
+    make, part = SHORTCUTS[name]
+
+    def called(layer):
+        out = layer(x, edges)
+        return torch.cat([o.flatten() for o in out if o is not None]) if isinstance(out, tuple) else out
+
+    layer, seen = make(), []
+    inner, plain = part(layer), called(layer)
+    handles = [
+        inner.register_forward_pre_hook(lambda module, given: seen.append("before")),
+        inner.register_forward_hook(lambda module, given, out: seen.append("after")),
+        inner.register_full_backward_hook(lambda module, given, out: seen.append("back")),
+        inner.register_full_backward_pre_hook(lambda module, out: seen.append("first back")),
+    ]
+    for k, kind in enumerate(("before", "after", "back", "first back")):
+        for other in handles[:k]:
+            other.remove()
+        seen.clear()
+        out = called(layer)
+        out.sum().backward()
+        assert kind in seen
+        assert_close(out, plain, 1e-5)
+    handles[-1].remove()
+    doubled = inner.register_forward_pre_hook(lambda module, given: (2 * given[0],))
+    assert not torch.allclose(called(layer), plain)
+    doubled.remove()
+    forward = inner.forward
+    inner.forward = lambda given: 0 * forward(given)
+    assert not torch.allclose(called(layer), plain)

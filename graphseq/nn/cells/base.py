@@ -17,6 +17,8 @@ from ...errors import expected
 
 C = TypeVar("C", bound=Cell)
 
+_NORMS = (WeightNorm, SpectralNorm, BasePruningMethod)
+
 
 def check_sizes(**sizes: int) -> None:
     """Check that every size is a whole number above 0.
@@ -55,8 +57,13 @@ def set_norms(module: nn.Module) -> None:
     if torch.compiler.is_compiling():
         return
     for hook in module._forward_pre_hooks.values():
-        if isinstance(hook, WeightNorm | SpectralNorm | BasePruningMethod):
+        if isinstance(hook, _NORMS):
             hook(module, ())
+
+
+def only_sets_norms(module: nn.Module) -> bool:
+    """Return whether a module has no forward pre-hooks but those that :func:`set_norms` calls."""
+    return all(isinstance(hook, _NORMS) for hook in module._forward_pre_hooks.values())
 
 
 def ready(cell: C) -> C:

@@ -17,7 +17,7 @@ from ...messages import COPY, SCALE
 from ...ops.library import apart, is_transformed
 from ...topology import Links, Topology
 from ...topology.inputs import check_same_kind
-from ..cells.base import set_norms
+from ..cells.base import only_sets_norms, set_norms
 from .sparse import SparseFeatures
 
 FLOWS = ("source_to_target", "target_to_source")
@@ -293,9 +293,28 @@ def narrows(layer: nn.Module, x: Tensor | SparseFeatures) -> bool:
 
 
 def is_bare(layer: nn.Module) -> bool:
-    """Return whether a layer is a linear map and nothing else: of no other class, and without hooks on its results."""
+    """Return whether a layer is a linear map and nothing else, so that its weights can be used without calling it."""
     kinds = (Linear, LazyLinear, nn.Linear, nn.LazyLinear)
-    return type_before_parametrizations(layer) in kinds and not layer._forward_hooks
+    return type_before_parametrizations(layer) in kinds and is_unwatched(layer)
+
+
+def is_unwatched(module: nn.Module) -> bool:
+    """Return whether a call of a module is its class's `forward` alone: no hook sees it but those that set weights."""
+    hooks = module._forward_hooks or module._backward_hooks or module._backward_pre_hooks
+    return not hooks and "forward" not in vars(module) and only_sets_norms(module)
+
+
+def first_map(network: nn.Module) -> tuple[nn.Linear, list[nn.Module]] | None:
+    """Return the linear map that a network is or begins with, its norms set, and what follows; None if it begins
+    otherwise, or anything else happens there.
+    """
+    layers = [network]
+    if type(network) is nn.Sequential and len(network) and is_unwatched(network):
+        layers = list(network)
+    if not is_bare(layers[0]) or isinstance(layers[0].weight, nn.UninitializedParameter):
+        return None
+    set_norms(layers[0])
+    return cast(nn.Linear, layers[0]), layers[1:]
 
 
 def check_network(nn_: Any) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,8 +14,7 @@ from ...core import aggregate
 from ...errors import Words, expected
 from ...messages import Message, State
 from ...topology import Links
-from ..cells.base import set_norms
-from ._common import bipartite, check_aggr, check_features, check_flow, check_network, is_bare, reset
+from ._common import bipartite, check_aggr, check_features, check_flow, check_network, first_map, reset
 
 
 class EdgeConv(torch_nn.Module):
@@ -62,42 +63,31 @@ class EdgeConv(torch_nn.Module):
         check_features(sent, -1, next(self.nn.parameters(), None))
         if own.size(1) != sent.size(1):
             raise expected("x", f"receivers with {sent.size(1)} features, as the senders have", own)
-        first = self._first()
-        if first is None:
+        found = first_map(self.nn)
+        if found is None:
             message: Message = self._message
         else:  # W [x_v, x_u - x_v] = (A - B) x_v + B x_u, of nodes and not of edges
+            first, rest = found
             if first.in_features != 2 * sent.size(1):
                 raise expected("x", f"{first.in_features / 2:g} features, half of the network's inputs", sent)
-            set_norms(first)
             a, b = first.weight.chunk(2, 1)
             own, sent = torch_nn.functional.linear(own, a - b, first.bias), torch_nn.functional.linear(sent, b)
-            message = self._mapped
+            message = partial(_mapped, rest)
         (out,) = aggregate(links, (sent,), message=message, merge=self._merge, received=own)
         return out
-
-    def _first(self) -> torch_nn.Linear | None:
-        """Return the linear map that `nn` is or begins with, unless anything else happens there."""
-        first: Any = self.nn
-        if type(first) is torch_nn.Sequential and len(first):
-            if first._forward_hooks or first._forward_pre_hooks:
-                return None
-            first = first[0]
-        if not is_bare(first) or isinstance(first.weight, torch_nn.UninitializedParameter):
-            return None
-        return cast(torch_nn.Linear, first)
 
     def _message(self, sent: State, received: Any, edge: Tensor | None) -> State:
         """Return ``nn([x_v, x_u - x_v])``."""
         return (self.nn(torch.cat([received, sent[0] - received], 1)),)
 
-    def _mapped(self, sent: State, received: Any, edge: Tensor | None) -> State:
-        """Return what the rest of `nn` makes of the sum of the two parts of its first map."""
-        out = sent[0] + received
-        if isinstance(self.nn, torch_nn.Sequential):
-            for module in list(self.nn)[1:]:
-                out = module(out)
-        return (out,)
-
     def extra_repr(self) -> str:
         """Return the aggregation."""
         return f"aggr={self.aggr!r}"
+
+
+def _mapped(rest: Sequence[torch_nn.Module], sent: State, received: Any, edge: Tensor | None) -> State:
+    """Return what the rest of a network makes of the sum of the two parts of its first map."""
+    out = sent[0] + received
+    for module in rest:
+        out = module(out)
+    return (out,)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import type_before_parametrizations
 
 from ...core import aggregate
 from ...errors import expected
@@ -12,7 +11,7 @@ from ...messages import COPY, SCALE
 from ...spectral import gcn_norm
 from ...topology import Topology
 from ..cells.base import set_norms
-from ._common import LazyLinear, Linear, check_features, check_flow, check_weight, linear, structure_of
+from ._common import check_features, check_flow, check_weight, is_bare, linear, structure_of
 from .sparse import SparseFeatures
 
 
@@ -83,7 +82,7 @@ class GCNConv(nn.Module):
         form, wide = COPY if weight is None else SCALE, x.size(1)
         if isinstance(self.lin.weight, nn.UninitializedParameter):
             self.lin(torch.zeros(0, wide, dtype=x.dtype, device=x.device))
-        own = type_before_parametrizations(self.lin) in (Linear, LazyLinear) and not self.lin._forward_hooks
+        own = self.lin.bias is None and is_bare(self.lin)
         if isinstance(x, SparseFeatures):
             set_norms(self.lin)
             sent = x.linear(self.lin.weight)

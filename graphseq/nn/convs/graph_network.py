@@ -8,15 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
-from torch.nn.utils.parametrize import type_before_parametrizations
 
 from ...core import aggregate as merged_over
 from ...errors import Words, expected
 from ...messages import Merge, find_merge
 from ...ops.spmm import Sparse
 from ...topology import Links, Topology
-from ..cells.base import set_norms
-from ._common import structure_of
+from ._common import first_map, reset, structure_of
 
 Model = nn.Module | None
 
@@ -62,9 +60,8 @@ class GraphNetwork(nn.Module):
 
     def reset_parameters(self) -> None:
         """Reset the parameters of the models."""
-        for module in self.modules():
-            if module is not self and callable(reset := getattr(module, "reset_parameters", None)):
-                reset()
+        for model in self.children():
+            reset(model)
 
     def forward(
         self, x: Tensor, edge_index: Tensor | Topology, edge_attr: Tensor | None = None, u: Tensor | None = None,
@@ -127,23 +124,17 @@ class GraphNetwork(nn.Module):
         return _through(rest, total)
 
 
-def _first(name: str, model: nn.Module, width: int) -> tuple[Any, Any] | None:
+def _first(name: str, model: nn.Module, width: int) -> tuple[nn.Linear, list[nn.Module]] | None:
     """Return the plain linear map that a model begins with, and what follows; None if it begins otherwise.
 
     Raises:
         GraphError: the linear map has another number of inputs.
     """
-    layers = list(model) if type(model) is nn.Sequential else [model]
-    plain = layers and not (model._forward_hooks or model._forward_pre_hooks)
-    if not plain or type_before_parametrizations(layers[0]) is not nn.Linear:
-        return None
-    layer: Any = layers[0]
-    if layer.in_features != width:
-        raise expected(name, f"a first layer of {width} inputs, as wide as what it gets", Words(f"{layer.in_features}"))
-    if layer._forward_hooks or layer._backward_hooks or layer._backward_pre_hooks:
-        return None
-    set_norms(layer)
-    return layer, layers[1:]
+    found = first_map(model)
+    if found is not None and found[0].in_features != width:
+        what = f"a first layer of {width} inputs, as wide as what it gets"
+        raise expected(name, what, Words(f"{found[0].in_features}"))
+    return found
 
 
 def _through(layers: Sequence[nn.Module], x: Any) -> Tensor:

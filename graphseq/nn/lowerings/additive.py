@@ -10,8 +10,8 @@ from ...messages import State
 from ..attention import Additive
 from .attend import (
     Edges,
+    attended,
     attends,
-    by_receiver,
     by_sender,
     flat,
     operator,
@@ -31,12 +31,7 @@ def _reference(x: Tensor, s: Tensor, r: Tensor, b: Tensor | None, edges: Edges) 
 def _kernel(x: Tensor, s: Tensor, r: Tensor, b: Tensor | None, edges: Edges) -> State:
     from ...ops.kernels.additive import additive
 
-    n, heads, wide = edges.ptr.size(0) - 1, edges.heads, x.size(1)
-    out, lse = x.new_empty(n, wide), x.new_empty(n, heads)
-    parts, work = parts_of(edges.ptr, heads, wide, 1)
-    given = (flat(x), *(rows(t, heads) for t in (s, r, b)), *settings(edges, heads, wide))
-    additive(edges.columns.numel() * wide, parts, *by_receiver(edges), *given, work, flat(out), lse.numpy())
-    return out, lse
+    return attended(additive, edges, x, *(rows(t, edges.heads) for t in (s, r, b)))
 
 
 def _gradient(given: Any, edges: Edges, grads: Any, outputs: State) -> State:

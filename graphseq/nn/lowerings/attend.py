@@ -88,6 +88,16 @@ def settings(edges: Edges, heads: int, width: int) -> tuple[Any, ...]:
     return keep, np.float32(edges.factor), np.float32(edges.share), width // heads
 
 
+def attended(kernel: Any, edges: Edges, x: Tensor, *read: Any) -> State:
+    """Run a forward kernel, which reads the values x and what the scores need: return merged values, log-sum-exps."""
+    n, heads, wide = edges.ptr.size(0) - 1, edges.heads, x.size(1)
+    out, lse = x.new_empty(n, wide), x.new_empty(n, heads)
+    parts, work = parts_of(edges.ptr, heads, wide, 1)
+    given = (*by_receiver(edges), flat(x), *read, *settings(edges, heads, wide))
+    kernel(edges.columns.numel() * wide, parts, *given, work, flat(out), lse.numpy())
+    return out, lse
+
+
 def shares(grad: Tensor, out: Tensor, heads: int) -> Tensor:
     """Return ``g_v · out_v`` of each head."""
     return (grad.contiguous() * out).view(out.size(0), heads, out.size(1) // heads).sum(2).contiguous()

@@ -8,7 +8,20 @@ from torch import Tensor
 
 from ...messages import State
 from ..attention import Dot
-from .attend import Edges, attends, by_receiver, by_sender, flat, operator, parts_of, reference, rows, settings, shares
+from .attend import (
+    Edges,
+    attended,
+    attends,
+    by_receiver,
+    by_sender,
+    flat,
+    operator,
+    parts_of,
+    reference,
+    rows,
+    settings,
+    shares,
+)
 
 
 def _reference(x: Tensor, k: Tensor, q: Tensor, edges: Edges) -> State:
@@ -18,12 +31,7 @@ def _reference(x: Tensor, k: Tensor, q: Tensor, edges: Edges) -> State:
 def _kernel(x: Tensor, k: Tensor, q: Tensor, edges: Edges) -> State:
     from ...ops.kernels.dot_product import product
 
-    n, heads, wide = edges.ptr.size(0) - 1, edges.heads, x.size(1)
-    out, lse = x.new_empty(n, wide), x.new_empty(n, heads)
-    parts, work = parts_of(edges.ptr, heads, wide, 1)
-    given = flat(x), flat(k), flat(q), *settings(edges, heads, wide)
-    product(edges.columns.numel() * wide, parts, *by_receiver(edges), *given, work, flat(out), lse.numpy())
-    return out, lse
+    return attended(product, edges, x, flat(k), flat(q))
 
 
 def _gradient(given: Any, edges: Edges, grads: Any, outputs: State) -> State:

@@ -8,7 +8,20 @@ from torch import Tensor
 
 from ...messages import State
 from ..attention import PerFeature
-from .attend import Edges, attends, by_receiver, by_sender, flat, operator, parts_of, reference, rows, settings, shares
+from .attend import (
+    Edges,
+    attended,
+    attends,
+    by_receiver,
+    by_sender,
+    flat,
+    operator,
+    parts_of,
+    reference,
+    rows,
+    settings,
+    shares,
+)
 
 
 def _reference(x: Tensor, y: Tensor, a: Tensor, edges: Edges) -> State:
@@ -18,12 +31,7 @@ def _reference(x: Tensor, y: Tensor, a: Tensor, edges: Edges) -> State:
 def _kernel(x: Tensor, y: Tensor, a: Tensor, edges: Edges) -> State:
     from ...ops.kernels.per_feature import features
 
-    n, heads, wide = edges.ptr.size(0) - 1, edges.heads, x.size(1)
-    out, lse = x.new_empty(n, wide), x.new_empty(n, heads)
-    parts, work = parts_of(edges.ptr, heads, wide, 1)
-    given = flat(x), flat(y), flat(a), *settings(edges, heads, wide)
-    features(edges.columns.numel() * wide, parts, *by_receiver(edges), *given, work, flat(out), lse.numpy())
-    return out, lse
+    return attended(features, edges, x, flat(y), flat(a))
 
 
 def _gradient(given: Any, edges: Edges, grads: Any, outputs: State) -> State:
