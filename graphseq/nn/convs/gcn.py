@@ -82,7 +82,7 @@ class GCNConv(nn.Module):
         form, wide = COPY if weight is None else SCALE, x.size(1)
         if isinstance(self.lin.weight, nn.UninitializedParameter):
             self.lin(torch.zeros(0, wide, dtype=x.dtype, device=x.device))
-        own = self.lin.bias is None and is_bare(self.lin)
+        own = is_bare(self.lin) and self.lin.bias is None
         if isinstance(x, SparseFeatures):
             set_norms(self.lin)
             sent = x.linear(self.lin.weight)
