@@ -93,7 +93,7 @@ def rows(notes: list[str]) -> list[Row]:
         return found
 
 
-def _twins(make: Make, sizes: tuple[int, int, int]) -> tuple[nn.Module, nn.Module]:
+def twins(make: Make, sizes: tuple[int, int, int]) -> tuple[nn.Module, nn.Module]:
     import torch_geometric.nn as pyg
 
     torch.manual_seed(0)
@@ -107,7 +107,7 @@ def _twins(make: Make, sizes: tuple[int, int, int]) -> tuple[nn.Module, nn.Modul
 def _large(data: dict[str, Any]) -> list[Row]:
     topology, found = gs.Topology.from_edge_index(data["edge_index"], NODES), []
     for name, (make, bar, _, _) in LAYERS.items():
-        ours, peer = _twins(make, (WIDE, WIDE, CLASSES))
+        ours, peer = twins(make, (WIDE, WIDE, CLASSES))
         works = (epoch(m, data["x"], s, data["y"]) for m, s in ((ours, topology), (peer, data["edge_index"])))
         mine, theirs = compare(*works, rounds=3, warmup=1)
         found.append(speed_up("layers", f"{name}, {NODES:,} nodes, {2 * PAIRS:,} edges", over(theirs, mine), bar))
@@ -133,7 +133,7 @@ def peak(name: str, who: str, path: str) -> int:
     def work(data: dict[str, Any]) -> None:
         edges = data["edge_index"]
         structure = gs.Topology.from_edge_index(edges, data["x"].size(0)) if who == "ours" else edges
-        model = _twins(LAYERS[name][0], (WIDE, WIDE, CLASSES))[who != "ours"]
+        model = twins(LAYERS[name][0], (WIDE, WIDE, CLASSES))[who != "ours"]
         once = epoch(model, data["x"], structure, data["y"])
         for _ in range(2):
             once()
@@ -151,7 +151,7 @@ def _cora() -> list[Row]:
     for name, (make, _, bar, thin) in LAYERS.items():
         if name == "GraphNetwork":  # takes dense features
             continue
-        ours, peer = _twins(make, (data.num_features, 64, 8))
+        ours, peer = twins(make, (data.num_features, 64, 8))
         runs = (ours, data.x, topology), (ours, sparse, topology), (peer, data.x, data.edge_index)
         mine, few, theirs = compare(*(epoch(m, x, s, data.y, data.train_mask) for m, x, s in runs), rounds=15)
         found.append(speed_up("layers", f"{name}, Cora, 64 hidden", over(theirs, mine), bar))

@@ -24,7 +24,8 @@ def _type(kind: Any) -> str:
 class FusedOperator:
     """An operator over a structure that replaces equations, and its gradient as another operator.
 
-    On CPU tensors in float32 they run by kernels; elsewhere, and for derivatives of higher order, by the equations.
+    On CPU tensors in float32, and with `cuda` on those of CUDA, they run by kernels; elsewhere, and for derivatives of
+    higher order, by the equations.
 
     Args:
         name: of the operator.
@@ -37,25 +38,28 @@ class FusedOperator:
             A gradient that is not needed is None.
         reference: `(*inputs, structure)` → the states by the equations.
         layout: `(inputs, structure, size)` → outputs whose numbers don't matter, where `size()` is an unknown size.
+        cuda: kernel and gradient for CUDA.
     """
 
     def __init__(
         self, name: str, inputs: str, structure: Any, *, states: int, saved: int, kernel: Callable[..., State],
         gradient: Callable[..., State], reference: Callable[..., State], layout: Callable[..., State],
+        cuda: tuple[Callable[..., State], Callable[..., State]] | None = None,
     ) -> None:  # fmt: skip
         self.structure, self.states, self.layout, self.reference = structure, states, layout, reference
-        self.kernel, self.gradient = kernel, gradient
         n = self.inputs = inputs.count(",") + 1
         schema = ", ".join(f"{_type(kind)} {field}" for field, kind in structure.__annotations__.items())
         extra = [f"Tensor? g{i}" for i in range(states)] + [f"Tensor o{i}" for i in range(states + saved)]
         results, by_inputs = (", ".join(["Tensor"] * k) for k in (states + saved, n))
         self.backward = Operator(
             f"{name}_backward({inputs}, {schema}, {', '.join(extra)}) -> ({by_inputs})",
-            self._backward_body, self._backward_fake, cpu=self._backward_cpu, full_precision=True,
+            self._backward_body, self._backward_fake, cpu=self._backward(gradient),
+            cuda=None if cuda is None else self._backward(cuda[1]), full_precision=True,
         )  # fmt: skip
         self.forward = Operator(
-            f"{name}({inputs}, {schema}) -> ({results})", self._body, self._fake, cpu=self._cpu,
-            save=self._save, backward=self._differentiate, full_precision=True,
+            f"{name}({inputs}, {schema}) -> ({results})", self._body, self._fake, cpu=self._forward(kernel),
+            cuda=None if cuda is None else self._forward(cuda[0]), save=self._save, backward=self._differentiate,
+            full_precision=True,
         )  # fmt: skip
 
     def over(self, p: Tensor, *given: Any) -> State | None:
@@ -79,9 +83,12 @@ class FusedOperator:
         blank = self.layout(tensors, structure, int)
         return *self.reference(*tensors, structure), *(t.zero_() for t in blank[self.states :])
 
-    def _cpu(self, *given: Any) -> State:
-        tensors, structure, _ = self._split(given)
-        return self.kernel(*tensors, structure) if tensors[0].dtype == torch.float32 else self._body(*given)
+    def _forward(self, kernel: Callable[..., State]) -> Callable[..., State]:
+        def forward(*given: Any) -> State:
+            tensors, structure, _ = self._split(given)
+            return kernel(*tensors, structure) if tensors[0].dtype == torch.float32 else self._body(*given)
+
+        return forward
 
     def _fake(self, *given: Any) -> State:
         tensors, structure, _ = self._split(given)
@@ -95,12 +102,15 @@ class FusedOperator:
         pairs = zip(found, tensors, strict=True)
         return tuple(self._missing(given[0], t) if g is None else g.contiguous() for g, t in pairs)
 
-    def _backward_cpu(self, *given: Any) -> State:
-        tensors, structure, rest = self._split(given)
-        if tensors[0].dtype != torch.float32:
-            return self._backward_body(*given)
-        kept = [t if t is None else t.detach() for t in rest]
-        return self.gradient(tensors, structure, kept[: self.states], kept[self.states :])
+    def _backward(self, gradient: Callable[..., State]) -> Callable[..., State]:
+        def backward(*given: Any) -> State:
+            tensors, structure, rest = self._split(given)
+            if tensors[0].dtype != torch.float32:
+                return self._backward_body(*given)
+            kept = [t if t is None else t.detach() for t in rest]
+            return gradient(tensors, structure, kept[: self.states], kept[self.states :])
+
+        return backward
 
     def _backward_fake(self, *given: Any) -> State:
         return tuple(self._missing(given[0], t) for t in given[: self.inputs])

@@ -18,6 +18,8 @@ torch.set_num_threads(_THREADS)
 os.environ.setdefault("OMP_NUM_THREADS", str(_THREADS))  # for the processes that tests start
 os.environ.setdefault("NUMBA_NUM_THREADS", "2")  # two, so that races can show
 os.environ.setdefault("MPLBACKEND", "Agg")
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # before triton is imported
 
 
 # Without CUDA, seed only the CPU's generator: `torch.manual_seed` formats a traceback for every device type that is

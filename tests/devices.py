@@ -7,6 +7,7 @@ library run by their own bodies on these tensors, so that what those mix shows t
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -71,6 +72,10 @@ class Pretence(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.waits: list[str] = []
+
+    def clear(self) -> None:
+        """Forget the waits so far."""
+        self.waits.clear()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -138,3 +143,42 @@ def pretence() -> Iterator[Pretence]:
     """Let there be a device, as long as the context lasts."""
     with Pretence() as mode, _Constructors():
         yield mode
+
+
+class Real:
+    """A CUDA device.
+
+    Attributes:
+        waits: what PyTorch reported of each operation for which the host waited.
+    """
+
+    def __init__(self, caught: list[warnings.WarningMessage]) -> None:
+        self._caught = caught
+
+    @property
+    def waits(self) -> list[str]:
+        return [f"{w.filename}:{w.lineno}" for w in self._caught if "synchronizing" in str(w.message)]
+
+    def clear(self) -> None:
+        self._caught.clear()
+
+
+@contextmanager
+def real() -> Iterator[Real]:
+    """Count the waits for CUDA as long as the context lasts, and compute in full precision."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            yield Real(caught)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+        torch.backends.cudnn.allow_tf32 = before
+
+
+# Where a layer is tried: the device of the tests, and CUDA where there is one.
+PLACES: dict[torch.device, Any] = {DEVICE: pretence}
+if torch.cuda.is_available():
+    PLACES[torch.device("cuda", 0)] = real

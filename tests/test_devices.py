@@ -1,6 +1,7 @@
 """No operation mixes devices, no step waits for one: every layer on a device that the tests only pretend to have.
 
 What runs there runs by the equations and by the operators' portable bodies; values and gradients are those on the CPU.
+Where there is CUDA, the same tests run on it too.
 Below, what operators do on CUDA alone is held to the same, on tensors of the CPU.
 """
 
@@ -20,7 +21,7 @@ from graphseq.nn.recurrent import layers
 from graphseq.ops.csr import csr
 from graphseq.ops.levels import Packed
 from graphseq.ops.library import OPERATORS, Operator
-from tests.devices import DEVICE, MixedDevices, Pretended, pretence
+from tests.devices import DEVICE, PLACES, MixedDevices, Pretended, pretence
 from tests.oracles import assert_close, gradients, leaf
 
 F, H, EDGE = 3, 4, 2
@@ -34,6 +35,9 @@ RING = gs.Topology.from_edge_index(
 )
 PAIR = gs.Links.between(torch.tensor([[0, 1, 2, 4, 4], [1, 1, 0, 3, 1]]), 5, 4)
 ACYCLIC = {"chains": CHAINS, "tree": TREE, "dag": DAG}
+
+# What sums in another order may differ by.
+CLOSE = {"cuda": {torch.float32: 2e-5}}
 
 # Structures compiled before they move, and compiled there.
 BEFORE, THERE = (False, torch.float32), (True, torch.float64)
@@ -119,19 +123,19 @@ def flat(out):
     return [out] if isinstance(out, torch.Tensor) else [t for part in out if part is not None for t in flat(part)]
 
 
-def moved(value, fresh):
-    """The same on the pretended device; structures with nothing compiled where `fresh`."""
+def moved(value, fresh, device=DEVICE):
+    """The same on another device; structures with nothing compiled where `fresh`."""
     if isinstance(value, torch.Tensor):
-        return value.detach().to(DEVICE).requires_grad_(value.requires_grad)
+        return value.detach().to(device).requires_grad_(value.requires_grad)
     if isinstance(value, gs.Topology) and fresh:
-        edge_index, graph_ptr = value.edge_index.to(DEVICE), value.graph_ptr.to(DEVICE)
-        slot = None if value._slot is None else value.slot.to(DEVICE)
+        edge_index, graph_ptr = value.edge_index.to(device), value.graph_ptr.to(device)
+        slot = None if value._slot is None else value.slot.to(device)
         return gs.Topology(edge_index, value.num_nodes, graph_ptr, slot)
     if isinstance(value, gs.Links) and fresh:
-        return gs.Links.between(value.edge_index.to(DEVICE), value.num_senders, value.num_receivers)
+        return gs.Links.between(value.edge_index.to(device), value.num_senders, value.num_receivers)
     if isinstance(value, tuple):
-        return tuple(moved(v, fresh) for v in value)
-    return value.to(DEVICE) if hasattr(value, "to") else value
+        return tuple(moved(v, fresh, device) for v in value)
+    return value.to(device) if hasattr(value, "to") else value
 
 
 def run(module, call, given, seeds=None):
@@ -149,20 +153,21 @@ def called(module, **given):
 def check(call, given, *, fresh, dtype, module=None, waits=False):
     """Forward and backward there give what they give here; the host does not wait, once the structure is compiled."""
     module = (torch_nn.Identity() if module is None else module).to(dtype)
-    copy = deepcopy(module)
-    *wanted, seeds = run(module, call, given)
-    with pretence() as device:
-        copy, given, seeds = copy.to(DEVICE), {k: moved(v, fresh) for k, v in given.items()}, moved(tuple(seeds), fresh)
-        if fresh:
-            call(copy, **given)
-        device.waits.clear()
-        *found, _ = run(copy, call, given, seeds)
-        waited = list(device.waits)
-    for ours, theirs in zip(found, wanted, strict=True):
-        for a, b in zip(ours, theirs, strict=True):
-            assert isinstance(a, Pretended)
-            assert_close(a.held, b)
-    assert waits or waited == []
+    *wanted, seeds = run(deepcopy(module), call, given)
+    for place, enter in PLACES.items():
+        with enter() as device:
+            copy, there = deepcopy(module).to(place), {k: moved(v, fresh, place) for k, v in given.items()}
+            seeded = moved(tuple(seeds), fresh, place)
+            if fresh:
+                call(copy, **there)
+            device.clear()
+            *found, _ = run(copy, call, there, seeded)
+            waited = list(device.waits)
+        for ours, theirs in zip(found, wanted, strict=True):
+            for a, b in zip(ours, theirs, strict=True):
+                assert a.device == place
+                assert_close(a.held if isinstance(a, Pretended) else a.cpu(), b, CLOSE.get(place.type, {}).get(b.dtype))
+        assert waits or waited == []
 
 
 # ------------------------------------------------------------------------------------------------------------ the cells

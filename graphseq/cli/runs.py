@@ -141,10 +141,11 @@ def _table(predictions: Sequence[dict[str, Any]]) -> str:
 def evaluate(
     run: RunArgument,
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="A labelled file in the format of the training file.")
+        Path | None, typer.Argument(metavar="FILE", help="A labelled file in the format of the training file.")
     ] = None,
     split: Annotated[
-        str | None, typer.Option(metavar="SPLIT", help="train, val (or dev) or test; by default the reported one.")
+        str | None,
+        typer.Option("--split", metavar="SPLIT", help="train, val (or dev) or test; by default the reported one."),
     ] = None,
     columns: Columns = None,
     recipe: OwnRecipe = None,

@@ -113,6 +113,10 @@ def segment_max(values: Tensor, ptr: Tensor) -> Tensor:
     """
     flat, shape = _flat(values), (ptr.size(0) - 1, *values.shape[1:])
     last = flat.size(0)
+    if torch.compiler.is_compiling():  # where the number of rows may be unknown: a row for segments without any
+        flat = torch.cat([flat, flat.new_zeros(1, flat.size(1))])
+        found: Tensor = flat.gather(0, _argmax(flat[:-1].detach(), ptr))
+        return found.reshape(shape)
     if last == 0:
         return segment_sum(values, ptr)
     arg: Tensor = _argmax(flat.detach(), ptr)  # `last` for a segment without rows

@@ -54,7 +54,7 @@ def test_slips_in_commands_and_options(graphseq):
     assert "--seeds" in graphseq("train", "karate-gcn", "--seed-s", "3", code=2).err
     assert "RECIPE" in graphseq("train", code=2).err
     assert "--seeds" in graphseq("train", "karate-gcn", "--seeds", "0", code=2).err
-    assert "integer" in graphseq("train", "karate-gcn", "--seeds", "many", code=2).err
+    assert "int" in graphseq("train", "karate-gcn", "--seeds", "many", code=2).err
 
 
 def test_a_process_starts_with_little():

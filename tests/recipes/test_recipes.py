@@ -84,7 +84,7 @@ def test_trains_and_is_opened_again(name: str, tmp_path: Path, monkeypatch: pyte
     model = gs.load(tmp_path / "run")
     assert isinstance(model, torch.nn.Module) and not model.training
     for (key, value), (other, same) in zip(model.state_dict().items(), run.model.state_dict().items(), strict=True):
-        assert key == other and torch.equal(value, same)
+        assert key == other and torch.equal(value, same.cpu())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -50,7 +50,7 @@ def _gradient(given: Any, edges: Edges, grads: Any, outputs: State) -> State:
 
 ADDITIVE = operator(
     "additive_attention", "Tensor x, Tensor s, Tensor r, Tensor? b", kernel=_kernel, gradient=_gradient,
-    reference=_reference,
+    reference=_reference, kind="additive", names="xsrb",
 )  # fmt: skip
 
 

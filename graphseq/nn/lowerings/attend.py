@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,17 +114,40 @@ def over_receivers(edges: Edges, numbers: Tensor) -> Tensor:
 
 def operator(
     name: str, inputs: str, *, kernel: Callable[..., State], gradient: Callable[..., State],
-    reference: Callable[..., State],
+    reference: Callable[..., State], kind: str, names: str,
 ) -> FusedOperator:  # fmt: skip
-    """Return the operator of one kind of score, whose results are the merged values and the log-sum-exps."""
+    """Return the operator of one kind of score, whose results are the merged values and the log-sum-exps.
+
+    Args:
+        name: of the operator.
+        inputs: its schema before the structure.
+        kernel: this and the next two are those of :class:`graphseq.fused.FusedOperator`.
+        gradient: on the CPU, as `kernel` is.
+        reference: the equations.
+        kind: of the score, for the kernels of CUDA.
+        names: what these call the inputs, a letter each.
+    """
 
     def layout(given: Any, edges: Edges, size: Callable[[], int]) -> State:
         n, x = edges.ptr.size(0) - 1, given[0]
         return x.new_empty(n, x.size(1)), x.new_empty(n, edges.heads)
 
+    def forward(*given: Any) -> State:
+        from ...ops.kernels import triton_attention
+
+        return triton_attention.attention(kind, given[-1], **dict(zip(names, given[:-1], strict=True)))
+
+    def backward(given: Any, edges: Edges, grads: Any, outputs: State) -> State:
+        from ...ops.kernels import triton_attention
+
+        named = dict(zip(names, given, strict=True))
+        found = triton_attention.gradient(kind, edges, grads[0], *outputs, **named)
+        return tuple(found[key] if t is not None else given[0].new_empty(0) for key, t in named.items())
+
     return FusedOperator(
-        name, inputs, Edges, states=1, saved=1, kernel=kernel, gradient=gradient, reference=reference, layout=layout
-    )
+        name, inputs, Edges, states=1, saved=1, kernel=kernel, gradient=gradient, reference=reference, layout=layout,
+        cuda=(forward, backward) if find_spec("triton") else None,
+    )  # fmt: skip
 
 
 Fused = Callable[[Tensor, State, Tensor, Tensor | None, Any, Callable[[int, float], Edges]], State | None]
@@ -144,6 +168,7 @@ def attends(kind: type) -> Callable[[Fused], Fused]:
 
 
 @lower(None, First, Softmax, "cpu")
+@lower(None, First, Softmax, "cuda")
 def attend(links: Links, state: State, received: Any, edge_attr: Tensor | None, merge: Merge) -> State | None:
     """Merge the senders' values by the softmax of their scores."""
     kind = type(merge.score)

@@ -51,7 +51,8 @@ def _gradient(given: Any, edges: Edges, grads: Any, outputs: State) -> State:
 
 
 PRODUCT = operator(
-    "dot_product_attention", "Tensor x, Tensor k, Tensor q", kernel=_kernel, gradient=_gradient, reference=_reference
+    "dot_product_attention", "Tensor x, Tensor k, Tensor q", kernel=_kernel, gradient=_gradient, reference=_reference,
+    kind="dot", names="xsr",
 )
 
 

@@ -56,7 +56,8 @@ def _gradient(given: Any, edges: Edges, grads: Any, outputs: State) -> State:
 
 
 PER_FEATURE = operator(
-    "per_feature_attention", "Tensor x, Tensor y, Tensor a", kernel=_kernel, gradient=_gradient, reference=_reference
+    "per_feature_attention", "Tensor x, Tensor y, Tensor a", kernel=_kernel, gradient=_gradient, reference=_reference,
+    kind="per_feature", names="xra",
 )
 
 

@@ -1,0 +1,73 @@
+"""Triton's kernels give what the equations give: on CUDA, or where there is none in Triton's interpreter."""
+
+from itertools import product
+
+import pytest
+import torch
+
+import graphseq as gs
+from graphseq.nn.attention import Additive, Dot, PerFeature
+from graphseq.nn.lowerings.attend import Edges, reference
+from tests.oracles import assert_close, gradients
+
+pytest.importorskip("triton")
+
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@pytest.fixture(scope="module")
+def kernels():
+    from graphseq.ops.kernels import triton_attention
+
+    return triton_attention
+
+
+LINKS = {
+    "some": gs.Links.between(torch.tensor([[0, 1, 2, 4, 4, 4], [1, 1, 0, 3, 1, 1]]), 5, 4),
+    "many": gs.Links.between(torch.stack([torch.arange(90) * 7 % 11, torch.arange(90) * 5 % 3]), 11, 3),
+    "no edges": gs.Links.between(torch.zeros(2, 0, dtype=torch.int64), 2, 3),
+    "no receivers": gs.Links.between(torch.zeros(2, 0, dtype=torch.int64), 2, 0),
+    "no senders": gs.Links.between(torch.zeros(2, 0, dtype=torch.int64), 0, 2),
+}
+KINDS = ("additive", "edges", "per_feature", "dot")
+SHAPES = [(1, 1), (2, 3), (8, 4), (3, 40)]  # heads and the width of each
+
+
+@pytest.mark.parametrize(("links", "shape"), [*product(LINKS, SHAPES), ("some", (2, 1100))], ids=str)
+def test_attention(kernels, links, shape):
+    links, (heads, wide) = LINKS[links].to(DEVICE), shape
+    for kind, dropout in product(KINDS, (False, True)):
+        keep = torch.randint(2, (links.num_edges, heads), dtype=torch.uint8, device=DEVICE) if dropout else None
+        edges = Edges(*links.matrix, keep, heads, 2.0 if dropout else 1.0, 0.3)
+        full = heads * wide
+        sizes = {"x": (links.num_senders, full), "s": (links.num_senders, full if kind == "dot" else heads)}
+        sizes |= {"r": (links.num_receivers, heads if kind in ("additive", "edges") else full)}
+        sizes |= {"b": (links.num_edges, heads)} if kind == "edges" else {}
+        sizes |= {"a": (heads, wide)} if kind == "per_feature" else {}
+        if kind == "per_feature":
+            del sizes["s"]
+        drawn = {name: torch.randn(size, device=DEVICE) / max(1, wide / 40) ** 0.5 for name, size in sizes.items()}
+        given = {name: t.requires_grad_() for name, t in drawn.items()}
+        score = Dot(heads, 0.3) if kind == "dot" else Additive(0.3)
+        score = PerFeature(given["a"], 0.3) if kind == "per_feature" else score
+        sent = () if kind == "per_feature" else (given["s"],)
+        (wanted,) = reference(score, given["x"], sent, given["r"], given.get("b"), edges)
+        name, plain = "additive" if kind == "edges" else kind, {k: t.detach() for k, t in given.items()}
+        out, lse = kernels.attention(name, edges, **plain)
+        assert_close(out, wanted.detach(), 1e-5)
+        g = torch.randn_like(out)
+        found = kernels.gradient(name, edges, g, out, lse, **plain)
+        for key, grad in zip(given, gradients([wanted], list(given.values()), [g]), strict=True):
+            assert_close(found[key], grad, 2e-5)
+
+
+@pytest.mark.parametrize("first", [float("nan"), float("inf"), -float("inf"), 1e30])
+def test_scores_that_are_no_numbers_stay_with_their_receiver(kernels, first):
+    links = LINKS["many"].to(DEVICE)
+    x, s, r = (torch.randn(size, device=DEVICE) for size in ((11, 6), (11, 2), (3, 2)))
+    s[0, 1] = first
+    edges = Edges(*links.matrix, None, 2, 1.0, 0.3)
+    out, _ = kernels.attention("additive", edges, x, r, s)
+    (wanted,) = reference(Additive(0.3), x, (s,), r, None, edges)
+    torch.testing.assert_close(out, wanted, atol=1e-5, rtol=1e-5, equal_nan=True)
