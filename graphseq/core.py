@@ -115,6 +115,8 @@ def softmax(links: Links, scores: Tensor) -> Tensor:
         `[E, ...]`.
     """
     same_length("scores", scores, links.num_edges, "edge")
+    if not scores.is_floating_point():
+        raise expected("scores", "floating numbers", scores)
     order, place = links.matrix.edge, _place(links)
     return permute(_segments(links, MERGES["sum"]).softmax(permute(scores, order, place)), place, order)
 
@@ -257,6 +259,10 @@ def _merged(
     count: int | None = None,
 ) -> tuple[State, Tensor | None]:  # fmt: skip
     """Return the merged messages, or the first `count` of them, and the new states of the edges."""
+    if edge_attr is not None:
+        same_length("edge_attr", edge_attr, links.num_edges, "edge")
+    if isinstance(received, Tensor):
+        same_length("received", received, links.num_receivers, "receiver")
     lowered = find(None, message, merge, state[0].device) if state else None
     done = None if lowered is None else lowered(links, state, received, edge_attr, merge)
     if done is not None:

@@ -41,7 +41,8 @@ class FixedPoint(Schedule):
     weights have a norm below 1 (``torch.nn.utils.parametrizations.spectral_norm``) is safe.
 
     Args:
-        tolerance: the largest change of a state, relative to the largest state or 1, at which the rounds end.
+        tolerance: the largest change of a state, relative to the largest state or 1, at which the rounds end; of the
+            gradient, relative to its largest number.
         max_rounds: number of rounds after which they end with a :class:`NotConverged` warning.
 
     Raises:
@@ -93,20 +94,23 @@ class FixedPoint(Schedule):
             def implicit(grad: Tensor) -> Tensor:
                 if torch.is_grad_enabled():
                     raise GraphError("FixedPoint has no second derivatives; Rounds(k) has")
-                return self._solve(
-                    lambda y: grad + torch.autograd.grad(again, at, y, retain_graph=True)[0], grad, "the gradient"
-                )
+
+                def back(y: Tensor) -> Tensor:
+                    (through,) = torch.autograd.grad(again, at, y, retain_graph=True, allow_unused=True)
+                    return grad if through is None else grad + through
+
+                return self._solve(back, grad, "the gradient", least=0.0)
 
             h.register_hook(implicit)
         return tuple(part.clone() for part in h.split(sizes, 1))  # not views, which couldn't be changed in place
 
-    def _solve(self, step: Callable[[Tensor], Tensor], h: Tensor, what: str) -> Tensor:
+    def _solve(self, step: Callable[[Tensor], Tensor], h: Tensor, what: str, least: float = 1.0) -> Tensor:
         change, before = 0.0, 0.0
         for _ in range(self.max_rounds):
             new = step(h)
             before, change = change, float((new - h).abs().max()) if h.numel() else 0.0
             h = new
-            if change <= self.tolerance * max(1.0, float(h.abs().max()) if h.numel() else 1.0):
+            if change <= self.tolerance * max(least, float(h.abs().max()) if h.numel() else 1.0):
                 return h
         rate = f", and by {before:.2g} in the one before" if before else ""
         told = f"{what} changed by {change:.2g} in round {self.max_rounds}, the last one{rate}"

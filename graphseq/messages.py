@@ -9,6 +9,7 @@ library's; your own is a subclass of :class:`Merge`, of a few lines.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -199,6 +200,17 @@ class Merge(ABC):
         return f"{type(self).__name__}()"
 
 
+def check_share(dropout: Any) -> float:
+    """Check the share of coefficients that dropout sets to 0, and return it.
+
+    Raises:
+        GraphError: it is not a number from 0 to 1.
+    """
+    if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
+        raise expected("dropout", "a number from 0 to 1", dropout)
+    return float(dropout)
+
+
 class Sum(Merge):
     """The sum of the rows."""
 
@@ -245,7 +257,7 @@ class Softmax(Merge):
     def __init__(
         self, score: Callable[[State, Any, Tensor | None], Tensor] | None = None, *, dropout: float = 0.0
     ) -> None:
-        self.score, self.dropout = score, dropout
+        self.score, self.dropout = score, check_share(dropout)
 
     def weights(self, scores: Tensor, segments: Segments) -> Tensor:
         """Return α, `[E, ...]`."""
@@ -253,8 +265,12 @@ class Softmax(Merge):
 
     def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
         """Return ``Σ_e α_e row_e``."""
+        if not rows.is_floating_point():
+            raise expected("state", "floating numbers, for a softmax", rows)
         if scores is None:
             return segments.sum(self.weights(rows, segments) * rows)
+        if not scores.is_floating_point():
+            raise expected("score", "to return floating numbers", scores)
         if scores.dim() not in (1, 2) or scores.size(0) != rows.size(0):
             raise expected("score", f"to return shape [{rows.size(0)}] or [{rows.size(0)}, heads]", scores)
         return segments.sum(weighted(self.weights(scores, segments), rows, "score"))
@@ -269,11 +285,11 @@ class Std(Merge):
         """Return ``sqrt(Σ_e (row_e - mean)² / E_v)``."""
         apart = rows - segments.spread(segments.mean(rows))
         variance = segments.mean(apart * apart)
-        varied = variance > 0
-        return torch.where(varied, variance, torch.ones_like(variance)).sqrt() * varied
+        equal = variance == 0  # where the root has no gradient
+        return torch.where(equal, torch.ones_like(variance), variance).sqrt().masked_fill(equal, 0.0)
 
 
-class PowerMean(Merge):
+class PowerMean(Merge, nn.Module):
     """The power mean of the rows' magnitudes: the mean for p = 1, towards the maximum for larger p.
 
         m_v = (Σ_e |row_e|^p / E_v)^{1/p}
@@ -287,17 +303,20 @@ class PowerMean(Merge):
     def __init__(self, p: float | Tensor = 2.0) -> None:
         if not isinstance(p, Tensor) and (isinstance(p, bool) or not isinstance(p, int | float) or not p > 0):
             raise expected("p", "a number above 0, or a tensor", p)
+        nn.Module.__init__(self)  # so that a layer that has it has its parameter
         self.p = p
 
     def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
         """Return the power means, computed relative to the largest magnitude, so that no power overflows."""
         sizes = rows.abs()
         top = segments.max(sizes.detach())
-        relative = sizes / segments.spread(torch.where(top > 0, top, torch.ones_like(top)))
-        there = relative > 0
-        mean = segments.mean(torch.where(there, relative, torch.ones_like(relative)).pow(self.p) * there)
-        filled = mean > 0
-        return torch.where(filled, mean, torch.ones_like(mean)).pow(1 / self.p) * top * filled
+        finite = (top > 0) & (top < math.inf)
+        relative = sizes / segments.spread(torch.where(finite, top, torch.ones_like(top)))
+        zero = relative == 0  # where the power has no gradient
+        mean = segments.mean(relative.masked_fill(zero, 1.0).pow(self.p).masked_fill(zero, 0.0))
+        empty = mean == 0
+        mean = mean.masked_fill(empty, 1.0).pow(1 / self.p).masked_fill(empty, 0.0)
+        return mean * torch.where(finite, top, torch.ones_like(top))
 
 
 class Slots(Merge):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .errors import expected
+from .ops.library import HALF
 from .ops.loops import remaining_loops
 from .ops.spmm import spmm
 from .topology import Links, Topology
@@ -103,11 +104,11 @@ def gcn_norm(
         if weight is None:
             weight = torch.ones(looped.num_edges, device=looped.device)
         weight = weight.to(kind)
-        ones = weight.new_ones(looped.num_nodes, 1)
-        degree = spmm(looped.matrix, weight, ones)[:, 0]
+        wide = weight.float() if kind in HALF else weight  # degrees exceed the range of 16 bits
+        degree = spmm(looped.matrix, wide, wide.new_ones(looped.num_nodes, 1))[:, 0]
         root = torch.where(degree == 0, 1.0, degree).rsqrt() * (degree != 0)
         sources, targets = looped.edge_index
-        return looped, root.index_select(0, sources) * weight * root.index_select(0, targets)
+        return looped, (root.index_select(0, sources) * wide * root.index_select(0, targets)).to(kind)
 
     if edge_weight is not None:
         return make()

@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
+from ..errors import expected
 from ..messages import State
 
 __all__ = ["Additive", "Dot", "PerFeature", "Score"]
@@ -72,15 +73,21 @@ class Dot:
 
     Args:
         heads: their number.
-        scale: by default 1/√D.
+        scale: by default 1/√D; a tensor, such as a parameter, is learnt, one number or one for each head.
+
+    Raises:
+        GraphError: on a call, heads that don't divide the keys.
     """
 
-    def __init__(self, heads: int = 1, scale: float | None = None) -> None:
+    def __init__(self, heads: int = 1, scale: float | Tensor | None = None) -> None:
         self.heads, self.scale = heads, scale
 
     def __call__(self, sent: State, received: Tensor, edge: Tensor | None) -> Tensor:
         """Return the scores, `[E, heads]`."""
-        keys, shape = sent[1] if edge is None else sent[1] + edge, (self.heads, -1)
+        keys, heads = sent[1] if edge is None else sent[1] + edge, self.heads
+        if not isinstance(heads, int) or heads < 1 or keys.size(1) % heads or keys.size(1) == 0:
+            raise expected("heads", f"a number that divides the {keys.size(1)} features of the keys", heads)
+        shape = heads, keys.size(1) // heads
         queries = received.unflatten(1, shape)
         scale = queries.size(2) ** -0.5 if self.scale is None else self.scale
         scores: Tensor = (queries * keys.unflatten(1, shape)).sum(2) * scale

@@ -120,6 +120,9 @@ def same_length(argument: str, rows: Tensor, count: int, what: str) -> None:
     """
     if not isinstance(rows, Tensor):
         raise expected(argument, f"a tensor with {count} rows, one for each {what}", rows)
+    if torch.compiler.is_compiling() and rows.dim():
+        torch._check(rows.size(0) == count)  # sizes that may be known only when the traced function runs
+        return
     if rows.dim() == 0 or rows.size(0) != count:
         raise expected(argument, f"{count} rows, one for each {what}", rows)
 

@@ -49,7 +49,7 @@ def test_attention(kernels, links, shape):
             del sizes["s"]
         drawn = {name: torch.randn(size, device=DEVICE) / max(1, wide / 40) ** 0.5 for name, size in sizes.items()}
         given = {name: t.requires_grad_() for name, t in drawn.items()}
-        score = Dot(heads, 0.3) if kind == "dot" else Additive(0.3)
+        score = Dot(heads, 1.0) if kind == "dot" else Additive(0.3)
         score = PerFeature(given["a"], 0.3) if kind == "per_feature" else score
         sent = () if kind == "per_feature" else (given["s"],)
         (wanted,) = reference(score, given["x"], sent, given["r"], given.get("b"), edges)

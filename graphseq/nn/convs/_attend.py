@@ -54,15 +54,15 @@ def check_heads(heads: Any) -> int:
     return heads
 
 
-def check_dropout(dropout: Any) -> float:
-    """Check the share of coefficients that dropout sets to 0, and return it.
+def check_slope(negative_slope: Any) -> float:
+    """Check the slope of a leaky rectifier, and return it.
 
     Raises:
-        GraphError: it is not a number from 0 to 1.
+        GraphError: it is not a number.
     """
-    if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
-        raise expected("dropout", "a number from 0 to 1", dropout)
-    return float(dropout)
+    if isinstance(negative_slope, bool) or not isinstance(negative_slope, int | float):
+        raise expected("negative_slope", "a number", negative_slope)
+    return negative_slope
 
 
 def check_edges(edge_attr: Tensor | None, links: Links, edge_dim: int | None, like: Tensor) -> Tensor | None:
@@ -115,7 +115,7 @@ def coefficients(
         return (score(sent, at, edge),)
 
     rows = messages(links, state, message=scored, received=received, edge_attr=edge_attr)
-    return links.edge_index, softmax(links, rows.state[0])
+    return links.edge_index.clone(), softmax(links, rows.state[0])
 
 
 def _without_last(links: Links, count: int) -> Links:

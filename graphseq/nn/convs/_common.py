@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from ...core import aggregate
@@ -23,6 +24,7 @@ from .sparse import SparseFeatures
 FLOWS = ("source_to_target", "target_to_source")
 MERGES = {"add": "sum", "sum": "sum", "mean": "mean", "max": "max", "min": "min"}
 
+_FORWARD = nn.Linear.forward
 _SEEN: dict[int, tuple[Any, Any, dict[Any, Any]]] = {}
 
 
@@ -44,7 +46,7 @@ def structure_of(
     dense = isinstance(x, Tensor) and x.layout == torch.strided and x.dim() == 2 and x.is_floating_point()
     if not dense and not isinstance(x, SparseFeatures):
         raise expected("x", "a floating tensor of shape [N, F]", x)
-    edges, weight = _listed(edge_index, weight, x.dtype)
+    edges, weight = _listed(edge_index, weight, x)
     if isinstance(edges, Tensor | Links) and edges.device != x.device:
         raise expected("edge_index", f"a structure on {x.device}, as `x` is", Words(f"one on {edges.device}"))
     n = x.size(0)
@@ -111,15 +113,17 @@ def links_of(edge_index: Any, sizes: Any, device: torch.device) -> Links:
     return found
 
 
-def _listed(edge_index: Any, weight: Tensor | None, dtype: torch.dtype) -> tuple[Any, Tensor | None]:
+def _listed(edge_index: Any, weight: Tensor | None, x: Tensor | SparseFeatures) -> tuple[Any, Tensor | None]:
     """Return an edge list and weights from a sparse matrix; anything else unchanged."""
     if not isinstance(edge_index, Tensor) or edge_index.layout == torch.strided:
         return edge_index, weight
     if weight is not None:
         raise expected("edge_weight", "None with a sparse matrix, whose entries are the weights", weight)
     entries = edge_index.to_sparse_coo() if edge_index.layout != torch.sparse_coo else edge_index
-    entries = entries.coalesce()
-    return remembered(edge_index, "edges", lambda _: entries.indices().flip(0)), entries.values().to(dtype)
+    entries, n = entries.coalesce(), x.size(0)
+    if entries.shape != (n, n):
+        raise expected("edge_index", f"a sparse matrix of shape [{n}, {n}], receivers by senders", entries)
+    return remembered(edge_index, "edges", lambda _: entries.indices().flip(0)), entries.values().to(x.dtype)
 
 
 def remembered(given: Any, key: Any, make: Callable[[Tensor], Any]) -> Any:
@@ -173,12 +177,19 @@ def check_weight(edge_weight: Tensor | None, links: Links, x: Tensor | SparseFea
         raise expected("edge_weight", f"floating numbers on {x.device}, as `x` is", edge_weight)
 
 
-def check_features(x: Tensor | SparseFeatures, in_channels: int, weight: Tensor | None) -> None:
+def check_features(x: Tensor | SparseFeatures, in_channels: int, weight: Tensor | nn.Module | None) -> None:
     """Check the width of inputs, unless it is not yet known (-1), and that they have the weights' dtype and device.
+
+    Args:
+        x: `[N, F]`.
+        in_channels: F, or -1.
+        weight: a parameter, or a module, of which one is looked at: parametrized weights are not computed for this.
 
     Raises:
         GraphError: another width, dtype or device.
     """
+    if isinstance(weight, nn.Module):
+        weight = next((p for p in weight.parameters() if not isinstance(p, nn.UninitializedParameter)), None)
     if weight is not None and not isinstance(weight, nn.UninitializedParameter):
         check_same_kind("x", x if isinstance(x, Tensor) else x.values, weight, "the layer's weight")
     if in_channels >= 0 and x.size(1) != in_channels:
@@ -217,7 +228,10 @@ def project(layer: nn.Module, x: Tensor | SparseFeatures, *, bias: bool = True) 
     if isinstance(x, Tensor) and bias:
         dense: Tensor = layer(x)
         return dense
-    if isinstance(layer.weight, nn.UninitializedParameter):
+    if isinstance(x, SparseFeatures) and not is_bare(layer):
+        called: Tensor = layer(x.dense())
+        return called
+    if isinstance(layer, nn.LazyLinear):
         layer(torch.zeros(0, x.size(1), dtype=x.dtype, device=x.device))
     set_norms(layer)
     weight = cast(Tensor, layer.weight)
@@ -301,6 +315,8 @@ def is_bare(layer: nn.Module) -> bool:
 def is_unwatched(module: nn.Module) -> bool:
     """Return whether a call of a module is its class's `forward` alone: no hook sees it but those that set weights."""
     hooks = module._forward_hooks or module._backward_hooks or module._backward_pre_hooks
+    if not torch.compiler.is_compiling() and (_has_any_global_hook() or nn.Linear.forward is not _FORWARD):
+        return False
     return not hooks and "forward" not in vars(module) and only_sets_norms(module)
 
 
@@ -311,7 +327,7 @@ def first_map(network: nn.Module) -> tuple[nn.Linear, list[nn.Module]] | None:
     layers = [network]
     if type(network) is nn.Sequential and len(network) and is_unwatched(network):
         layers = list(network)
-    if not is_bare(layers[0]) or isinstance(layers[0].weight, nn.UninitializedParameter):
+    if not is_bare(layers[0]) or isinstance(layers[0], nn.LazyLinear):
         return None
     set_norms(layers[0])
     return cast(nn.Linear, layers[0]), layers[1:]

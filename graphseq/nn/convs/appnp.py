@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import expected
+from ...messages import check_share
 from ...spectral import gcn_norm
 from ...topology import Topology
 from ...topology.inputs import check_count
-from ._attend import check_dropout
 from ._common import check_features, check_flow, check_weight, merged, structure_of
 
 
@@ -45,7 +45,7 @@ class APPNP(nn.Module):
         super().__init__()
         if isinstance(alpha, bool) or not isinstance(alpha, int | float):
             raise expected("alpha", "a number", alpha)
-        self.K, self.alpha, self.dropout, self.cached = check_count("K", K), alpha, check_dropout(dropout), cached
+        self.K, self.alpha, self.dropout, self.cached = check_count("K", K), alpha, check_share(dropout), cached
         self.add_self_loops, self.normalize, self.flow = add_self_loops, normalize, check_flow(flow)
 
     def reset_parameters(self) -> None:

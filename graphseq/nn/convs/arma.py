@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import expected
+from ...messages import check_share
 from ...spectral import gcn_norm
 from ...topology import Topology
 from ..cells.base import check_sizes
-from ._attend import check_dropout
 from ._common import check_features, check_flow, check_weight, glorot, merged, structure_of
 from .sparse import SparseFeatures
 
@@ -57,7 +57,7 @@ class ARMAConv(nn.Module):
             raise expected("act", "a callable or None", act)
         self.in_channels, self.out_channels, self.num_stacks = in_channels, out_channels, num_stacks
         self.num_layers, self.shared_weights, self.act = num_layers, shared_weights, act
-        self.dropout, self.flow = check_dropout(dropout), check_flow(flow)
+        self.dropout, self.flow = check_share(dropout), check_flow(flow)
         own = 1 if shared_weights else num_layers
         self.weight = nn.Parameter(torch.empty(max(1, own - 1), num_stacks, out_channels, out_channels))
         self.init_weight = nn.Parameter(torch.empty(num_stacks, in_channels, out_channels))

@@ -77,7 +77,7 @@ class ChebConv(nn.Module):
                 change.
         """
         topology, weight = structure_of(edge_index, x, edge_weight)
-        check_features(x, self.in_channels, self.lins[0].weight)  # type: ignore[arg-type]
+        check_features(x, self.in_channels, self.lins[0])
         check_weight(weight, topology, x)
         _check_lambda(lambda_max, batch, x)
         scaled, weight = scaled_laplacian(

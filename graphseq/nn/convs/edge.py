@@ -60,7 +60,7 @@ class EdgeConv(torch_nn.Module):
             raise expected("x", "a pair of tensors, since messages read the receivers", Words("a pair with None"))
         if not isinstance(sent, Tensor):
             raise expected("x", "a dense tensor, since messages are not linear", sent)
-        check_features(sent, -1, next(self.nn.parameters(), None))
+        check_features(sent, -1, self.nn)
         if own.size(1) != sent.size(1):
             raise expected("x", f"receivers with {sent.size(1)} features, as the senders have", own)
         found = first_map(self.nn)

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from ...core import aggregate
-from ...messages import FIRST, Softmax
+from ...messages import FIRST, Softmax, check_share
 from ...topology import Links
 from ..attention import Additive
-from ._attend import check_dropout, check_edges, check_fill, check_heads, coefficients, replace_loops
+from ..cells.base import set_norms
+from ._attend import check_edges, check_fill, check_heads, check_slope, coefficients, replace_loops
 from ._common import bipartite, check_features, check_flow, glorot, linear, pair, project
 from .sparse import SparseFeatures
 
@@ -64,7 +65,7 @@ class GATConv(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.in_channels, self.out_channels, self.heads = in_channels, out_channels, check_heads(heads)
-        self.concat, self.negative_slope, self.dropout = concat, negative_slope, check_dropout(dropout)
+        self.concat, self.negative_slope, self.dropout = concat, check_slope(negative_slope), check_share(dropout)
         self.add_self_loops, self.edge_dim, self.fill_value = add_self_loops, edge_dim, check_fill(fill_value)
         self.flow, self.residual = check_flow(flow), residual
         wide, total = heads * out_channels, heads * out_channels if concat else out_channels
@@ -126,6 +127,7 @@ class GATConv(nn.Module):
         Args:
             x: and the others as of :meth:`forward`.
         """
+        set_norms(self)
         links, _, _, a, b, c = self._scored(x, edge_index, edge_attr, size)
         return coefficients(links, Additive(self.negative_slope), (a, a), b, c)
 
@@ -133,9 +135,9 @@ class GATConv(nn.Module):
         """Return links, the receivers' features, the senders' values, and the three parts of the scores."""
         links, sent, own, weight = bipartite(x, edge_index, size, self.flow)
         left, right = pair(self.in_channels)
-        check_features(sent, left, self.att_src)
+        check_features(sent, left, self)
         if own is not None:
-            check_features(own, right, self.att_src)
+            check_features(own, right, self)
         edge_attr = weight if edge_attr is None and self.edge_dim is not None else edge_attr
         edge_attr = check_edges(edge_attr, links, self.edge_dim, sent)
         if self.add_self_loops:

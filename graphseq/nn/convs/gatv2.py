@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from ...core import aggregate
 from ...errors import Words, expected
-from ...messages import FIRST, Softmax
+from ...messages import FIRST, Softmax, check_share
 from ...topology import Links
 from ..attention import PerFeature
-from ._attend import check_dropout, check_edges, check_fill, check_heads, coefficients, replace_loops
+from ..cells.base import set_norms
+from ._attend import check_edges, check_fill, check_heads, check_slope, coefficients, replace_loops
 from ._common import bipartite, check_features, check_flow, glorot, linear, project
 from .sparse import SparseFeatures
 
@@ -64,7 +65,7 @@ class GATv2Conv(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.in_channels, self.out_channels, self.heads = in_channels, out_channels, check_heads(heads)
-        self.concat, self.negative_slope, self.dropout = concat, negative_slope, check_dropout(dropout)
+        self.concat, self.negative_slope, self.dropout = concat, check_slope(negative_slope), check_share(dropout)
         self.add_self_loops, self.edge_dim, self.fill_value = add_self_loops, edge_dim, check_fill(fill_value)
         self.share_weights, self.flow = share_weights, check_flow(flow)
         wide, total = heads * out_channels, heads * out_channels if concat else out_channels
@@ -112,6 +113,7 @@ class GATv2Conv(nn.Module):
         Args:
             x: and the others as of :meth:`forward`.
         """
+        set_norms(self)
         links, _, left, right, edges = self._scored(x, edge_index, edge_attr)
         return coefficients(links, self._score(), (left,), right, edges)
 
@@ -124,7 +126,7 @@ class GATv2Conv(nn.Module):
         if own is None:
             raise expected("x", "a pair of tensors, since the scores read the receivers", Words("a pair with None"))
         for features, size in zip((sent, own), self.sizes, strict=True):
-            check_features(features, size, self.att)
+            check_features(features, size, self)
         edge_attr = weight if edge_attr is None and self.edge_dim is not None else edge_attr
         edge_attr = check_edges(edge_attr, links, self.edge_dim, sent)
         if self.add_self_loops:

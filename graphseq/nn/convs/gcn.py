@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from ...core import aggregate
 from ...errors import expected
 from ...messages import COPY, SCALE
+from ...ops.library import is_transformed
 from ...spectral import gcn_norm
 from ...topology import Topology
 from ..cells.base import set_norms
-from ._common import check_features, check_flow, check_weight, is_bare, linear, structure_of
+from ._common import check_features, check_flow, check_weight, is_bare, linear, project, structure_of
 from .sparse import SparseFeatures
 
 
@@ -73,19 +74,16 @@ class GCNConv(nn.Module):
             edge_weight: `[E]`.
         """
         topology, weight = structure_of(edge_index, x, edge_weight, self.flow)
-        check_features(x, self.in_channels, self.lin.weight)
+        check_features(x, self.in_channels, self.lin)
         check_weight(weight, topology, x)
         if self.normalize:
             topology, weight = gcn_norm(
                 topology, weight, improved=self.improved, add_self_loops=self.add_self_loops, dtype=x.dtype
             )
         form, wide = COPY if weight is None else SCALE, x.size(1)
-        if isinstance(self.lin.weight, nn.UninitializedParameter):
-            self.lin(torch.zeros(0, wide, dtype=x.dtype, device=x.device))
-        own = is_bare(self.lin) and self.lin.bias is None
+        own = is_bare(self.lin) and self.lin.bias is None and not isinstance(self.lin, nn.LazyLinear)
         if isinstance(x, SparseFeatures):
-            set_norms(self.lin)
-            sent = x.linear(self.lin.weight)
+            sent = project(self.lin, x)
         elif own and (wide < self.out_channels or (wide == self.out_channels and not x.requires_grad)):
             set_norms(self.lin)
             (merged,) = aggregate(topology, (x,), message=form, edge_attr=weight)
@@ -93,7 +91,9 @@ class GCNConv(nn.Module):
         else:
             sent = self.lin(x)
         (out,) = aggregate(topology, (sent,), message=form, edge_attr=weight)
-        return out if self.bias is None else out.add_(self.bias)  # in place, in memory owned by this call
+        if self.bias is None or is_transformed():
+            return out if self.bias is None else out + self.bias
+        return out.add_(self.bias)  # in place, in memory owned by this call
 
     def extra_repr(self) -> str:
         """Return the sizes."""

@@ -63,7 +63,7 @@ class GINConv(torch_nn.Module):
             size: S and R, of a pair without receivers' features.
         """
         links, sent, own, weight = bipartite(x, edge_index, size, self.flow)
-        check_features(sent, -1, next(self.nn.parameters(), None))
+        check_features(sent, -1, self.nn)
         (merged,) = aggregate(links, (sent,), message=COPY if weight is None else SCALE, edge_attr=weight)
         if own is not None:
             if is_plain(merged) and self.eps.device.type == "cpu" and not self.eps.requires_grad:

@@ -76,7 +76,7 @@ class GINEConv(torch_nn.Module):
         links, sent, own, weight = bipartite(x, edge_index, size, self.flow)
         if not isinstance(sent, Tensor):
             raise expected("x", "a dense tensor, since messages are not linear", sent)
-        check_features(sent, -1, next(self.nn.parameters(), None))
+        check_features(sent, -1, self.nn)
         wide = sent.size(1)
         if self.lin is not None and wide != self.lin.out_features:
             raise expected("x", f"shape [N, {self.lin.out_features}], as wide as the network's inputs", sent)

@@ -62,12 +62,12 @@ class GraphConv(nn.Module):
         """
         links, sent, own, weight = bipartite(x, edge_index, size, self.flow, edge_weight)
         left, right = pair(self.in_channels)
-        check_features(sent, left, self.lin_rel.weight)
+        check_features(sent, left, self.lin_rel)
         check_weight(weight, links, sent)
         out = merged_map(self.lin_rel, links, sent, weight, self._merge)
         if own is None:
             return out
-        check_features(own, right, self.lin_root.weight)
+        check_features(own, right, self.lin_root)
         return out + project(self.lin_root, own)
 
     def extra_repr(self) -> str:

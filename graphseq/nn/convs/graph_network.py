@@ -188,6 +188,7 @@ def _graphs(topology: Topology, given: Any, u: Any, batch: Any, x: Tensor) -> tu
     if not isinstance(batch, Tensor) or batch.dtype != torch.int64 or batch.shape != (x.size(0),):
         raise expected("batch", f"int64 of shape [{x.size(0)}], the graph of each node", batch)
     if torch.compiler.is_compiling() and count is not None:
+        torch._assert_async(((batch >= 0) & (batch < count)).all())
         return batch, count
     least, most = (int(batch.min()), int(batch.max())) if batch.numel() else (0, -1)
     if least < 0 or (count is not None and most >= count):

@@ -74,12 +74,12 @@ class SAGEConv(nn.Module):
         """
         links, sent, own, weight = bipartite(x, edge_index, size, self.flow)
         left, right = pair(self.in_channels)
-        check_features(sent, left, self.lin_l.weight)
+        check_features(sent, left, self.lin_l)
         if self.project:
             sent = project(self.lin, sent).relu()
         out = merged_map(self.lin_l, links, sent, weight, self._merge)
         if self.root_weight and own is not None:
-            check_features(own, right, self.lin_r.weight)
+            check_features(own, right, self.lin_r)
             out = out + project(self.lin_r, own)
         return nn.functional.normalize(out, dim=-1) if self.normalize else out
 

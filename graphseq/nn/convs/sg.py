@@ -59,7 +59,7 @@ class SGConv(nn.Module):
             edge_weight: `[E]`.
         """
         topology, weight = structure_of(edge_index, x, edge_weight, self.flow)
-        check_features(x, self.in_channels, self.lin.weight)
+        check_features(x, self.in_channels, self.lin)
         check_weight(weight, topology, x)
         topology, weight = gcn_norm(topology, weight, add_self_loops=self.add_self_loops, dtype=x.dtype)
         first = narrows(self.lin, x)

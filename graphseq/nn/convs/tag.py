@@ -65,7 +65,7 @@ class TAGConv(nn.Module):
             edge_weight: `[E]`.
         """
         topology, weight = structure_of(edge_index, x, edge_weight, self.flow)
-        check_features(x, self.in_channels, self.lins[0].weight)  # type: ignore[arg-type]
+        check_features(x, self.in_channels, self.lins[0])
         check_weight(weight, topology, x)
         if self.normalize:
             topology, weight = gcn_norm(topology, weight, add_self_loops=False, dtype=x.dtype)

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from ...core import aggregate
 from ...errors import Words, expected
-from ...messages import FIRST, Message, Softmax, State
+from ...messages import FIRST, Message, Softmax, State, check_share
 from ...topology import Links
 from ..attention import Dot
-from ._attend import check_dropout, check_edges, check_heads, coefficients
+from ..cells.base import set_norms
+from ._attend import check_edges, check_heads, coefficients
 from ._common import bipartite, check_features, check_flow, linear, pair, project
 from .sparse import SparseFeatures
 
@@ -58,7 +59,7 @@ class TransformerConv(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.in_channels, self.out_channels, self.heads = in_channels, out_channels, check_heads(heads)
-        self.concat, self.dropout, self.edge_dim = concat, check_dropout(dropout), edge_dim
+        self.concat, self.dropout, self.edge_dim = concat, check_share(dropout), edge_dim
         self.beta, self.root_weight, self.flow = beta and root_weight, root_weight, check_flow(flow)
         wide, total = heads * out_channels, heads * out_channels if concat else out_channels
         left, right = pair(in_channels)
@@ -105,6 +106,7 @@ class TransformerConv(nn.Module):
         Args:
             x: and the others as of :meth:`forward`.
         """
+        set_norms(self)
         links, _, _, queries, keys, edges = self._scored(x, edge_index, edge_attr)
         return coefficients(links, Dot(self.heads), (keys, keys), queries, edges)
 
@@ -114,8 +116,8 @@ class TransformerConv(nn.Module):
         if own is None:
             raise expected("x", "a pair of tensors, since the scores read the receivers", Words("a pair with None"))
         left, right = pair(self.in_channels)
-        check_features(sent, left, self.lin_key.weight)
-        check_features(own, right, self.lin_query.weight)
+        check_features(sent, left, self.lin_key)
+        check_features(own, right, self.lin_query)
         edge_attr = weight if edge_attr is None and self.edge_dim is not None else edge_attr
         edge_attr = check_edges(edge_attr, links, self.edge_dim, sent)
         if edge_attr is None and self.lin_edge is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from ...messages import State
@@ -25,13 +26,13 @@ from .attend import (
 
 
 def _reference(x: Tensor, s: Tensor, r: Tensor, b: Tensor | None, edges: Edges) -> State:
-    return reference(Additive(edges.factor), x, (s,), r, b, edges)
+    return reference(Additive(edges.slope), x, (s,), r, b, edges)
 
 
 def _kernel(x: Tensor, s: Tensor, r: Tensor, b: Tensor | None, edges: Edges) -> State:
     from ...ops.kernels.additive import additive
 
-    return attended(additive, edges, x, *(rows(t, edges.heads) for t in (s, r, b)))
+    return attended(additive, edges, x, *(rows(t, edges.heads) for t in (s, r, b)), np.float32(edges.slope))
 
 
 def _gradient(given: Any, edges: Edges, grads: Any, outputs: State) -> State:
@@ -40,7 +41,8 @@ def _gradient(given: Any, edges: Edges, grads: Any, outputs: State) -> State:
     (x, s, r, b), (out, lse), heads, wide = given, outputs, edges.heads, given[0].size(1)
     dx, ds, dz = x.new_empty(x.shape), s.new_empty(s.shape), x.new_empty(edges.columns.size(0), heads)
     parts, work = parts_of(edges.t_ptr, heads, wide, 2)
-    read = (flat(x), *(rows(t, heads) for t in (s, r, b)), *settings(edges, heads, wide), work, rows(lse, heads))
+    numbers = (*(rows(t, heads) for t in (s, r, b)), np.float32(edges.slope), *settings(edges, heads, wide))
+    read = flat(x), *numbers, work, lse.contiguous().numpy()
     additive_backward(
         edges.columns.numel() * wide, parts, *by_sender(edges), *read, flat(grads[0]),
         shares(grads[0], out, heads).numpy(), flat(dx), ds.numpy(), dz.numpy(),
@@ -59,6 +61,7 @@ def additive(x: Tensor, sent: State, received: Tensor, b: Tensor | None, score: 
     """Attend by ``leaky(s_u + r_v + b_e)``."""
     heads = received.size(1)
     known = (*sent, received) if b is None else (*sent, received, b)
-    if len(sent) != 1 or heads == 0 or x.size(1) % heads or any(t.size(1) != heads for t in known):
+    plain = not isinstance(score.slope, Tensor) and len(sent) == 1
+    if not plain or heads == 0 or x.size(1) % heads or any(t.size(1) != heads for t in known):
         return None
     return ADDITIVE.over(x, *sent, received, b, edges(heads, score.slope))

@@ -27,7 +27,7 @@ class Edges(NamedTuple):
         keep: uint8 `[E, heads]`, 1 where dropout keeps an α; None without dropout.
         heads: their number.
         share: by which what is kept is scaled up.
-        factor: of the score: a slope or a scale.
+        slope: of the score's rectifier.
     """
 
     ptr: Tensor
@@ -39,7 +39,7 @@ class Edges(NamedTuple):
     keep: Tensor | None
     heads: int
     share: float
-    factor: float
+    slope: float
 
 
 def reference(score: Score, x: Tensor, sent: State, received: Tensor, b: Tensor | None, edges: Edges) -> State:
@@ -84,15 +84,14 @@ def parts_of(ptr: Tensor, heads: int, width: int, arrays: int) -> tuple[Any, Any
 
 
 def settings(edges: Edges, heads: int, width: int) -> tuple[Any, ...]:
-    """Return dropout's mask, the score's factor, the scale of what is kept, and the width of a head."""
-    keep = rows(edges.keep, heads, torch.uint8)
-    return keep, np.float32(edges.factor), np.float32(edges.share), width // heads
+    """Return dropout's mask, the scale of what it keeps, and the width of a head."""
+    return rows(edges.keep, heads, torch.uint8), np.float32(edges.share), width // heads
 
 
 def attended(kernel: Any, edges: Edges, x: Tensor, *read: Any) -> State:
-    """Run a forward kernel, which reads the values x and what the scores need: return merged values, log-sum-exps."""
+    """Run a forward kernel, which reads x and what the scores need; return merged values and parts of log-sum-exps."""
     n, heads, wide = edges.ptr.size(0) - 1, edges.heads, x.size(1)
-    out, lse = x.new_empty(n, wide), x.new_empty(n, heads)
+    out, lse = x.new_empty(n, wide), x.new_zeros(n, 2 * heads)
     parts, work = parts_of(edges.ptr, heads, wide, 1)
     given = (*by_receiver(edges), flat(x), *read, *settings(edges, heads, wide))
     kernel(edges.columns.numel() * wide, parts, *given, work, flat(out), lse.numpy())
@@ -101,7 +100,11 @@ def attended(kernel: Any, edges: Edges, x: Tensor, *read: Any) -> State:
 
 def shares(grad: Tensor, out: Tensor, heads: int) -> Tensor:
     """Return ``g_v · out_v`` of each head."""
-    return (grad.contiguous() * out).view(out.size(0), heads, out.size(1) // heads).sum(2).contiguous()
+    from ...ops.kernels.attention import shares as kernel
+
+    found = out.new_empty(out.size(0), heads)
+    kernel(out.numel(), flat(grad), flat(out), out.size(1) // heads, found.numpy())
+    return found
 
 
 def over_receivers(edges: Edges, numbers: Tensor) -> Tensor:
@@ -116,7 +119,7 @@ def operator(
     name: str, inputs: str, *, kernel: Callable[..., State], gradient: Callable[..., State],
     reference: Callable[..., State], kind: str, names: str,
 ) -> FusedOperator:  # fmt: skip
-    """Return the operator of one kind of score, whose results are the merged values and the log-sum-exps.
+    """Return the operator of one kind of score, whose results are the merged values and the parts of the log-sum-exps.
 
     Args:
         name: of the operator.
@@ -130,7 +133,7 @@ def operator(
 
     def layout(given: Any, edges: Edges, size: Callable[[], int]) -> State:
         n, x = edges.ptr.size(0) - 1, given[0]
-        return x.new_empty(n, x.size(1)), x.new_empty(n, edges.heads)
+        return x.new_empty(n, x.size(1)), x.new_empty(n, 2 * edges.heads)
 
     def forward(*given: Any) -> State:
         from ...ops.kernels import triton_attention
@@ -157,7 +160,7 @@ _BY_SCORE: dict[type, tuple[Fused, Any]] = {}
 def attends(kind: type) -> Callable[[Fused], Fused]:
     """Register the function for a kind of score, called as ``(x, sent, received, edge_attr, score, edges)``.
 
-    `edges(heads, factor)` returns the structure. The function may return None if it does not apply.
+    `edges(heads, slope)` returns the structure. The function may return None if it does not apply.
     """
 
     def enter(function: Fused) -> Fused:
@@ -180,10 +183,10 @@ def attend(links: Links, state: State, received: Any, edge_attr: Tensor | None, 
         return None
     p = merge.dropout if isinstance(merge, Softmax) else 0.0
 
-    def edges(heads: int, factor: float) -> Edges:
+    def edges(heads: int, slope: float) -> Edges:
         keep = None
         if p:
             keep = torch.empty(links.num_edges, heads, dtype=torch.uint8, device=state[0].device).bernoulli_(1 - p)
-        return Edges(*links.matrix, keep, heads, 1 / (1 - p) if p < 1 else 0.0, factor)
+        return Edges(*links.matrix, keep, heads, 1 / (1 - p) if p < 1 else 0.0, slope)
 
     return fused(state[0], state[1:], received, edge_attr, merge.score, edges)

@@ -18,14 +18,13 @@ from .attend import (
     operator,
     parts_of,
     reference,
-    rows,
     settings,
     shares,
 )
 
 
 def _reference(x: Tensor, k: Tensor, q: Tensor, edges: Edges) -> State:
-    return reference(Dot(edges.heads, edges.factor), x, (k,), q, None, edges)
+    return reference(Dot(edges.heads, 1.0), x, (k,), q, None, edges)
 
 
 def _kernel(x: Tensor, k: Tensor, q: Tensor, edges: Edges) -> State:
@@ -43,7 +42,7 @@ def _gradient(given: Any, edges: Edges, grads: Any, outputs: State) -> State:
     parts, work = parts_of(edges.t_ptr, heads, wide, 2)
     product_senders(
         count, parts, *by_sender(edges), flat(x), flat(k), flat(q), *settings(edges, heads, wide), work,
-        rows(lse, heads), flat(grads[0]), shares(grads[0], out, heads).numpy(), flat(dx), flat(dk), dz.numpy(),
+        lse.contiguous().numpy(), flat(grads[0]), shares(grads[0], out, heads).numpy(), flat(dx), flat(dk), dz.numpy(),
     )  # fmt: skip
     parts, work = parts_of(edges.ptr, heads, wide, 1)
     product_receivers(count, parts, *by_receiver(edges), flat(k), wide // heads, work, dz.numpy(), flat(dq))
@@ -65,4 +64,6 @@ def dot_product(x: Tensor, sent: State, received: Tensor, b: Tensor | None, scor
     if x.size(1) == 0 or heads < 1 or x.size(1) % heads:
         return None
     scale = (x.size(1) // heads) ** -0.5 if score.scale is None else score.scale
-    return PRODUCT.over(x, *sent, received, edges(heads, scale))
+    if isinstance(scale, Tensor):  # one, or one for each head
+        scale = scale.to(received.dtype).expand(heads).repeat_interleave(x.size(1) // heads)
+    return PRODUCT.over(x, *sent, received * scale, edges(heads, 0.0))

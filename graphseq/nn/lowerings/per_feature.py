@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from ...messages import State
@@ -18,20 +19,19 @@ from .attend import (
     operator,
     parts_of,
     reference,
-    rows,
     settings,
     shares,
 )
 
 
 def _reference(x: Tensor, y: Tensor, a: Tensor, edges: Edges) -> State:
-    return reference(PerFeature(a, edges.factor), x, (), y, None, edges)
+    return reference(PerFeature(a, edges.slope), x, (), y, None, edges)
 
 
 def _kernel(x: Tensor, y: Tensor, a: Tensor, edges: Edges) -> State:
     from ...ops.kernels.per_feature import features
 
-    return attended(features, edges, x, flat(y), flat(a))
+    return attended(features, edges, x, flat(y), flat(a), np.float32(edges.slope))
 
 
 def _gradient(given: Any, edges: Edges, grads: Any, outputs: State) -> State:
@@ -41,17 +41,14 @@ def _gradient(given: Any, edges: Edges, grads: Any, outputs: State) -> State:
     dx, dy, dz = x.new_empty(x.shape), y.new_empty(y.shape), x.new_empty(edges.columns.size(0), heads)
     count = edges.columns.numel() * wide
     parts, work = parts_of(edges.t_ptr, heads, wide, 2)
-    keep, *numbers = settings(edges, heads, wide)
+    read, head = (flat(x), flat(y), flat(a), np.float32(edges.slope)), wide // heads
     features_senders(
-        count, parts, *by_sender(edges), flat(x), flat(y), flat(a), keep, *numbers, work, rows(lse, heads),
+        count, parts, *by_sender(edges), *read, *settings(edges, heads, wide), work, lse.contiguous().numpy(),
         flat(grads[0]), shares(grads[0], out, heads).numpy(), flat(dx), dz.numpy(),
     )  # fmt: skip
     parts, _ = parts_of(edges.ptr, heads, wide, 0)
     da = x.new_empty(len(parts) - 1, wide)
-    slope, _, head = numbers
-    features_receivers(
-        count, parts, *by_receiver(edges), flat(x), flat(y), flat(a), slope, head, dz.numpy(), flat(dy), flat(da)
-    )
+    features_receivers(count, parts, *by_receiver(edges), *read, head, dz.numpy(), flat(dy), flat(da))
     return dx, dy, da.sum(0).view(a.shape)
 
 
@@ -66,6 +63,6 @@ def per_feature(x: Tensor, sent: State, received: Tensor, b: Tensor | None, scor
     """Attend by ``a · leaky(x_u + y_v)``, where edges have no features."""
     a = score.attention
     fits = a.dim() == 2 and a.numel() == x.size(1) == received.size(1) and a.numel() and a.dtype == x.dtype
-    if sent or b is not None or not fits:
+    if isinstance(score.slope, Tensor) or sent or b is not None or not fits:
         return None
     return PER_FEATURE.over(x, received, a, edges(a.size(0), score.slope))

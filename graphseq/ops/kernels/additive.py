@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange
 
 from .attention import dots as dots_of
-from .attention import exponentials, kept, leaky, softmax, weighted_sum
+from .attention import exponentials, kept, leaky, relative, softmax, weighted_sum
 from .functions import ORDERED, inline
 from .jit import parallel
 
@@ -21,10 +21,10 @@ def _added(s: Any, r: Any, b: Any, u: Any, v: Any, e: Any, h: Any) -> Any:
 
 
 def _additive(
-    parts: Any, ptr: Any, index: Any, edge: Any, x: Any, s: Any, r: Any, b: Any, keep: Any, slope: Any, share: Any,
+    parts: Any, ptr: Any, index: Any, edge: Any, x: Any, s: Any, r: Any, b: Any, slope: Any, keep: Any, share: Any,
     wide: Any, work: Any, out: Any, lse: Any,
 ) -> None:  # fmt: skip
-    heads = lse.shape[1]
+    heads = lse.shape[1] // 2
     for part in prange(len(parts) - 1):
         own = work[part]
         for v in range(parts[part], parts[part + 1]):
@@ -42,7 +42,7 @@ def _additive(
 
 
 def _additive_backward(
-    parts: Any, ptr: Any, index: Any, edge: Any, x: Any, s: Any, r: Any, b: Any, keep: Any, slope: Any, share: Any,
+    parts: Any, ptr: Any, index: Any, edge: Any, x: Any, s: Any, r: Any, b: Any, slope: Any, keep: Any, share: Any,
     wide: Any, work: Any, lse: Any, g: Any, delta: Any, dx: Any, ds: Any, dz: Any,
 ) -> None:  # fmt: skip
     """Over the edges of each sender; delta is ``g_v · out_v`` of each head."""
@@ -57,7 +57,7 @@ def _additive_backward(
                 for h in range(heads):
                     z = _added(s, r, b, u, index[k], edge[k], h)
                     dz[edge[k], h] = z
-                    own[(k - first) * heads + h] = leaky(z, slope) - lse[index[k], h]
+                    own[(k - first) * heads + h] = relative(leaky(z, slope), lse, index[k], h)
             exponentials(own, (end - first) * heads)
             for h in range(heads):
                 ds[u, h] = _F(0)

@@ -1,9 +1,10 @@
 """What the CPU kernels of attention over neighbours share, in float32: a softmax per receiver, and its gradients.
 
 ``out_v = Σ_e α_e m_e x_u`` for each head over the edges e: u → v, where α is the softmax of the scores of v's edges and
-m the dropout mask over the share that is kept. The forward pass leaves ``lse_v = log Σ exp(score_e)``, from which the
-gradients compute ``α_e = exp(score_e - lse_v)`` again. These go over the edges of each sender, and leave ∂score_e for
-sums over those of each receiver.
+m the dropout mask over the share that is kept. The forward pass leaves the two parts of ``lse_v = log Σ exp(score_e)``,
+the largest score and the logarithm of the sum relative to it, ``[R, 2 heads]``. From them the gradients compute ``α_e =
+exp(score_e - lse_v)`` again; were they one number, it would have few digits where scores are large. They go over the
+edges of each sender, and leave ∂score_e for sums over those of each receiver.
 
 Values are flat, `[S · heads · wide]`; scores and sums `[…, heads]`. An array without rows stands for a missing one.
 Rows `parts[i]` to `parts[i + 1]` are computed by one thread, with row i of `work` for what the edges of one row need.
@@ -14,8 +15,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import prange
 
-from .functions import exp, inline
+from .functions import ORDERED, exp, inline
+from .jit import parallel
 from .lanes import WIDTH, add_four, add_one, dot, dot_four
 
 _F = np.float32
@@ -25,6 +28,12 @@ _F = np.float32
 def leaky(z: Any, slope: Any) -> Any:
     """Return z, or if it is negative z times the slope."""
     return z if z > _F(0) else z * slope
+
+
+@inline
+def relative(z: Any, lse: Any, v: Any, h: Any) -> Any:
+    """Return a score less the log-sum-exp."""
+    return (z - lse[v, h]) - lse[v, lse.shape[1] // 2 + h]
 
 
 @inline
@@ -74,6 +83,15 @@ def dots(x: Any, u: Any, first: Any, end: Any, index: Any, y: Any, out: Any, hea
         i += heads
 
 
+def _shares(x: Any, y: Any, wide: Any, out: Any) -> None:
+    """``out_v = x_v · y_v`` of each head, summed in the order of :func:`dots`, so that what is equal cancels."""
+    heads, even = out.shape[1], wide - wide % WIDTH
+    for v in prange(out.shape[0]):
+        for h in range(heads):
+            at = (v * heads + h) * wide
+            out[v, h] = dot(x, at, y, at, even) + _rest(x, at, y, at, even, wide)
+
+
 @inline
 def weighted_sum(out: Any, o: Any, first: Any, end: Any, index: Any, work: Any, x: Any, heads: Any, wide: Any) -> None:
     """``out[o:] = Σ_k work_k x_{index k}`` over edges, each head with its own weight."""
@@ -110,8 +128,8 @@ def add_weighted(out: Any, o: Any, first: Any, end: Any, index: Any, work: Any, 
 
 @inline
 def softmax(v: Any, first: Any, end: Any, edge: Any, work: Any, keep: Any, share: Any, lse: Any) -> None:
-    """Turn a receiver's scores into α m, given the largest of each head in `lse`, which becomes the log-sum-exp."""
-    heads = lse.shape[1]
+    """Turn a receiver's scores into α m, given the largest of each head in `lse`, of which this is the other part."""
+    heads = lse.shape[1] // 2
     count = (end - first) * heads
     for i in range(0, count, heads):
         for h in range(heads):
@@ -124,8 +142,11 @@ def softmax(v: Any, first: Any, end: Any, edge: Any, work: Any, keep: Any, share
         part = _F(1) / total
         for i in range(h, count, heads):
             work[i] *= part
-        lse[v, h] += np.log(total)
+        lse[v, heads + h] = np.log(total)
     if keep.shape[0]:
         for k in range(first, end):
             for h in range(heads):
                 work[(k - first) * heads + h] *= share * _F(keep[edge[k], h])
+
+
+shares = parallel(_shares, ORDERED)

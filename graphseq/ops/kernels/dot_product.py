@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange
 
 from .attention import dots as dots_of
-from .attention import exponentials, kept, softmax, weighted_sum
+from .attention import exponentials, kept, relative, softmax, weighted_sum
 from .functions import ORDERED
 from .jit import parallel
 
@@ -16,10 +16,10 @@ _F = np.float32
 
 
 def _product(
-    parts: Any, ptr: Any, index: Any, edge: Any, x: Any, k_: Any, q: Any, keep: Any, scale: Any, share: Any, wide: Any,
+    parts: Any, ptr: Any, index: Any, edge: Any, x: Any, k_: Any, q: Any, keep: Any, share: Any, wide: Any,
     work: Any, out: Any, lse: Any,
 ) -> None:  # fmt: skip
-    heads = lse.shape[1]
+    heads = lse.shape[1] // 2
     for part in prange(len(parts) - 1):
         own = work[part]
         for v in range(parts[part], parts[part + 1]):
@@ -29,7 +29,6 @@ def _product(
             for h in range(heads):
                 top = _F(-np.inf) if count else _F(0)
                 for i in range(h, count, heads):
-                    own[i] *= scale
                     top = own[i] if own[i] > top else top
                 lse[v, h] = top
             if count:
@@ -38,11 +37,11 @@ def _product(
 
 
 def _product_senders(
-    parts: Any, ptr: Any, index: Any, edge: Any, x: Any, k_: Any, q: Any, keep: Any, scale: Any, share: Any, wide: Any,
+    parts: Any, ptr: Any, index: Any, edge: Any, x: Any, k_: Any, q: Any, keep: Any, share: Any, wide: Any,
     work: Any, lse: Any, g: Any, delta: Any, dx: Any, dk: Any, dz: Any,
 ) -> None:  # fmt: skip
     """The gradients of senders, and those of the dot products; delta is ``g_v · out_v`` of each head."""
-    heads = lse.shape[1]
+    heads = lse.shape[1] // 2
     for part in prange(len(parts) - 1):
         half = work.shape[1] // 2
         own, dots = work[part, :half], work[part, half:]
@@ -52,14 +51,14 @@ def _product_senders(
             for k in range(first, end):
                 for h in range(heads):
                     i = (k - first) * heads + h
-                    own[i] = own[i] * scale - lse[index[k], h]
+                    own[i] = relative(own[i], lse, index[k], h)
             exponentials(own, (end - first) * heads)
             dots_of(x, u, first, end, index, g, dots, heads, wide)
             for k in range(first, end):
                 for h in range(heads):
                     i = (k - first) * heads + h
                     m = kept(keep, share, edge[k], h)
-                    dots[i] = own[i] * (m * dots[i] - delta[index[k], h]) * scale
+                    dots[i] = own[i] * (m * dots[i] - delta[index[k], h])
                     dz[edge[k], h] = dots[i]
                     own[i] *= m
             weighted_sum(dx, u * heads * wide, first, end, index, own, g, heads, wide)

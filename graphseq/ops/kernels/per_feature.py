@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from .attention import add_weighted, exponentials, kept, leaky, softmax, weighted_sum
+from .attention import add_weighted, exponentials, kept, leaky, relative, softmax, weighted_sum
 from .attention import dots as dots_of
 from .functions import ORDERED, inline
 from .jit import parallel
@@ -36,10 +36,10 @@ def _add_slopes(out: Any, o: Any, x: Any, p: Any, y: Any, q: Any, d: Any, slope:
 
 
 def _features(
-    parts: Any, ptr: Any, index: Any, edge: Any, x: Any, y: Any, a: Any, keep: Any, slope: Any, share: Any, wide: Any,
+    parts: Any, ptr: Any, index: Any, edge: Any, x: Any, y: Any, a: Any, slope: Any, keep: Any, share: Any, wide: Any,
     work: Any, out: Any, lse: Any,
 ) -> None:  # fmt: skip
-    heads = lse.shape[1]
+    heads = lse.shape[1] // 2
     size = heads * wide
     for part in prange(len(parts) - 1):
         own = work[part]
@@ -58,11 +58,11 @@ def _features(
 
 
 def _features_senders(
-    parts: Any, ptr: Any, index: Any, edge: Any, x: Any, y: Any, a: Any, keep: Any, slope: Any, share: Any, wide: Any,
+    parts: Any, ptr: Any, index: Any, edge: Any, x: Any, y: Any, a: Any, slope: Any, keep: Any, share: Any, wide: Any,
     work: Any, lse: Any, g: Any, delta: Any, dx: Any, dz: Any,
 ) -> None:  # fmt: skip
     """The gradients of senders, and those of the scores; delta is ``g_v · out_v`` of each head."""
-    heads = lse.shape[1]
+    heads = lse.shape[1] // 2
     size = heads * wide
     for part in prange(len(parts) - 1):
         half = work.shape[1] // 2
@@ -73,7 +73,7 @@ def _features_senders(
                 for h in range(heads):
                     at = h * wide
                     z = _score(x, u * size + at, y, index[k] * size + at, a, at, slope, wide)
-                    own[(k - first) * heads + h] = z - lse[index[k], h]
+                    own[(k - first) * heads + h] = relative(z, lse, index[k], h)
             exponentials(own, (end - first) * heads)
             dots_of(x, u, first, end, index, g, dots, heads, wide)
             for j in range(size):

@@ -47,7 +47,7 @@ def _dots(ptr: Any, index: Any, edge: Any, a: Any, b: Any, out: Any) -> None:
         left = a[v]
         for k in range(ptr[v], ptr[v + 1]):
             right = b[index[k]]
-            total = left[0] - left[0]  # a zero of the rows' type
+            total = a.dtype.type(0)
             for j in range(len(left)):
                 total += left[j] * right[j]
             out[edge[k]] = total

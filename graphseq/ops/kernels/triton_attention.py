@@ -38,7 +38,7 @@ def _of_heads(of, row, h, heads, inside):
 @triton.jit
 def _forward(
     ptr, index, edge, x, s, r, b, a, keep, out, lse, heads,
-    wide, factor, share, KIND: tl.constexpr, EDGED: tl.constexpr, KEPT: tl.constexpr, E: tl.constexpr,
+    wide, slope, share, KIND: tl.constexpr, EDGED: tl.constexpr, KEPT: tl.constexpr, E: tl.constexpr,
     H: tl.constexpr, W: tl.constexpr,
 ):  # fmt: skip
     v = tl.program_id(0).to(tl.int64)
@@ -63,11 +63,11 @@ def _forward(
             z = _of_heads(s, u, h, heads, inside) + own[None]
             if EDGED:
                 z += _of_heads(b, e, h, heads, inside)
-            z = _leaky(z, factor)
+            z = _leaky(z, slope)
         elif KIND == 1:
-            z = tl.sum(_leaky(values + row[None], factor) * vector[None], 2)
+            z = tl.sum(_leaky(values + row[None], slope) * vector[None], 2)
         else:
-            z = tl.sum(_block(s, u, at, size, inside, known) * row[None], 2) * factor
+            z = tl.sum(_block(s, u, at, size, inside, known) * row[None], 2)
         z = tl.where(inside[:, None], z, float("-inf"))
         new = tl.maximum(top, tl.max(z, 0))
         shift = tl.where(new == float("-inf"), 0.0, new)
@@ -80,13 +80,14 @@ def _forward(
     some = end > first
     merged = tl.where(some, merged / tl.where(some, total, 1.0)[:, None], 0.0)
     tl.store(out + v * size + at, merged, mask=known)
-    tl.store(lse + v * heads + h, tl.where(some, top + tl.log(total), 0.0), mask=h < heads)
+    tl.store(lse + 2 * v * heads + h, tl.where(some, top, 0.0), mask=h < heads)
+    tl.store(lse + (2 * v + 1) * heads + h, tl.where(some, tl.log(total), 0.0), mask=h < heads)
 
 
 @triton.jit
 def _senders(
     ptr, index, edge, x, s, r, b, a, keep, lse, g, delta,
-    dx, ds, dz, heads, wide, factor, share, KIND: tl.constexpr, EDGED: tl.constexpr,
+    dx, ds, dz, heads, wide, slope, share, KIND: tl.constexpr, EDGED: tl.constexpr,
     KEPT: tl.constexpr, E: tl.constexpr, H: tl.constexpr, W: tl.constexpr,
 ):  # fmt: skip
     """The gradients of senders, and those of the scores; delta is ``g_v · out_v`` of each head."""
@@ -112,16 +113,17 @@ def _senders(
             z = _of_heads(r, v, h, heads, inside) + own[None]
             if EDGED:
                 z += _of_heads(b, e, h, heads, inside)
-            slopes = tl.where(z > 0, 1.0, factor)
-            z = _leaky(z, factor)
+            slopes = tl.where(z > 0, 1.0, slope)
+            z = _leaky(z, slope)
         else:
             rows = _block(r, v, at, size, inside, known)
             if KIND == 1:
                 rows += values[None]
-                z = tl.sum(_leaky(rows, factor) * vector[None], 2)
+                z = tl.sum(_leaky(rows, slope) * vector[None], 2)
             else:
-                z = tl.sum(rows * key[None], 2) * factor
-        p = tl.exp(z - _of_heads(lse, v, h, heads, inside))
+                z = tl.sum(rows * key[None], 2)
+        z = z - _of_heads(lse, 2 * v, h, heads, inside)  # in two steps, since both may be large
+        p = tl.exp(z - _of_heads(lse, 2 * v + 1, h, heads, inside))
         p = tl.where(inside[:, None], p, 0.0)
         dots = tl.sum(grad * values[None], 2)
         m = p
@@ -133,9 +135,8 @@ def _senders(
         if KIND == 0:
             by_own += tl.sum(d, 0)
         elif KIND == 1:
-            by_values += tl.sum(d[:, :, None] * tl.where(rows > 0, 1.0, factor), 0) * vector
+            by_values += tl.sum(d[:, :, None] * tl.where(rows > 0, 1.0, slope), 0) * vector
         else:
-            d = d * factor
             by_key += tl.sum(d[:, :, None] * rows, 0)
         tl.store(dz + e[:, None] * heads + h[None], d, mask=inside[:, None] & (h < heads)[None])
     tl.store(dx + u * size + at, by_values, mask=known)
@@ -148,7 +149,7 @@ def _senders(
 @triton.jit
 def _receivers(
     ptr, index, edge, x, r, a, dz, dr, da, heads, wide,
-    factor, KIND: tl.constexpr, E: tl.constexpr, H: tl.constexpr, W: tl.constexpr,
+    slope, KIND: tl.constexpr, E: tl.constexpr, H: tl.constexpr, W: tl.constexpr,
 ):  # fmt: skip
     """The gradients of receivers, and each one's share of that of the attention vector; x are keys of dot products."""
     v = tl.program_id(0).to(tl.int64)
@@ -172,8 +173,8 @@ def _receivers(
             rows = _block(x, tl.load(index + i, mask=inside, other=0), at, size, inside, known)
             if KIND == 1:
                 rows += row[None]
-                by_row += tl.sum(d[:, :, None] * tl.where(rows > 0, 1.0, factor), 0)
-                by_vector += tl.sum(d[:, :, None] * _leaky(rows, factor), 0)
+                by_row += tl.sum(d[:, :, None] * tl.where(rows > 0, 1.0, slope), 0)
+                by_vector += tl.sum(d[:, :, None] * _leaky(rows, slope), 0)
             else:
                 by_row += tl.sum(d[:, :, None] * rows, 0)
     if KIND == 0:
@@ -203,7 +204,7 @@ def attention(
     kind: str, edges: Any, x: Tensor, r: Tensor, s: Tensor | None = None, b: Tensor | None = None,
     a: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Return the merged values and the log-sum-exps.
+    """Return the merged values and the two parts of the log-sum-exps.
 
     Args:
         kind: of the score: "additive", "per_feature" or "dot".
@@ -216,9 +217,9 @@ def attention(
     """
     n, heads = edges.ptr.size(0) - 1, edges.heads
     wide = x.size(1) // heads
-    out, lse = x.new_empty(n, x.size(1)), x.new_empty(n, heads)
+    out, lse = x.new_empty(n, x.size(1)), x.new_empty(n, 2 * heads)
     arrays = (_array(t, x) for t in (x, s, r, b, a, edges.keep))
-    given = edges.ptr, edges.columns, edges.edge, *arrays, out, lse, heads, wide, edges.factor, edges.share
+    given = edges.ptr, edges.columns, edges.edge, *arrays, out, lse, heads, wide, edges.slope, edges.share
     options = {"KIND": _KINDS[kind], "EDGED": b is not None, "KEPT": edges.keep is not None}
     _launch(_forward, n, x, heads, wide, given, **options)
     return out, lse
@@ -236,13 +237,13 @@ def gradient(
     if s is not None:
         found["s"] = s.new_empty(s.shape)
     arrays = [_array(t, x) for t in (x, s, r, b, a, edges.keep, lse, g, delta, found["x"], found.get("s"), dz)]
-    given = edges.t_ptr, edges.t_columns, edges.t_edge, *arrays, heads, wide, edges.factor, edges.share
+    given = edges.t_ptr, edges.t_columns, edges.t_edge, *arrays, heads, wide, edges.slope, edges.share
     options = {"KIND": _KINDS[kind], "EDGED": b is not None, "KEPT": edges.keep is not None}
     _launch(_senders, x.size(0), x, heads, wide, given, **options)
     shares = r.new_empty(r.shape) if a is not None else None
     arrays = [_array(t, x) for t in (keys, r, a, dz, found["r"], shares)]
     _launch(
-        _receivers, n, x, heads, wide, (edges.ptr, edges.columns, edges.edge, *arrays, heads, wide, edges.factor),
+        _receivers, n, x, heads, wide, (edges.ptr, edges.columns, edges.edge, *arrays, heads, wide, edges.slope),
         KIND=_KINDS[kind],
     )  # fmt: skip
     return found | {"b": dz} | ({} if a is None or shares is None else {"a": shares.sum(0).view(a.shape)})
