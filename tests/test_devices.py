@@ -392,6 +392,25 @@ def test_readout(reduce, listed, fresh, dtype):
     check(lambda _, x, where: nn.readout(x, where, reduce), given, fresh=fresh, dtype=dtype, waits=listed)
 
 
+SYMMETRIC = gs.Topology.from_edge_index(
+    torch.cat([RING.edge_index, RING.edge_index.flip(0)], 1), batch=RING.batch, num_graphs=RING.num_graphs
+)
+UNJOINED = gs.Topology.from_edge_index(SYMMETRIC.edge_index, RING.num_nodes)
+
+
+@ways
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize("structure", [SYMMETRIC, UNJOINED], ids=["graphs", "graph"])
+def test_graph_fourier_transform(structure, weighted, fresh, dtype):
+    def heat(_, x, topology, weight):
+        basis = spectral.basis(topology, weight, normalization="sym", dtype=dtype)
+        return spectral.filter(x, basis, lambda values: torch.exp(-values))
+
+    weight = torch.ones(structure.num_edges, dtype=dtype) if weighted else None  # computed anew for weights
+    given = {"x": leaf(structure.num_nodes, F, dtype=dtype), "topology": structure, "weight": weight}
+    check(heat, given, fresh=fresh, dtype=dtype, waits=weighted)
+
+
 MODELS = {
     "graphs": (lambda: nn.GraphClassifier(F, H, 2, dropout=0.0), lambda dtype: (leaf(6, F, dtype=dtype), RING)),
     "nodes": (lambda: nn.NodeClassifier(F, H, 2, dropout=0.0), lambda dtype: (leaf(6, F, dtype=dtype), RING)),
@@ -543,7 +562,7 @@ def test_a_move_keeps_all_that_is_compiled(monkeypatch, structure):
         there, x, layer, cell = (part.to(DEVICE) for part in (topology, x, layer, cell))
         same_tensors(there, topology, set())
         monkeypatch.setattr(Operator, "__call__", refuse)
-        monkeypatch.setattr(spectral, "spmm", None)  # which sums the degrees
+        monkeypatch.setattr(spectral.matrices, "spmm", None)  # which sums the degrees
         device.waits.clear()
         use(there, x, layer, cell)
         assert device.waits == []

@@ -34,8 +34,8 @@ def test_what_is_compiled_moves_along(monkeypatch):
         raise AssertionError("computed again")
 
     monkeypatch.setattr(links_module, "csr", fail)
-    monkeypatch.setattr(spectral, "remaining_loops", fail)
-    monkeypatch.setattr(spectral, "spmm", fail)
+    monkeypatch.setattr(spectral.matrices, "remaining_loops", fail)
+    monkeypatch.setattr(spectral.matrices, "spmm", fail)
     moved, deep, word = there.memo("mine", fail)
     assert (moved.device.type, deep["deep"].device.type, word) == ("meta", "meta", "word")
     parts = (*there.matrix, there.batch, there.slot, there.in_degree, *there.reverse().matrix)

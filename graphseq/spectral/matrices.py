@@ -1,27 +1,24 @@
-"""Matrices of a graph: normalised adjacencies, Laplacians, their largest eigenvalues."""
+"""Matrices of a graph: normalised adjacencies and Laplacians."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from .errors import expected
-from .ops.library import HALF
-from .ops.loops import remaining_loops
-from .ops.spmm import spmm
-from .topology import Links, Topology
-from .topology.inputs import check_range
+from ..errors import expected
+from ..ops.library import HALF
+from ..ops.loops import remaining_loops
+from ..ops.spmm import spmm
+from ..topology import Links, Topology
+from ..topology.inputs import check_range
 
 __all__ = [
-    "NORMALIZATIONS", "gcn_norm", "lambda_max", "laplacian", "scaled_laplacian", "self_loops", "with_self_loops",
+    "NORMALIZATIONS", "check_weight", "gcn_norm", "laplacian", "scaled_laplacian", "self_loops", "with_self_loops",
 ]  # fmt: skip
 
 NORMALIZATIONS = (None, "sym", "rw")
-
-_DENSE = 256  # nodes of a graph up to which its eigenvalues are those of a dense matrix
 
 L = TypeVar("L", bound=Links)
 
@@ -94,7 +91,7 @@ def gcn_norm(
     tensor([0.5000, 0.5000, 0.5000, 0.5000])
     """
     if edge_weight is not None:
-        _check_weight(edge_weight, topology)
+        check_weight(edge_weight, topology)
 
     def make() -> tuple[Topology, Tensor]:
         looped, weight = topology, edge_weight
@@ -146,7 +143,7 @@ def laplacian(
     if normalization not in NORMALIZATIONS:
         raise expected("normalization", 'None, "sym" or "rw"', normalization)
     if edge_weight is not None:
-        _check_weight(edge_weight, topology)
+        check_weight(edge_weight, topology)
     kind = dtype or (torch.float32 if edge_weight is None else edge_weight.dtype)
 
     def make() -> tuple[Topology, Tensor]:
@@ -219,54 +216,7 @@ def scaled_laplacian(
     return topology.memo(("scaled laplacian", normalization, kind), make)
 
 
-@torch.no_grad()
-def lambda_max(
-    topology: Topology, edge_weight: Tensor | None = None, *, normalization: str | None = None
-) -> Tensor:  # fmt: skip
-    """Return the largest eigenvalue of each graph's Laplacian, `[B]`; 0 of a graph without nodes.
-
-    Where weights are not symmetric, it is the real part of the eigenvalue of largest magnitude. Has no gradient.
-
-    Args:
-        topology: of N nodes and E edges, in B graphs.
-        edge_weight: `[E]`, or None for ones.
-        normalization: None, "sym" or "rw", see :func:`laplacian`.
-
-    Raises:
-        GraphError: as of :func:`laplacian`.
-
-    >>> lambda_max(Topology.from_edge_index(torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]]))).item()
-    3.0
-    """
-    from scipy.sparse import csr_array
-
-    looped, weight = laplacian(topology, edge_weight, normalization=normalization, dtype=torch.float64)
-    (u, v), n = looped.edge_index.cpu().numpy(), topology.num_nodes
-    matrix = csr_array((weight.cpu().numpy(), (u, v)), shape=(n, n))
-    ptr = topology.graph_ptr.tolist()
-    found = [_largest(matrix[a:b, a:b]) for a, b in pairwise(ptr)]
-    kind = torch.float32 if edge_weight is None else edge_weight.dtype
-    return torch.tensor(found, dtype=kind, device=topology.device)
-
-
-def _largest(matrix: Any) -> float:
-    """Return the eigenvalue of largest magnitude, its real part, of one graph's Laplacian."""
-    import numpy as np
-    from scipy.sparse.linalg import eigs, eigsh
-
-    if matrix.shape[0] == 0:
-        return 0.0
-    symmetric = abs(matrix - matrix.T).max() <= 1e-12 * abs(matrix).max()
-    if matrix.shape[0] > _DENSE:
-        start = np.random.default_rng(0).standard_normal(matrix.shape[0])  # the same at every call
-        (value,) = (eigsh if symmetric else eigs)(matrix, k=1, which="LM", v0=start, return_eigenvectors=False)
-    else:
-        values = (np.linalg.eigvalsh if symmetric else np.linalg.eigvals)(matrix.toarray())
-        value = values[np.abs(values).argmax()]
-    return float(value.real)
-
-
-def _check_weight(edge_weight: Any, topology: Topology) -> None:
+def check_weight(edge_weight: Any, topology: Topology) -> None:
     """Check the weights of edges.
 
     Raises:
