@@ -411,6 +411,17 @@ def test_graph_fourier_transform(structure, weighted, fresh, dtype):
     check(heat, given, fresh=fresh, dtype=dtype, waits=weighted)
 
 
+@ways
+@pytest.mark.parametrize("normalization", [None, "sym"])
+@pytest.mark.parametrize("structure", [SYMMETRIC, UNJOINED], ids=["graphs", "graph"])
+def test_spectral_filters(structure, normalization, fresh, dtype):
+    given = {"x": leaf(structure.num_nodes, F, dtype=dtype), "edge_index": structure}
+    smooth = nn.SpectralConv(F, H, normalization=normalization)
+    check(called, given, fresh=fresh, dtype=dtype, module=smooth)
+    if structure is UNJOINED:
+        check(called, given, fresh=fresh, dtype=dtype, module=nn.SpectralConv(F, H, 3, smooth=False))
+
+
 MODELS = {
     "graphs": (lambda: nn.GraphClassifier(F, H, 2, dropout=0.0), lambda dtype: (leaf(6, F, dtype=dtype), RING)),
     "nodes": (lambda: nn.NodeClassifier(F, H, 2, dropout=0.0), lambda dtype: (leaf(6, F, dtype=dtype), RING)),

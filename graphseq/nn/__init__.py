@@ -19,6 +19,7 @@ from .convs import (
     SAGEConv,
     SGConv,
     SparseFeatures,
+    SpectralConv,
     TAGConv,
     TransformerConv,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "SGConv",
     "SequenceClassifier",
     "SparseFeatures",
+    "SpectralConv",
     "TAGConv",
     "TextClassifier",
     "TransformerConv",

@@ -112,10 +112,9 @@ def transform(x: Tensor, basis: Basis) -> Tensor:
     """
     _check_basis(basis)
     _check(x, basis, basis.vectors.size(0), "node")
-    if basis.links is None:
-        parts: Tensor = torch.tensordot(basis.vectors, x, ([0], [0]))
-        return parts
-    return _product(basis.links, basis.weights, x)
+    rows = x.flatten(1) if x.dim() > 1 else x[:, None]
+    out = basis.vectors.t() @ rows if basis.links is None else spmm(basis.links.matrix, basis.weights, rows)
+    return out.reshape(basis.values.size(0), *x.shape[1:])
 
 
 def inverse(x: Tensor, basis: Basis) -> Tensor:
@@ -133,10 +132,9 @@ def inverse(x: Tensor, basis: Basis) -> Tensor:
     """
     _check_basis(basis)
     _check(x, basis, basis.values.size(0), "eigenpair")
-    if basis.links is None:
-        whole: Tensor = torch.tensordot(basis.vectors, x, ([1], [0]))
-        return whole
-    return _product(basis.links.reverse(), basis.weights, x)
+    rows = x.flatten(1) if x.dim() > 1 else x[:, None]
+    out = basis.vectors @ rows if basis.links is None else spmm(basis.links.reverse().matrix, basis.weights, rows)
+    return out.reshape(basis.vectors.size(0), *x.shape[1:])
 
 
 def filter(x: Tensor, basis: Basis, g: Tensor | Callable[[Tensor], Tensor]) -> Tensor:
@@ -178,12 +176,6 @@ def _check_basis(basis: Any) -> None:
 def _check(x: Any, basis: Basis, count: int, what: str) -> None:
     same_length("x", x, count, what)
     check_same_kind("x", x, basis.values, "the basis")
-
-
-def _product(links: Links, weights: Tensor | None, x: Tensor) -> Tensor:
-    """Return the product of a sparse matrix with `[S, ...]`."""
-    rows = x.flatten(1) if x.dim() > 1 else x[:, None]
-    return spmm(links.matrix, weights, rows).reshape(links.num_receivers, *x.shape[1:])
 
 
 @torch.no_grad()

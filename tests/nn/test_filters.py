@@ -435,4 +435,5 @@ def test_slips_in_calls():
 @pytest.mark.parametrize("name", [n for n in nn.models.convolutions() if n not in ("gat", "gatv2", "transformer")])
 def test_models_of_every_kind(name):
     model = nn.NodeClassifier(3, 5, 2, conv=name)
-    assert model(torch.randn(4, 3), edges_between(4, 4, 7)).shape == (4, 2)
+    edges = edges_between(4, 4, 7)
+    assert model(torch.randn(4, 3), torch.cat([edges, edges.flip(0)], 1)).shape == (4, 2)

@@ -16,10 +16,12 @@ from .graph_network import GraphNetwork
 from .sage import SAGEConv
 from .sg import SGConv
 from .sparse import SparseFeatures
+from .spectral import SpectralConv
 from .tag import TAGConv
 from .transformer import TransformerConv
 
 __all__ = [
     "APPNP", "ARMAConv", "ChebConv", "EdgeConv", "GATConv", "GATv2Conv", "GCN2Conv", "GCNConv", "GINConv", "GINEConv",
-    "GatedGraphConv", "GraphConv", "GraphNetwork", "SAGEConv", "SGConv", "SparseFeatures", "TAGConv", "TransformerConv",
+    "GatedGraphConv", "GraphConv", "GraphNetwork", "SAGEConv", "SGConv", "SparseFeatures", "SpectralConv", "TAGConv",
+    "TransformerConv",
 ]  # fmt: skip

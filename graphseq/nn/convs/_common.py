@@ -251,13 +251,22 @@ def linear(in_channels: int, out_channels: int, bias: bool, *, uniform: bool = F
     Raises:
         GraphError: an invalid width.
     """
+    check_channels(in_channels, out_channels)
+    if in_channels == -1:
+        return (nn.LazyLinear if uniform else LazyLinear)(out_channels, bias)
+    return (nn.Linear if uniform else Linear)(in_channels, out_channels, bias)
+
+
+def check_channels(in_channels: Any, out_channels: Any) -> None:
+    """Check the widths of a layer, of which that of the input may be -1.
+
+    Raises:
+        GraphError: one is something else.
+    """
     if not isinstance(in_channels, int) or in_channels < -1:
         raise expected("in_channels", "a whole number ≥ 0, or -1 to see at the first call", in_channels)
     if not isinstance(out_channels, int) or out_channels < 1:
         raise expected("out_channels", "a whole number ≥ 1", out_channels)
-    if in_channels == -1:
-        return (nn.LazyLinear if uniform else LazyLinear)(out_channels, bias)
-    return (nn.Linear if uniform else Linear)(in_channels, out_channels, bias)
 
 
 def pair(in_channels: Any) -> tuple[int, int]:

@@ -34,8 +34,8 @@ def cells() -> dict[str, type[Cell]]:
 def convolutions() -> dict[str, type[nn.Module]]:
     """Return the convolutions of :mod:`graphseq.nn` that take only features and edges, by name.
 
-    >>> sorted(convolutions())
-    ['arma', 'cheb', 'edge', 'gat', 'gated-graph', 'gatv2', 'gcn', 'gin', 'graph', 'sage', 'sg', 'tag', 'transformer']
+    >>> sorted(convolutions())[:4]
+    ['arma', 'cheb', 'edge', 'gat']
     """
     found = {}
     for name, kind in _classes(_convs, "Conv").items():
