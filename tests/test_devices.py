@@ -422,6 +422,37 @@ def test_spectral_filters(structure, normalization, fresh, dtype):
         check(called, given, fresh=fresh, dtype=dtype, module=nn.SpectralConv(F, H, 3, smooth=False))
 
 
+def two(conv, connection, **options):
+    return nn.Stack([conv(F) for _ in range(2)], connection=connection, **options)
+
+
+DEEP = {
+    "pair norm": lambda: nn.PairNorm(scale_individually=True, eps=0.5),
+    "graph norm": lambda: nn.GraphNorm(F, eps=0.5),
+    "residual": lambda: two(lambda f: nn.GCNConv(f, f), "residual", norm=nn.PairNorm(eps=0.5), jump="max"),
+    "initial": lambda: two(lambda f: nn.GCN2Conv(f, 0.1), "initial", norm=nn.GraphNorm(F, eps=0.5)),
+    "lstm": lambda: two(lambda f: nn.GCNConv(f, f), "initial", jump=nn.JumpingKnowledge("lstm", F, 2)),
+}
+
+
+@ways
+@pytest.mark.parametrize("name", DEEP)
+def test_deep_networks(name, fresh, dtype):
+    fresh |= name == "lstm"  # as above
+    given = {"x": leaf(RING.num_nodes, F, dtype=dtype), "topology": RING}
+    check(lambda m, x, topology: m(x, topology), given, fresh=fresh, dtype=dtype, module=DEEP[name]())
+    check(lambda _, x, topology: spectral.dirichlet_energy(x, topology, normalization="sym"), given, fresh=fresh,
+          dtype=dtype)  # fmt: skip
+
+
+def test_edges_are_dropped_there():
+    with pretence():
+        for topology in (RING.to(DEVICE), RING.edge_index.to(DEVICE)):
+            for undirected in (False, True):
+                kept, mask = nn.drop_edge(topology, 0.5, undirected=undirected)
+                assert kept.device == mask.device == DEVICE
+
+
 MODELS = {
     "graphs": (lambda: nn.GraphClassifier(F, H, 2, dropout=0.0), lambda dtype: (leaf(6, F, dtype=dtype), RING)),
     "nodes": (lambda: nn.NodeClassifier(F, H, 2, dropout=0.0), lambda dtype: (leaf(6, F, dtype=dtype), RING)),

@@ -23,6 +23,7 @@ from .convs import (
     TAGConv,
     TransformerConv,
 )
+from .deep import DropEdge, GraphNorm, JumpingKnowledge, PairNorm, Stack, drop_edge
 from .models import GraphClassifier, NodeClassifier, SequenceClassifier, TextClassifier, TreeClassifier
 from .pool import readout
 from .recurrent import GRU, LSTM, RNN, Recurrent, TreeLSTM
@@ -35,6 +36,7 @@ __all__ = [
     "ARMAConv",
     "ChebConv",
     "ChildSumTreeLSTMCell",
+    "DropEdge",
     "EdgeConv",
     "ElmanCell",
     "GATConv",
@@ -48,20 +50,25 @@ __all__ = [
     "GraphClassifier",
     "GraphConv",
     "GraphNetwork",
+    "GraphNorm",
+    "JumpingKnowledge",
     "LSTMCell",
     "NaryTreeLSTMCell",
     "NodeClassifier",
+    "PairNorm",
     "Recurrent",
     "SAGEConv",
     "SGConv",
     "SequenceClassifier",
     "SparseFeatures",
     "SpectralConv",
+    "Stack",
     "TAGConv",
     "TextClassifier",
     "TransformerConv",
     "TreeClassifier",
     "TreeLSTM",
+    "drop_edge",
     "lowerings",
     "readout",
 ]
