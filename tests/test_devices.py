@@ -456,6 +456,15 @@ def test_edges_are_dropped_there():
 MODELS = {
     "graphs": (lambda: nn.GraphClassifier(F, H, 2, dropout=0.0), lambda dtype: (leaf(6, F, dtype=dtype), RING)),
     "nodes": (lambda: nn.NodeClassifier(F, H, 2, dropout=0.0), lambda dtype: (leaf(6, F, dtype=dtype), RING)),
+    "deep graphs": (
+        lambda: nn.GraphClassifier(F, F, 2, num_layers=2, conv="gcn", norm=lambda f: nn.GraphNorm(f, eps=0.5),
+                                   connection="initial", dropout=0.0),
+        lambda dtype: (leaf(6, F, dtype=dtype), RING),
+    ),
+    "deep nodes": (
+        lambda: nn.NodeClassifier(F, H, 2, num_layers=3, conv="gat", heads=2, connection="dense", dropout=0.0),
+        lambda dtype: (leaf(6, F, dtype=dtype), RING),
+    ),
     "sequences": (lambda: nn.SequenceClassifier(F, H, 2), lambda dtype: (leaf(2, 3, F, dtype=dtype),)),
     "trees": (lambda: nn.TreeClassifier(9, F, H, 2), lambda dtype: (torch.tensor([3, 8, -1, 0, -1, 3, -1]), TREE)),
 }

@@ -1,5 +1,7 @@
 """Readouts, the Tree-LSTM layer and the models."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch_geometric.nn as pyg
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from torch.nn.utils.rnn import pack_sequence
 
 import graphseq as gs
+from graphseq import nn
 from graphseq.nn import (
     GraphClassifier,
     NodeClassifier,
@@ -139,3 +142,119 @@ def test_graphs_in_a_batch_vector_or_a_topology():
     assert model(x, t.edge_index).shape == (1, 2)
     with pytest.raises(gs.GraphError, match="`layer`"):
         SequenceClassifier(2, 8, 2, layer="transformer")
+
+
+# -------------------------------------------------------------------------------- options of nodes' and graphs' models
+
+EDGES = torch.tensor([[0, 1, 2, 3, 1, 2, 3, 4], [1, 2, 3, 4, 0, 1, 2, 3]])
+
+
+def test_names_in_state_dicts_are_those_of_published_runs():
+    assert [*NodeClassifier(3, 4, 2).state_dict()] == [f"convs.{i}.{n}" for i in (0, 1) for n in ("bias", "lin.weight")]
+    names = {name for name in GraphClassifier(3, 4, 2, num_layers=1).state_dict() if "classifiers" not in name}
+    assert {name.rpartition(".")[0] for name in names} == {"convs.0"} | {f"convs.0.nn.{i}" for i in (0, 1, 3, 4)}
+    other = {name for name in GraphClassifier(3, 4, 2, num_layers=1, conv="gcn").state_dict() if "ends" in name}
+    assert {name.rpartition(".")[0] for name in other} == {"ends.0.0"}
+
+
+@pytest.mark.parametrize("conv", ["gat", "gatv2", "transformer", partial(nn.GATConv, dropout=0.1)])
+def test_heads_are_concatenated_in_hidden_layers_and_averaged_in_the_last(conv):
+    model = NodeClassifier(3, 8, 2, num_layers=3, conv=conv, heads=4).double()
+    assert [(c.heads, c.out_channels, c.concat) for c in model.convs] == [(4, 2, True), (4, 2, True), (4, 2, False)]
+    x = leaf(5, 3)
+    model.eval()
+    h = torch.relu(model.convs[1](torch.relu(model.convs[0](x, EDGES)), EDGES))
+    assert_agree(model(x, EDGES), model.convs[2](h, EDGES), [x])
+    whole = GraphClassifier(3, 8, 2, conv=conv, heads=4)
+    assert {(c.heads, c.out_channels, c.concat) for c in whole.convs} == {(4, 2, True)}
+    assert whole(x.float(), EDGES).shape == (1, 2)
+
+
+def test_pygs_gat_with_the_same_weights():
+    model = NodeClassifier(3, 8, 2, num_layers=3, conv="gat", heads=4).double().eval()
+    peer = pyg.GAT(3, 8, 2, heads=4).double()
+    last = pyg.GATConv(8, 2, heads=4, concat=False).double()
+    for ours, theirs in zip(model.convs, [*peer.convs, last], strict=True):
+        theirs.load_state_dict(ours.state_dict())
+    x = leaf(5, 3)
+    assert_agree(model(x, EDGES), last(torch.relu(peer(x, EDGES)), EDGES), [x], 1e-9)
+
+
+@pytest.mark.parametrize("norm", [None, "batch", "graph", "layer", "pair", lambda width: torch.nn.LayerNorm(width)])
+@pytest.mark.parametrize("connection", ["none", "residual", "dense", "initial"])
+def test_norms_and_connections_of_nodes(norm, connection):
+    options = {"norm": norm, "connection": connection, "alpha": 0.3}
+    model = NodeClassifier(3, 4, 2, num_layers=4, **options).double().eval()
+    hidden = nn.Stack(list(model.convs[:-1]), connection=connection, norm=model.norms if norm else None, alpha=0.3)
+    t = gs.batch([gs.Topology.chain([3]), gs.Topology.chain([2])])
+    x = leaf(5, 3)
+    for graphs in (t, EDGES):
+        assert_agree(model(x, graphs), model.convs[-1](hidden(x, graphs), graphs), [x])
+    model.train()(x, t).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+    sparse = nn.SparseFeatures.of(torch.randn(5, 3, dtype=torch.float64).relu())
+    for width in (3, 4):
+        model = NodeClassifier(3, width, 2, num_layers=3, **options).double().eval()
+        assert_close(model(sparse, EDGES), model(sparse.dense(), EDGES), 1e-9)
+
+
+@pytest.mark.parametrize("norm", [None, "batch", "graph", "layer", "pair"])
+@pytest.mark.parametrize("connection", ["none", "residual", "dense", "initial"])
+@pytest.mark.parametrize("conv", ["gin", "gcn", partial(nn.ChebConv, K=3)])
+def test_norms_and_connections_of_graphs(conv, norm, connection):
+    model = GraphClassifier(3, 4, 2, num_layers=3, conv=conv, norm=norm, connection=connection, alpha=0.3)
+    model = model.double().eval()
+    parts = [gs.Topology.chain([3]), gs.Topology.chain([0]), gs.Topology.chain([2])]
+    t, x = gs.batch(parts), leaf(5, 3)
+    states = [x]
+    bare = conv == "gin" and norm is None
+    for k, layer in enumerate(model.convs):
+        h, first = states[-1], states[min(k, 1)]
+        out = layer(h, t)
+        if connection == "initial" and k:
+            out = 0.7 * out + 0.3 * first
+        if not bare:
+            inner = model.ends[k][0]
+            out = torch.relu(inner(out, t) if norm in ("graph", "pair") else inner(out))
+        if connection == "residual" and k:
+            out = h + out
+        states.append(torch.cat([h, out], 1) if connection == "dense" else out)
+    wanted = sum(f(readout(h, t)) for f, h in zip(model.classifiers, states, strict=True))
+    assert_agree(model(x, t), wanted, [x])
+    assert_close(model(x, t.edge_index, t.batch), wanted)
+    alone = [model(part, one) for part, one in zip(x.split([3, 0, 2]), parts, strict=True)]
+    assert_close(torch.cat(alone), wanted)
+    model.train()(x, t).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+@pytest.mark.parametrize("make", [
+    lambda: NodeClassifier(3, 4, 2, num_layers=3, norm="graph", connection="initial", dropout=0.0),
+    lambda: GraphClassifier(3, 4, 2, num_layers=2, norm="pair", connection="dense", dropout=0.0),
+], ids=["nodes", "graphs"])  # fmt: skip
+def test_models_with_options_are_compiled(make):
+    torch._dynamo.reset()
+    model, t, x = make().eval(), gs.Topology.chain([3, 2]), torch.randn(5, 3)
+    assert_close(torch.compile(model, fullgraph=True, backend="aot_eager")(x, t), model(x, t), 1e-5)
+    assert model(x[:0], gs.Topology.chain([0, 0])).shape[1] == 2
+
+
+def test_options_that_do_not_fit():
+    for make in (NodeClassifier, GraphClassifier):
+        for options, message in (
+            ({"heads": 2}, "`heads`: expected 1 for a layer whose constructor takes no"),
+            ({"conv": "gat", "heads": 3}, "`heads`: expected a divisor of 4"),
+            ({"conv": "gat", "heads": 0}, "`heads`: expected a whole number ≥ 1"),
+            ({"conv": lambda a, b: nn.GCNConv(a, b), "heads": 2}, "`heads`: expected 1 for a layer"),
+            ({"norm": "instance"}, '`norm`: expected one of "batch", "graph", "layer", "pair"'),
+            ({"norm": nn.PairNorm()}, "`norm`: expected one of"),
+            ({"norm": lambda width: width}, "`norm`: expected a name or a function that makes a module"),
+            ({"connection": "res"}, '`connection`: expected "none", "residual"'),
+            ({"connection": "initial", "alpha": -1}, "`alpha`: expected a number from 0 to 1"),
+        ):
+            with pytest.raises(gs.GraphError, match=message):
+                make(3, 4, 2, **options)
+    with pytest.raises(gs.GraphError, match="`in_channels`: expected the number of features"):
+        GraphClassifier(-1, 4, 2, connection="dense")
+    with pytest.raises(gs.GraphError, match="`batch`: expected None with a topology"):
+        GraphClassifier(3, 4, 2)(torch.zeros(2, 3), gs.Topology.chain([2]), torch.zeros(2, dtype=torch.int64))

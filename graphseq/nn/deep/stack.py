@@ -194,13 +194,13 @@ def norms_of(norm: Any, count: int) -> nn.ModuleList:
     return nn.ModuleList(listed)
 
 
-def takes_batch(norms: nn.ModuleList) -> list[bool]:
+def takes_batch(norms: Iterable[nn.Module]) -> list[bool]:
     """Return which norms take the nodes' graphs."""
     return ["batch" in arguments(norm) for norm in norms]
 
 
 def normaliser(
-    norms: nn.ModuleList, batched: Sequence[bool], edge_index: Any, batch: Tensor | None
+    norms: Sequence[nn.Module] | nn.ModuleList, batched: Sequence[bool], edge_index: Any, batch: Tensor | None
 ) -> Callable[[int, Tensor], Tensor]:
     """Return the function that normalises what layer i returns.
 

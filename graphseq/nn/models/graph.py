@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +11,10 @@ from ...errors import Words, expected
 from ...topology import Topology
 from ..cells.base import check_sizes
 from ..convs import GINConv
+from ..deep.stack import check_connection, normaliser, run, takes_batch
 from ..pool import readout
 from .library import check_made, check_width, make_conv, takes_weights
+from .norms import BatchNorm, make_norm
 
 
 class GraphClassifier(nn.Module):
@@ -23,7 +24,8 @@ class GraphClassifier(nn.Module):
         y = Σ_k W_k dropout(readout(h^k)) + b_k
 
     Xu, Hu, Leskovec & Jegelka (2019), How powerful are graph neural networks?, section 4.2. Another convolution is
-    followed by batch normalisation and a ReLU, as at the end of GIN's perceptron.
+    followed by batch normalisation, or another norm, and a ReLU, as at the end of GIN's perceptron. Connections are
+    those of :class:`Stack`.
 
     Args:
         in_channels: F.
@@ -34,10 +36,16 @@ class GraphClassifier(nn.Module):
         reduce: the readout: "sum", "mean" or "max".
         train_eps: whether GIN's ε is learnt.
         conv: the convolution: "gin", "gcn" or another of graphseq.nn's by name, or a function of two widths that makes
-            a layer, such as a layer's class.
+            a layer, such as a layer's class, or ``functools.partial(nn.ChebConv, K=5)`` where it needs options.
+        heads: of attention, concatenated, H wide together.
+        norm: behind each convolution: "batch", "graph", "layer" or "pair", or a function of the width that makes a
+            norm; by default "batch", which "gin" has at the end of its perceptron.
+        connection: "none", "residual", "dense" or "initial", past each convolution.
+        alpha: α of the initial connection.
 
     Raises:
-        GraphError: no such convolution; on a call, weights of edges that the convolution doesn't take.
+        GraphError: no such convolution, norm or connection, heads of a convolution that has none; on a call, weights
+            of edges that the convolution doesn't take.
 
     >>> model = GraphClassifier(3, 4, 2)
     >>> model(torch.zeros(5, 3), Topology.chain([2, 3])).shape
@@ -47,18 +55,26 @@ class GraphClassifier(nn.Module):
     def __init__(
         self, in_channels: int, hidden_channels: int, num_classes: int, *, num_layers: int = 4, dropout: float = 0.5,
         reduce: str = "sum", train_eps: bool = False, conv: str | Callable[[int, int], nn.Module] = "gin",
+        heads: int = 1, norm: str | Callable[[int], nn.Module] | None = None, connection: str = "none",
+        alpha: float = 0.1,
     ) -> None:  # fmt: skip
         super().__init__()
         check_sizes(num_classes=num_classes, hidden_channels=hidden_channels)
-        sizes = [in_channels, *[hidden_channels] * num_layers]
-        if conv == "gin":
-            self.convs = nn.ModuleList(GINConv(_perceptron(a, b), train_eps=train_eps) for a, b in pairwise(sizes))
+        check_connection(connection, alpha)
+        if connection == "dense" and in_channels < 0:
+            raise expected("in_channels", "the number of features, which dense connections have to know", in_channels)
+        h, dense = hidden_channels, connection == "dense"
+        sizes = [in_channels, *(in_channels + i * h if dense else h for i in range(1, num_layers + 1))]
+        if conv == "gin" and heads == 1:
+            made: list[nn.Module] = [GINConv(_perceptron(a, h), train_eps=train_eps) for a in sizes[:-1]]
         else:
-            self.convs = nn.ModuleList(make_conv(conv, a, b) for a, b in pairwise(sizes))
-        ends = (nn.Identity() if conv == "gin" else nn.Sequential(_Norm(b), nn.ReLU()) for b in sizes[1:])
-        self.ends = nn.ModuleList(ends)
+            made = [make_conv(conv, a, h, heads=heads) for a in sizes[:-1]]
+        self.convs, bare = nn.ModuleList(made), conv == "gin" and norm is None
+        norms = [nn.Identity() if bare else make_norm(norm or "batch", h) for _ in made]
+        self.ends = nn.ModuleList(each if bare else nn.Sequential(each, nn.ReLU()) for each in norms)
+        self._batched = takes_batch(norms)
         self.classifiers = nn.ModuleList(nn.Linear(size, num_classes) for size in sizes)
-        self.widths = sizes[1:]
+        self.widths, self.connection, self.alpha = [h] * num_layers, connection, alpha
         self.in_channels, self.dropout, self.reduce = in_channels, nn.Dropout(dropout), reduce
 
     def forward(
@@ -82,27 +98,29 @@ class GraphClassifier(nn.Module):
         if weights and not takes_weights(self.convs[0]):
             got = Words(f"weights for {type(self.convs[0]).__name__}")
             raise expected("edge_weight", "None for a convolution without weights", got)
-        states = [x]
-        for conv, end, width in zip(self.convs, self.ends, self.widths, strict=True):
-            h = conv(states[-1], edge_index, *weights)
-            check_made("conv", h, width)
-            states.append(end(h))
+
+        def call(i: int, h: Tensor, first: Tensor) -> Tensor:
+            out: Tensor = self.convs[i](h, edge_index, *weights)
+            check_made("conv", out, self.widths[i])
+            return out
+
+        normalised = normaliser([next(end.children(), end) for end in self.ends], self._batched, edge_index, batch)
+
+        def finish(i: int, h: Tensor) -> Tensor:
+            out: Tensor = torch.relu(normalised(i, h)) if self._batched[i] else self.ends[i](h)
+            return out
+
+        states = run(
+            x, len(self.convs), call, norm=finish, act=None, dropout=lambda h: h, connection=self.connection,
+            alpha=[self.alpha] * len(self.convs),
+        )  # fmt: skip
+        states = [x, *states]
         read = [self.dropout(readout(h, graphs, self.reduce)) for h in states]
         return torch.stack([f(h) for f, h in zip(self.classifiers, read, strict=True)]).sum(0)
 
 
 def _perceptron(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Linear(in_channels, out_channels), _Norm(out_channels), nn.ReLU(),
-        nn.Linear(out_channels, out_channels), _Norm(out_channels), nn.ReLU(),
+        nn.Linear(in_channels, out_channels), BatchNorm(out_channels), nn.ReLU(),
+        nn.Linear(out_channels, out_channels), BatchNorm(out_channels), nn.ReLU(),
     )  # fmt: skip
-
-
-class _Norm(nn.BatchNorm1d):
-    """Batch normalisation; a single row, which has no variance, is normalised by the running statistics."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        if self.training and input.size(0) == 1:
-            stats = (self.running_mean, self.running_var, self.weight, self.bias)
-            return nn.functional.batch_norm(input, *stats, training=False, eps=self.eps)
-        return super().forward(input)

@@ -14,6 +14,7 @@ from ...cell import Cell
 from ...errors import Words, expected
 from .. import cells as _cells
 from .. import convs as _convs
+from ..cells.base import check_sizes
 
 __all__ = ["cells", "check_made", "check_width", "convolutions", "make_cell", "make_conv", "takes_weights"]
 
@@ -69,7 +70,7 @@ def make_cell(cell: str | Callable[..., Cell], input_size: int, hidden_size: int
 
 def make_conv(
     conv: str | Callable[[int, int], nn.Module], in_channels: int, out_channels: int, *,
-    mlp: Callable[[int, int], nn.Module] | None = None,
+    mlp: Callable[[int, int], nn.Module] | None = None, heads: int = 1, concat: bool = True,
 ) -> nn.Module:  # fmt: skip
     """Return a convolution of these widths.
 
@@ -80,11 +81,15 @@ def make_conv(
         in_channels: F.
         out_channels: F'.
         mlp: makes the network inside layers that have one, such as GIN; by default two linear maps with a ReLU.
+        heads: of attention.
+        concat: whether heads are concatenated, F' wide together, or averaged, F' wide each.
 
     Raises:
-        GraphError: there is no such convolution.
+        GraphError: there is no such convolution; heads of a layer without attention, or that don't divide the width.
     """
     kind = _find(conv, convolutions(), "conv")
+    if heads != 1:
+        return _with_heads(kind, in_channels, out_channels, heads, concat)
     if not (isinstance(kind, type) and kind in convolutions().values()):
         made = kind(in_channels, out_channels)
         if not isinstance(made, nn.Module):
@@ -95,6 +100,21 @@ def make_conv(
     conv_: nn.Module = kind(**required)
     keeps_width = not {"in_channels", "nn"} & set(_parameters(kind))
     return _Projected(in_channels, out_channels, conv_) if keeps_width and in_channels != out_channels else conv_
+
+
+def _with_heads(kind: Any, in_channels: int, out_channels: int, heads: int, concat: bool) -> nn.Module:
+    """Return a layer with several heads."""
+    check_sizes(heads=heads)
+    try:
+        known = {"heads", "concat"} <= set(_parameters(kind))
+    except ValueError:  # a function without a signature
+        known = False
+    if not known:
+        raise expected("heads", "1 for a layer whose constructor takes no `heads` and `concat`", heads)
+    if concat and out_channels % heads:
+        raise expected("heads", f"a divisor of {out_channels}, the width of the heads together", heads)
+    made: nn.Module = kind(in_channels, out_channels // heads if concat else out_channels, heads=heads, concat=concat)
+    return made
 
 
 def check_width(x: Any, in_channels: int) -> None:

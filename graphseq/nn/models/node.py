@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +12,16 @@ from ...errors import Words, expected
 from ...topology import Topology
 from ..cells.base import check_sizes
 from ..convs import SparseFeatures
+from ..deep.stack import check_connection, normaliser, run, takes_batch
 from .library import check_made, check_width, make_conv, takes_weights
+from .norms import make_norm
 
 
 class NodeClassifier(nn.Module):
     """Classify nodes by graph convolutions: ``X' = relu(Â dropout(X) W)``, without relu in the last layer.
 
-    Kipf & Welling (2017), Semi-supervised classification with graph convolutional networks, eq. 9.
+    Kipf & Welling (2017), Semi-supervised classification with graph convolutional networks, eq. 9. The layers before
+    the last one can be those of any other convolution, have norms, and connections for depth, as in :class:`Stack`.
 
     Args:
         in_channels: F.
@@ -27,10 +30,16 @@ class NodeClassifier(nn.Module):
         num_layers: number of convolutions.
         dropout: of the inputs of each.
         conv: the convolution: "gcn", "gin" or another of graphseq.nn's by name, or a function of two widths that makes
-            a layer, such as a layer's class.
+            a layer, such as a layer's class, or ``functools.partial(nn.ChebConv, K=5)`` where it needs options.
+        heads: of attention: concatenated, H wide together, and averaged in the last layer.
+        norm: behind each convolution but the last: "batch", "graph", "layer" or "pair", or a function of the width that
+            makes a norm.
+        connection: "none", "residual", "dense" or "initial", past each convolution but the last.
+        alpha: α of the initial connection.
 
     Raises:
-        GraphError: no such convolution; on a call, weights of edges that the convolution doesn't take.
+        GraphError: no such convolution, norm or connection, heads of a convolution that has none; on a call, weights
+            of edges that the convolution doesn't take.
 
     >>> NodeClassifier(3, 4, 2)(torch.zeros(2, 3), torch.tensor([[0, 1], [1, 0]])).shape
     torch.Size([2, 2])
@@ -38,13 +47,23 @@ class NodeClassifier(nn.Module):
 
     def __init__(
         self, in_channels: int, hidden_channels: int, num_classes: int, *, num_layers: int = 2, dropout: float = 0.5,
-        conv: str | Callable[[int, int], nn.Module] = "gcn",
+        conv: str | Callable[[int, int], nn.Module] = "gcn", heads: int = 1,
+        norm: str | Callable[[int], nn.Module] | None = None, connection: str = "none", alpha: float = 0.1,
     ) -> None:  # fmt: skip
         super().__init__()
-        check_sizes(num_classes=num_classes, hidden_channels=hidden_channels)
-        sizes = [in_channels, *[hidden_channels] * (num_layers - 1), num_classes]
-        self.convs = nn.ModuleList(make_conv(conv, a, b) for a, b in pairwise(sizes))
-        self.widths = sizes[1:]
+        check_sizes(num_classes=num_classes, hidden_channels=hidden_channels, num_layers=num_layers)
+        check_connection(connection, alpha)
+        self.widths = [*[hidden_channels] * (num_layers - 1), num_classes]
+        grows = connection == "dense" and in_channels >= 0  # else each layer infers its width, or it is that before it
+        known = [in_channels, *[in_channels if connection == "dense" else hidden_channels] * (num_layers - 1)]
+        wide = [a + i * hidden_channels if grows else a for i, a in enumerate(known)]
+        self.convs = nn.ModuleList(
+            make_conv(conv, a, b, heads=heads, concat=i < num_layers - 1)
+            for i, (a, b) in enumerate(zip(wide, self.widths, strict=True))
+        )
+        made = [] if norm is None else [make_norm(norm, b) for b in self.widths[:-1]]
+        self.norms, self.connection, self.alpha = nn.ModuleList(made), connection, alpha
+        self._batched = takes_batch(self.norms)
         self.in_channels, self.dropout = in_channels, nn.Dropout(dropout)
 
     def forward(
@@ -62,13 +81,21 @@ class NodeClassifier(nn.Module):
         if weights and not takes_weights(self.convs[0]):
             got = Words(f"weights for {type(self.convs[0]).__name__}")
             raise expected("edge_weight", "None for a convolution without weights", got)
-        first, *others = self.convs
+
+        def call(i: int, h: Tensor, first: Tensor) -> Tensor:
+            out: Tensor = self.convs[i](h, edge_index, *weights)
+            check_made("conv", out, self.widths[i])
+            return out
+
         if isinstance(x, SparseFeatures):
-            h: Tensor = first(x.dropout(self.dropout.p, training=self.training), edge_index, *weights)
+            h: Any = x.dropout(self.dropout.p, training=self.training)
+            if self.connection == "dense" or (self.connection != "none" and x.size(1) == self.widths[0]):
+                h = h.dense()  # it is added or concatenated
         else:
-            h = first(self.dropout(x), edge_index, *weights)
-        check_made("conv", h, self.widths[0])
-        for conv, width in zip(others, self.widths[1:], strict=True):
-            h = conv(self.dropout(torch.relu(h)), edge_index, *weights)
-            check_made("conv", h, width)
-        return h
+            h = self.dropout(x)
+        hidden = len(self.convs) - 1
+        states = run(
+            h, hidden, call, norm=normaliser(self.norms, self._batched, edge_index, None), act=torch.relu,
+            dropout=self.dropout, connection=self.connection, alpha=[self.alpha] * hidden,
+        )  # fmt: skip
+        return call(hidden, states[-1] if states else h, h)
