@@ -453,6 +453,29 @@ def test_edges_are_dropped_there():
                 assert kept.device == mask.device == DEVICE
 
 
+BLOCKS = {
+    "deep sets": lambda: nn.DeepSets(torch_nn.Linear(F, H), torch_nn.Linear(H, 2)),
+    "relation": lambda: nn.RelationNetwork(torch_nn.Linear(2 * F, H), torch_nn.Linear(H, 2)),
+    "communication": lambda: nn.CommNet(F, H),
+    "non-local": lambda: nn.NonLocalNetwork(F, 2, H),
+    "message passing": lambda: nn.MPNN(torch_nn.Linear(2 * F, H), torch_nn.Linear(H + F, F), torch_nn.Linear(F, 2)),
+    "structure2vec": lambda: nn.Structure2Vec(F, H, 2),
+    "recurrent": lambda: nn.RecurrentGraphNetwork(
+        nn.GraphNetwork(torch_nn.Linear(2 * F + 2 * H, H), torch_nn.Linear(2 * H + F, H)), nn.GRUCell(H, H), steps=2),
+    "encode": lambda: nn.EncodeProcessDecode(
+        nn.GraphIndependent(None, torch_nn.Linear(F, H)),
+        nn.ResidualGraphNetwork(nn.GraphNetwork(torch_nn.Linear(4 * H, H), torch_nn.Linear(3 * H, H))),
+        nn.GraphIndependent(None, torch_nn.Linear(H, 2)), steps=1),
+}  # fmt: skip
+
+
+@ways
+@pytest.mark.parametrize("name", BLOCKS)
+def test_blocks(name, fresh, dtype):
+    given = {"x": leaf(RING.num_nodes, F, dtype=dtype), "topology": RING}
+    check(lambda m, x, topology: m(x, topology), given, fresh=fresh, dtype=dtype, module=BLOCKS[name]())
+
+
 MODELS = {
     "graphs": (lambda: nn.GraphClassifier(F, H, 2, dropout=0.0), lambda dtype: (leaf(6, F, dtype=dtype), RING)),
     "nodes": (lambda: nn.NodeClassifier(F, H, 2, dropout=0.0), lambda dtype: (leaf(6, F, dtype=dtype), RING)),

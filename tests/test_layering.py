@@ -38,6 +38,7 @@ FLOORS = {
     "nn.lowerings": 8,
     "nn.recurrent": 8,
     "nn.convs": 8,
+    "nn.blocks": 9,
     "nn.deep": 9,
     "nn.models": 10,
     "train": 11,

@@ -89,9 +89,15 @@ class GraphNetwork(nn.Module):
         if self.node_model is not None:
             x = _joined("node_model", self.node_model, (into_nodes, x, u), (None, None, nodes))
         if self.global_model is not None:
-            ends = nodes.index_select(0, index)
-            parts = None if edge_attr is None else self._sum(_belonging(ends, graphs), edge_attr)
-            whole = self._sum(_belonging(nodes, graphs), x)
+
+            def of_edges() -> Links:
+                return _belonging(nodes.index_select(0, index), graphs)
+
+            own = batch is None  # then the topology's graphs are meant, and it keeps the links
+            parts = None
+            if edge_attr is not None:
+                parts = self._sum(topology.memo("graphs of edges", of_edges) if own else of_edges(), edge_attr)
+            whole = self._sum(topology.members if own else _belonging(nodes, graphs), x)
             u = _joined("global_model", self.global_model, (parts, whole, u), (None, None, None))
         return x, edge_attr, u
 
