@@ -105,7 +105,7 @@ def _pairs(matrix: Any, k: int) -> tuple[Any, Any]:
     else:
         values, vectors = _smallest(matrix, k)
     scale = abs(matrix).sum(1).max()  # at least the largest magnitude
-    return np.where(abs(values) <= 1e-13 * n * scale, 0.0, values), vectors
+    return np.where(abs(values) <= 1e-14 * scale, 0.0, values), vectors
 
 
 def _smallest(matrix: Any, k: int) -> tuple[Any, Any]:

@@ -176,6 +176,30 @@ def test_parameters_and_a_width_that_the_first_call_says():
     assert nn.SpectralConv(3, 2, bias=False).bias is None
 
 
+def test_weights_that_are_functions_of_others():
+    conv, x, t = nn.SpectralConv(3, 2, 4), torch.randn(4, 3), ring(4)
+    computed = []
+
+    class Doubled(torch.nn.Module):
+        def forward(self, weight):
+            computed.append(1)
+            return 2 * weight
+
+    plain = conv(x, t)
+    torch.nn.utils.parametrize.register_parametrization(conv.filters, "weight", Doubled())
+    computed.clear()
+    assert_close(conv(x, t) - conv.bias, 2 * (plain - conv.bias), 1e-5)
+    assert computed == [1]
+    normed = nn.SpectralConv(3, 2, 4)
+    wanted = normed(x, t)
+    torch.nn.utils.parametrizations.weight_norm(normed.filters)
+    assert_close(normed(x, t), wanted, 1e-5)
+    seen = []
+    normed.filters.register_forward_hook(lambda *_: seen.append(1))
+    normed(x, t)
+    assert seen == [1]
+
+
 def test_the_basis_is_computed_once(monkeypatch):
     made = []
     monkeypatch.setattr(spectral.fourier, "_computed", lambda *a, f=spectral.fourier._computed: made.append(0) or f(*a))

@@ -85,7 +85,7 @@ class SpectralConv(nn.Module):
         topology, weight = structure_of(edge_index, x, edge_weight)
         if not isinstance(x, Tensor):
             raise expected("x", "a dense tensor", x)
-        check_features(x, self.in_channels, self.filters.weight)
+        check_features(x, self.in_channels, next(self.filters.parameters(), None))
         check_weight(weight, topology, x)
         k = None if self.smooth else self.K
         if weight is None:

@@ -58,12 +58,13 @@ class GraphNorm(nn.Module):
             batch_size: B, by default the largest entry of `batch` plus one.
         """
         check_rows(x)
-        check_same_kind("x", x, self.weight, "the layer's weight")
+        weight = self.weight  # read once, since it may be a function of others
+        check_same_kind("x", x, weight, "the layer's weight")
         if x.size(1) != self.in_channels:
             raise expected("x", f"shape [N, {self.in_channels}], the layer's in_channels wide", x)
         centred = x - self.mean_scale * means(x, batch, batch_size)
         variance = means(centred.square(), batch, batch_size)
-        return self.weight * centred / (variance + self.eps).sqrt() + self.bias
+        return weight * centred / (variance + self.eps).sqrt() + self.bias
 
     def extra_repr(self) -> str:
         """Return the size."""
