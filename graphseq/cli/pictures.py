@@ -17,6 +17,7 @@ from ..errors import Words, expected
 from ..recipes import Run, Source, open_run
 from ..recipes.inputs import text_of
 from ..topology import Topology, batch
+from .show import note
 
 __all__ = ["draw", "draw_prediction"]
 
@@ -83,6 +84,8 @@ def draw_prediction(run: Run, given: str, source: Source, path: Path) -> None:
         roots = [f"{name}: {answer}" for name, answer in zip(names, answers, strict=True)]
         _trees(structures, path, *(("", roots) if len(roots) > 1 else (f"Predicted for {roots[0]}", ())))
     else:
+        if len(structures) > 1:
+            note(f"{path} shows the first of {len(structures):,} graphs, {names[0]}")
         # Nodes with one feature each, such as an atom's kind, are coloured by it.
         one_hot = bool(((data.x == 0) | (data.x == 1)).all()) and bool((data.x.sum(1) == 1).all())
         kinds = data.x.argmax(1) if one_hot and int(data.x.any(0).sum()) <= _CLASSES else None

@@ -172,7 +172,7 @@ def evaluate(
         return
     classes, first = found.pop("classes", []), METRICS[opened.recipe.metrics[0]]
     units = {name: METRICS[name].unit for name in found if name in METRICS} | {"baseline": first.unit}
-    names = {"baseline": "most frequent class" if first.classes else "mean"}
+    names = {"baseline": "most frequent class" if first.classes else "always the mean"}
     say(table([[place, names.get(name, name), number(value, units.get(name, ""))] for name, value in found.items()]))
     if classes:
         rows = [[row["class"], str(row["examples"]), number(row["correct"], "%")] for row in classes]

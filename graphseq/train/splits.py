@@ -81,6 +81,8 @@ def deal(labels: Tensor | int, *, val: float = 0.1, test: float = 0.1, seed: int
     if sum(counts) > len(rest):
         what = "shares of val and test that leave one example of each class for training; a share of 0 omits a part"
         of = "" if isinstance(labels, int) else f" in {len(kept)} classes"
+        if len(kept) > n // 2:
+            of += "; most are alone in their class, as if another column had the labels"
         raise expected("val", what, Words(f"shares that take {sum(counts)} of {n} examples{of}"))
     rest, held = _spread(rest, sum(counts))
     chosen, tested = _spread(held, counts[1])

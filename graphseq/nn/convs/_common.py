@@ -79,6 +79,8 @@ def bipartite(
     """
     if not isinstance(x, tuple):
         topology, weight = structure_of(edge_index, x, weight, flow)
+        if isinstance(size, Tensor):
+            raise expected("size", "two numbers; this layer has no weights of edges", size)
         if size is not None and tuple(size) != (x.size(0), x.size(0)):
             raise expected("size", f"None or ({x.size(0)}, {x.size(0)})", size)
         return topology, x, x, weight

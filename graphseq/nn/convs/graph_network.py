@@ -186,7 +186,9 @@ def _graphs(topology: Topology, given: Any, u: Any, batch: Any, x: Tensor) -> tu
         if batch is not None:
             raise expected("batch", "None with a topology, which knows its graphs", batch)
         return topology.batch, topology.num_graphs
-    count = u.size(0) if isinstance(u, Tensor) and u.dim() else None
+    if u is not None and (not isinstance(u, Tensor) or u.dim() != 2):
+        raise expected("u", "shape [B, F_u], a row for each graph", u)
+    count = None if u is None else u.size(0)
     if batch is None:
         if count not in (None, 1):
             raise expected("batch", f"the graph of each node, since `u` has {count} rows", None)
