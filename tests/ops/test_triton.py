@@ -1,5 +1,8 @@
 """Triton's kernels give what the equations give: on CUDA, or where there is none in Triton's interpreter."""
 
+import os
+import subprocess
+import sys
 from itertools import product
 
 import pytest
@@ -71,3 +74,32 @@ def test_scores_that_are_no_numbers_stay_with_their_receiver(kernels, first):
     out, _ = kernels.attention("additive", edges, x, r, s)
     (wanted,) = reference(Additive(0.3), x, (s,), r, None, edges)
     torch.testing.assert_close(out, wanted, atol=1e-5, rtol=1e-5, equal_nan=True)
+
+
+COMPILE = """
+import os
+import subprocess
+import sys
+from itertools import product
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from graphseq.ops.kernels import triton_attention as kernels
+
+kinds = {"ptr": "*i64", "index": "*i64", "edge": "*i64", "keep": "*u8"}
+kinds |= dict.fromkeys(["heads", "wide"], "i32") | dict.fromkeys(["slope", "share"], "fp32")
+for kernel, kind in product((kernels._forward, kernels._senders, kernels._receivers), (0, 1, 2)):
+    known = {"KIND": kind, "EDGED": kind == 0, "KEPT": True, **kernels._blocks(4, 8)}
+    names = [p.name for p in kernel.params]
+    types = {p.name: "constexpr" if p.is_constexpr else kinds.get(p.name, "*fp32") for p in kernel.params}
+    source = ASTSource(fn=kernel, signature=types, constexprs={k: v for k, v in known.items() if k in names})
+    assert triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["cubin"]
+"""
+
+
+@pytest.mark.slow
+def test_the_kernels_compile():
+    """For a GPU that need not be there: the interpreter accepts what the compiler doesn't."""
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    done = subprocess.run([sys.executable, "-c", COMPILE], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
