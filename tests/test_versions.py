@@ -22,7 +22,8 @@ def declared() -> list[str]:
 
 
 def test_the_lowest_constraints_are_the_declared_bounds() -> None:
-    assert sorted(lines("constraints-lowest.txt")) == [text.partition(";")[0].replace(">=", "==") for text in declared()]
+    bounds = [text.partition(";")[0].replace(">=", "==") for text in declared()]
+    assert sorted(lines("constraints-lowest.txt")) == bounds
 
 
 def test_pinned_versions_meet_the_declared_bounds() -> None:
