@@ -31,7 +31,7 @@ class PlanetoidGAT(PlanetoidGCN):
     heads: int = Field(default=8, ge=1, description="heads of the first layer")
     out_heads: int = Field(default=1, ge=1, description="heads of the second layer, whose outputs are averaged")
 
-    def model(self, metadata: Metadata) -> _GAT:  # type: ignore[override]
+    def model(self, metadata: Metadata) -> _GAT:
         """Make the network."""
         sizes = (metadata["features"], self.hidden, len(metadata["classes"]))
         return _GAT(*sizes, heads=self.heads, out_heads=self.out_heads, dropout=self.dropout)

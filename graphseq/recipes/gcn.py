@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..datasets import karate, planetoid
 from ..errors import Words, expected
@@ -54,7 +54,7 @@ class NodeGCN(Recipe):
         """Return the names of the classes."""
         return [f"class {c}" for c in range(count)]
 
-    def model(self, metadata: Metadata) -> NodeClassifier:
+    def model(self, metadata: Metadata) -> nn.Module:
         """Make the network."""
         return NodeClassifier(metadata["features"], self.hidden, len(metadata["classes"]), dropout=self.dropout)
 
