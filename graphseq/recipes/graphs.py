@@ -47,6 +47,15 @@ class _Convolutional(OwnRecipe):
     hidden: int = Field(default=32, ge=1, description="hidden units")
     layers: int = Field(default=4, ge=1, description="convolutions")
     dropout: float = Field(default=0.5, ge=0, le=1, description="before the classifiers, or of each layer's inputs")
+    heads: int = Field(default=1, ge=1, description="heads of attention, hidden units wide together")
+    norm: Literal["", "batch", "graph", "layer", "pair"] = Field(default="", description="norm behind each convolution")
+    connection: Literal["none", "residual", "dense", "initial"] = Field(
+        default="none", description="connection past each convolution"
+    )
+
+    def _depth(self) -> dict[str, Any]:
+        """Return the options that both classifiers have."""
+        return {"heads": self.heads, "norm": self.norm or None, "connection": self.connection}
 
     def _data(self, graph: Graph, metadata: Metadata, place: str) -> Data:
         """Return a graph with features, and with weights if the convolution takes them."""
@@ -116,7 +125,7 @@ class GraphRecipe(_Convolutional):
         width = len(feature_names(metadata["features"]))
         return GraphClassifier(
             width, self.hidden, outputs, num_layers=self.layers, dropout=self.dropout, reduce=self.readout,
-            conv=self.conv,
+            conv=self.conv, **self._depth(),
         )  # fmt: skip
 
     def split(self, examples: Examples, metadata: Metadata, y: Tensor, weight: Tensor | None, use: str) -> Split:
@@ -187,8 +196,8 @@ class NodeRecipe(_Convolutional):
         """Make the network."""
         width = len(feature_names(metadata["features"]))
         return NodeClassifier(
-            width, self.hidden, outputs, num_layers=self.layers, dropout=self.dropout, conv=self.conv
-        )
+            width, self.hidden, outputs, num_layers=self.layers, dropout=self.dropout, conv=self.conv, **self._depth(),
+        )  # fmt: skip
 
     def split(self, examples: Examples, metadata: Metadata, y: Tensor, weight: Tensor | None, use: str) -> Split:
         """Return some nodes of the graph."""

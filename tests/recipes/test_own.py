@@ -112,6 +112,17 @@ def test_every_network_of_the_library(name, option, value, tmp_path):
         find_recipe(name, **{option: "nothing"})
 
 
+@pytest.mark.parametrize("name", ["graph", "node"])
+def test_heads_norms_and_connections(name, tmp_path):
+    file, count = make(name, tmp_path)
+    train(name, "run", data=str(file), epochs=1, conv="gat", heads=4, norm="graph", connection="residual", layers=3)
+    run = open_run("run")
+    assert run.model.convs[0].heads == 4 and len(run.model.norms) == (3 if name == "graph" else 2)
+    assert len(run.predict(str(file))) == count
+    with pytest.raises(gs.GraphError, match="`heads`: expected 1 for a layer"):
+        train(name, "other", data=str(file), epochs=1, conv="gcn", heads=4)
+
+
 def test_a_layer_added_later_is_there(monkeypatch):
     class NewConv(gs.nn.GCNConv):
         pass
