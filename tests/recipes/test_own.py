@@ -117,7 +117,9 @@ def test_heads_norms_and_connections(name, tmp_path):
     file, count = make(name, tmp_path)
     train(name, "run", data=str(file), epochs=1, conv="gat", heads=4, norm="graph", connection="residual", layers=3)
     run = open_run("run")
-    assert run.model.convs[0].heads == 4 and len(run.model.norms) == (3 if name == "graph" else 2)
+    inner = list(run.model.modules())
+    assert next(m for m in inner if isinstance(m, gs.nn.GATConv)).heads == 4
+    assert sum(isinstance(m, gs.nn.GraphNorm) for m in inner) == (3 if name == "graph" else 2)
     assert len(run.predict(str(file))) == count
     with pytest.raises(gs.GraphError, match="`heads`: expected 1 for a layer"):
         train(name, "other", data=str(file), epochs=1, conv="gcn", heads=4)
