@@ -21,8 +21,8 @@ from graphseq.train import Machine, Session, launch
 
 DATA = Path(os.environ.get("GRAPHSEQ_DATA", ""))
 NEEDS = {
-    "cora-gcn": "planetoid/Cora", "citeseer-gcn": "planetoid/CiteSeer", "pubmed-gcn": "planetoid/PubMed",
-    "cora-gat": "planetoid/Cora", "citeseer-gat": "planetoid/CiteSeer", "pubmed-gat": "planetoid/PubMed",
+    **{f"{d.lower()}-{kind}": f"planetoid/{d}" for d in ("Cora", "CiteSeer", "PubMed")
+       for kind in ("gcn", "gat", "cheb", "appnp", "gcnii", "grand", "mlp")},
     "mutag-gin": "tudataset/MUTAG", "proteins-gin": "tudataset/PROTEINS", "tu-gin": "tudataset/MUTAG",
     "sst-treelstm": "sst", "sst-lstm": "sst",
 }  # fmt: skip
@@ -33,14 +33,15 @@ SHORT = {
     "sst-lstm": {"embedding": 8, "hidden": 8, "limit": 300},
     "mutag-gin": {"epochs": 1},
     "proteins-gin": {"epochs": 1, "hidden": 4, "layers": 2},
+    "cora-gcnii": {"layers": 4},
 }
 NAMES = (
-    "karate-gcn", "cora-gcn", "cora-gat", "citeseer-gcn", "pubmed-gcn", "mutag-gin", "proteins-gin", "tu-gin",
-    "sst-treelstm", "sst-lstm", "stdlib-treelstm", "digits-gru",
+    "karate-gcn", "cora-gcn", "cora-gat", "cora-cheb", "cora-appnp", "cora-gcnii", "cora-grand", "cora-mlp",
+    "citeseer-gcn", "pubmed-gcn", "mutag-gin", "proteins-gin", "tu-gin", "sst-treelstm", "sst-lstm", "stdlib-treelstm",
+    "digits-gru",
 )  # fmt: skip
 INPUTS = {
-    "cora-gcn": "0 1 2707",
-    "cora-gat": "0 1 2707",
+    **dict.fromkeys([name for name in NAMES if name.startswith("cora-")], "0 1 2707"),
     "mutag-gin": '{"edge_index": [[0, 1, 1, 2], [1, 0, 2, 1]], "x": [[1,0,0,0,0,0,0],[0,1,0,0,0,0,0],[1,0,0,0,0,0,0]]}',
 }
 
