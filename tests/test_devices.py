@@ -343,6 +343,9 @@ CONVS = {
     "gine": lambda: nn.GINEConv(torch_nn.Linear(F, H), edge_dim=EDGE, train_eps=True),
     "edge": lambda: nn.EdgeConv(torch_nn.Linear(2 * F, H)),
     "gcn2": lambda: nn.GCN2Conv(F, 0.1, 0.5, 1, shared_weights=False),
+    "rgcn": lambda: nn.RGCNConv(F, H, 3, num_bases=2),
+    "rgcn narrow": lambda: nn.RGCNConv(F, 2, 3, aggr="add"),
+    "rgcn max": lambda: nn.RGCNConv(F, H, 3, num_blocks=1, aggr="max"),
 }
 
 
@@ -356,11 +359,14 @@ def test_convolutions(conv, weighted, listed, fresh, dtype):
         given["x_0"] = leaf(RING.num_nodes, F, dtype=dtype)
     if conv == "gine":
         given["edge_attr"] = leaf(RING.num_edges, EDGE, dtype=dtype)
-    if weighted and not conv.startswith(("gin", "transformer", "sage", "edge")):
+    if conv.startswith("rgcn"):
+        given["edge_type"] = torch.arange(RING.num_edges) % 3
+    if weighted and not conv.startswith(("gin", "transformer", "sage", "edge", "rgcn")):
         name = "edge_attr" if conv in ("gat", "gatv2") else "edge_weight"
         given[name] = torch.rand(RING.num_edges, dtype=dtype, requires_grad=True)
-    # An edge list is compared with what it was.
-    check(called, given, fresh=fresh, dtype=dtype, module=CONVS[conv](), waits=listed)
+    # An edge list is compared with what it was, and so are relations.
+    waits = listed or conv.startswith("rgcn")
+    check(called, given, fresh=fresh, dtype=dtype, module=CONVS[conv](), waits=waits)
 
 
 @ways

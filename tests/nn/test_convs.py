@@ -66,6 +66,8 @@ class Given(nn.Module):
         if isinstance(self.layer, gnn.GCN2Conv | pyg.GCN2Conv):
             return self.layer(x, torch.cos(x) if x.is_floating_point() else x, edges, *rest)
         count = edges.num_edges if isinstance(edges, gs.Topology) else edges.numel() // 2
+        if isinstance(self.layer, gnn.RGCNConv | pyg.RGCNConv):
+            return self.layer(x, edges, torch.arange(count) % 3, *rest)
         wide = 2 if self.layer.lin is not None else 3
         return self.layer(x, edges, torch.arange(wide * count).view(count, wide).to(x.dtype).sin(), *rest)
 
@@ -87,12 +89,17 @@ GIVEN = [
     ("gcn2 unshared", "GCN2Conv", (3, 0.3), {"theta": 0.5, "layer": 1, "shared_weights": False}),
     ("gcn2 as is", "GCN2Conv", (3, 0.3), {"normalize": False}),
     ("gcn2 without loops", "GCN2Conv", (3, 0.3), {"add_self_loops": False}),
+    ("rgcn", "RGCNConv", (3, 4, 3), {}),
+    ("rgcn narrow", "RGCNConv", (3, 2, 4), {"aggr": "add", "bias": False}),
+    ("rgcn bases", "RGCNConv", (3, 2, 3), {"num_bases": 2, "root_weight": False}),
+    ("rgcn blocks", "RGCNConv", (3, 6, 3), {"num_blocks": 3}),
+    ("rgcn max", "RGCNConv", (3, 2, 3), {"aggr": "max"}),
 ]
 
 
 def made(library, kind, args, options):
     layer = getattr(library, kind)(*[arg() if callable(arg) else arg for arg in args], **options)
-    return Given(layer) if kind in ("GINEConv", "GCN2Conv") else layer
+    return Given(layer) if kind in ("GINEConv", "GCN2Conv", "RGCNConv") else layer
 
 
 CASES = {
@@ -114,7 +121,7 @@ CASES = {
                    for library in (gnn, pyg)) for name, kind, options in FILTERS},
     **{name: tuple(partial(made, library, *rest) for library in (gnn, pyg)) for name, *rest in GIVEN},
 }  # fmt: skip
-UNWEIGHTED = ("gin", "gat", "transformer", "sage", "edge")
+UNWEIGHTED = ("gin", "gat", "transformer", "sage", "edge", "rgcn")
 WEIGHTED = [name for name in CASES if name.startswith("gated") or not name.startswith(UNWEIGHTED)]
 OF_NO_WIDTH = ("gin", "edge", "appnp")  # their networks', or any
 cases = pytest.mark.parametrize("name", CASES)

@@ -13,6 +13,7 @@ from .gin import GINConv
 from .gine import GINEConv
 from .graph import GraphConv
 from .graph_network import GraphNetwork
+from .rgcn import RGCNConv
 from .sage import SAGEConv
 from .sg import SGConv
 from .sparse import SparseFeatures
@@ -21,5 +22,6 @@ from .transformer import TransformerConv
 
 __all__ = [
     "APPNP", "ARMAConv", "ChebConv", "EdgeConv", "GATConv", "GATv2Conv", "GCN2Conv", "GCNConv", "GINConv", "GINEConv",
-    "GatedGraphConv", "GraphConv", "GraphNetwork", "SAGEConv", "SGConv", "SparseFeatures", "TAGConv", "TransformerConv",
+    "GatedGraphConv", "GraphConv", "GraphNetwork", "RGCNConv", "SAGEConv", "SGConv", "SparseFeatures", "TAGConv",
+    "TransformerConv",
 ]  # fmt: skip
