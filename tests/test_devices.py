@@ -343,6 +343,7 @@ CONVS = {
     "gine": lambda: nn.GINEConv(torch_nn.Linear(F, H), edge_dim=EDGE, train_eps=True),
     "edge": lambda: nn.EdgeConv(torch_nn.Linear(2 * F, H)),
     "gcn2": lambda: nn.GCN2Conv(F, 0.1, 0.5, 1, shared_weights=False),
+    "sage lstm": lambda: nn.SAGEConv(F, H, aggr="lstm"),
     "rgcn": lambda: nn.RGCNConv(F, H, 3, num_bases=2),
     "rgcn narrow": lambda: nn.RGCNConv(F, 2, 3, aggr="add"),
     "rgcn max": lambda: nn.RGCNConv(F, H, 3, num_blocks=1, aggr="max"),
@@ -357,7 +358,7 @@ def test_convolutions(conv, weighted, listed, fresh, dtype):
     given = {"x": leaf(RING.num_nodes, F, dtype=dtype), "edge_index": RING.edge_index if listed else RING}
     if conv == "gcn2":
         given["x_0"] = leaf(RING.num_nodes, F, dtype=dtype)
-    if conv == "gine":
+    if conv.startswith("gine"):
         given["edge_attr"] = leaf(RING.num_edges, EDGE, dtype=dtype)
     if conv.startswith("rgcn"):
         given["edge_type"] = torch.arange(RING.num_edges) % 3

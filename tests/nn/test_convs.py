@@ -35,6 +35,7 @@ FILTERS = [
     ("sage", "SAGEConv", {}),
     ("sage narrow", "SAGEConv", {"aggr": "add", "normalize": True, "project": True}),
     ("sage max", "SAGEConv", {"aggr": "max", "root_weight": False}),
+    ("sage softmax", "SAGEConv", {"aggr": "softmax"}),
     ("graph", "GraphConv", {}),
     ("graph mean narrow", "GraphConv", {"aggr": "mean", "bias": False}),
     ("graph max", "GraphConv", {"aggr": "max"}),
@@ -68,7 +69,7 @@ class Given(nn.Module):
         count = edges.num_edges if isinstance(edges, gs.Topology) else edges.numel() // 2
         if isinstance(self.layer, gnn.RGCNConv | pyg.RGCNConv):
             return self.layer(x, edges, torch.arange(count) % 3, *rest)
-        wide = 2 if self.layer.lin is not None else 3
+        wide = 3 if getattr(self.layer, "lin", None) is None else 2
         return self.layer(x, edges, torch.arange(wide * count).view(count, wide).to(x.dtype).sin(), *rest)
 
 

@@ -22,6 +22,6 @@ from .transformer import TransformerConv
 
 __all__ = [
     "APPNP", "ARMAConv", "ChebConv", "EdgeConv", "GATConv", "GATv2Conv", "GCN2Conv", "GCNConv", "GINConv", "GINEConv",
-    "GatedGraphConv", "GraphConv", "GraphNetwork", "RGCNConv", "SAGEConv", "SGConv", "SparseFeatures", "TAGConv",
-    "TransformerConv",
+    "GatedGraphConv", "GraphConv", "GraphNetwork", "RGCNConv", "SAGEConv", "SGConv",
+    "SparseFeatures", "TAGConv", "TransformerConv",
 ]  # fmt: skip

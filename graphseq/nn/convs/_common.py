@@ -21,7 +21,10 @@ from ..cells.base import only_sets_norms, set_norms
 from .sparse import SparseFeatures
 
 FLOWS = ("source_to_target", "target_to_source")
-MERGES = {"add": "sum", "sum": "sum", "mean": "mean", "max": "max", "min": "min"}
+MERGES = {
+    "add": "sum", "sum": "sum", "mean": "mean", "max": "max", "min": "min", "var": "var", "std": "std",
+    "softmax": "softmax",
+}  # fmt: skip
 
 _SEEN: dict[int, tuple[Any, Any, dict[Any, Any]]] = {}
 

@@ -166,8 +166,8 @@ def _missing(kind: Any) -> list[str]:
     """Return the arguments of a convolution, and of its calls, that models can't give it by its name alone."""
     known = _sizes(kind, 1, 1, None)
     made = [name for name in _parameters(kind) if _is_required(kind, name) and name not in known]
-    called = list(inspect.signature(kind.forward).parameters.values())[3:]  # behind self, x and edge_index
-    return [*made, *(p.name for p in called if p.default is p.empty)]
+    called = inspect.signature(kind.forward).parameters.values()
+    return [*made, *(p.name for p in called if p.default is p.empty and p.name not in ("self", "x", "edge_index"))]
 
 
 def _suffice(kind: Any, known: Mapping[str, Any]) -> bool:
