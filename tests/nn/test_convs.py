@@ -90,6 +90,9 @@ GIVEN = [
     ("gcn2 unshared", "GCN2Conv", (3, 0.3), {"theta": 0.5, "layer": 1, "shared_weights": False}),
     ("gcn2 as is", "GCN2Conv", (3, 0.3), {"normalize": False}),
     ("gcn2 without loops", "GCN2Conv", (3, 0.3), {"add_self_loops": False}),
+    ("nn", "NNConv", (3, 4, lambda: nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 12))), {}),
+    ("nn narrow", "NNConv", (3, 2, lambda: nn.Linear(2, 6, bias=False)), {"aggr": "mean", "bias": False}),
+    ("nn max", "NNConv", (3, 4, lambda: nn.Linear(2, 12)), {"aggr": "max"}),
     ("rgcn", "RGCNConv", (3, 4, 3), {}),
     ("rgcn narrow", "RGCNConv", (3, 2, 4), {"aggr": "add", "bias": False}),
     ("rgcn bases", "RGCNConv", (3, 2, 3), {"num_bases": 2, "root_weight": False}),
@@ -100,7 +103,7 @@ GIVEN = [
 
 def made(library, kind, args, options):
     layer = getattr(library, kind)(*[arg() if callable(arg) else arg for arg in args], **options)
-    return Given(layer) if kind in ("GINEConv", "GCN2Conv", "RGCNConv") else layer
+    return Given(layer) if kind in ("GINEConv", "GCN2Conv", "RGCNConv", "NNConv") else layer
 
 
 CASES = {
@@ -122,7 +125,7 @@ CASES = {
                    for library in (gnn, pyg)) for name, kind, options in FILTERS},
     **{name: tuple(partial(made, library, *rest) for library in (gnn, pyg)) for name, *rest in GIVEN},
 }  # fmt: skip
-UNWEIGHTED = ("gin", "gat", "transformer", "sage", "edge", "rgcn")
+UNWEIGHTED = ("gin", "gat", "transformer", "sage", "edge", "rgcn", "nn")
 WEIGHTED = [name for name in CASES if name.startswith("gated") or not name.startswith(UNWEIGHTED)]
 OF_NO_WIDTH = ("gin", "edge", "appnp")  # their networks', or any
 cases = pytest.mark.parametrize("name", CASES)

@@ -16,7 +16,7 @@ from tests.oracles import adjacency, assert_close
 
 AGGR = ("mean", "max", "sum", "add", "min", "softmax", "var")
 NEW = [name for name in CASES if name.startswith(("sage", "graph", "cheb", "sg", "tag", "appnp", "arma", "gine", "edge",
-                                                  "gcn2", "rgcn"))]  # fmt: skip
+                                                  "gcn2", "rgcn", "nn"))]  # fmt: skip
 
 
 def twins(make):
@@ -385,6 +385,10 @@ SLIPS = [
     (lambda: nn.ARMAConv(3, 4, act=3), "`act`: expected a callable"),
     (lambda: nn.GINEConv(torch_nn.ReLU(), edge_dim=2), "`nn`: expected a network whose first layer has `in_features`"),
     (lambda: nn.EdgeConv(torch_nn.Linear(6, 4), aggr="lstm"), "`aggr`"),
+    (lambda: nn.NNConv(3, 4, torch_nn.Linear(2, 12), aggr="lstm"), "`aggr`"),
+    (lambda: nn.NNConv(0, 4, torch_nn.Linear(2, 12)), "`in_channels`"),
+    (lambda: nn.NNConv(3, 4, torch_nn.Linear(2, 12), flow="up"), "`flow`"),
+    (lambda: nn.NNConv(3, 4, torch.relu), "`nn`: expected a torch.nn.Module"),
     (lambda: nn.GCN2Conv(0, 0.1), "`channels`"),
     (lambda: nn.GCN2Conv(3, 0.1, theta=0.5), "`layer`: expected a number"),
     (lambda: nn.GCN2Conv(3, 0.1, layer=2), "`theta`: expected a number"),

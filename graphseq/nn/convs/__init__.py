@@ -13,6 +13,7 @@ from .gin import GINConv
 from .gine import GINEConv
 from .graph import GraphConv
 from .graph_network import GraphNetwork
+from .nnconv import NNConv
 from .rgcn import RGCNConv
 from .sage import SAGEConv
 from .sg import SGConv
@@ -22,6 +23,6 @@ from .transformer import TransformerConv
 
 __all__ = [
     "APPNP", "ARMAConv", "ChebConv", "EdgeConv", "GATConv", "GATv2Conv", "GCN2Conv", "GCNConv", "GINConv", "GINEConv",
-    "GatedGraphConv", "GraphConv", "GraphNetwork", "RGCNConv", "SAGEConv", "SGConv",
+    "GatedGraphConv", "GraphConv", "GraphNetwork", "NNConv", "RGCNConv", "SAGEConv", "SGConv",
     "SparseFeatures", "TAGConv", "TransformerConv",
 ]  # fmt: skip
