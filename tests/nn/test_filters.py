@@ -16,7 +16,7 @@ from tests.oracles import adjacency, assert_close
 
 AGGR = ("mean", "max", "sum", "add", "min", "softmax", "var")
 NEW = [name for name in CASES if name.startswith(("sage", "graph", "cheb", "sg", "tag", "appnp", "arma", "gine", "edge",
-                                                  "gcn2", "rgcn", "nn"))]  # fmt: skip
+                                                  "gcn2", "rgcn", "nn", "pna"))]  # fmt: skip
 
 
 def twins(make):

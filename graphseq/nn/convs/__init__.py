@@ -14,6 +14,7 @@ from .gine import GINEConv
 from .graph import GraphConv
 from .graph_network import GraphNetwork
 from .nnconv import NNConv
+from .pna import PNAConv
 from .rgcn import RGCNConv
 from .sage import SAGEConv
 from .sg import SGConv
@@ -23,6 +24,6 @@ from .transformer import TransformerConv
 
 __all__ = [
     "APPNP", "ARMAConv", "ChebConv", "EdgeConv", "GATConv", "GATv2Conv", "GCN2Conv", "GCNConv", "GINConv", "GINEConv",
-    "GatedGraphConv", "GraphConv", "GraphNetwork", "NNConv", "RGCNConv", "SAGEConv", "SGConv",
+    "GatedGraphConv", "GraphConv", "GraphNetwork", "NNConv", "PNAConv", "RGCNConv", "SAGEConv", "SGConv",
     "SparseFeatures", "TAGConv", "TransformerConv",
 ]  # fmt: skip
