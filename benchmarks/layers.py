@@ -20,7 +20,7 @@ from .graphs import CLASSES, NODES, PAIRS, WIDE, TwoLayers, epoch, power_law
 from .timing import PROCESS, Row, compare, cost, over, peak_memory, speed_up
 
 Make = Callable[[Any, int, int], nn.Module]
-HEADS = 8
+HEADS, RELATIONS = 8, 4
 
 
 def _attention(kind: str, library: Any, wide: int, out: int) -> nn.Module:
@@ -36,6 +36,21 @@ def _cheb(library: Any, wide: int, out: int) -> nn.Module:
 def _sage(aggr: str, library: Any, wide: int, out: int) -> nn.Module:
     made: nn.Module = library.SAGEConv(wide, out, aggr)
     return made
+
+
+class _Typed(nn.Module):
+    """A relational convolution in either library, with relations of the edges that it draws once."""
+
+    def __init__(self, library: Any, wide: int, out: int) -> None:
+        super().__init__()
+        self.conv: Any = library.RGCNConv(wide, out, RELATIONS)
+        self.types: torch.Tensor | None = None
+
+    def forward(self, x: Any, structure: Any) -> Any:
+        if self.types is None:
+            count = structure.num_edges if isinstance(structure, gs.Topology) else structure.size(1)
+            self.types = torch.randint(RELATIONS, (count,), generator=torch.Generator().manual_seed(0))
+        return self.conv(x, structure, self.types)
 
 
 class _Block(nn.Module):
@@ -76,6 +91,7 @@ LAYERS: dict[str, tuple[Make, float | None, float | None, float | None]] = {
     "Cheb (K = 3)": (_cheb, 5.0, 4.0, 10.0),
     "SAGE mean": (partial(_sage, "mean"), 4.0, 2.0, None),
     "SAGE max": (partial(_sage, "max"), 2.0, 1.0, None),
+    "RGCN (4 relations)": (_Typed, 3.0, None, None),
 }
 THIN = {"GAT": 1 / 3, "GraphNetwork": 1 / 2}  # targets of peak memory over PyG's
 
@@ -149,7 +165,7 @@ def _cora() -> list[Row]:
     data, found = planetoid("Cora")[0], []
     topology, sparse = gs.Topology.from_data(data), gnn.SparseFeatures.of(data.x)
     for name, (make, _, bar, thin) in LAYERS.items():
-        if name == "GraphNetwork":  # takes dense features
+        if name.startswith(("GraphNetwork", "RGCN")):  # takes dense features; Cora has no relations
             continue
         ours, peer = twins(make, (data.num_features, 64, 8))
         runs = (ours, data.x, topology), (ours, sparse, topology), (peer, data.x, data.edge_index)

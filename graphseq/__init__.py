@@ -9,7 +9,23 @@ from . import nn
 from .cell import Cell
 from .errors import GraphError
 from .fixed_point import FixedPoint, NotConverged
-from .messages import COPY, FIRST, SCALE, Max, Mean, Merge, Messages, Min, PowerMean, Segments, Slots, Softmax, Std, Sum
+from .messages import (
+    COPY,
+    FIRST,
+    SCALE,
+    Max,
+    Mean,
+    Merge,
+    Messages,
+    Min,
+    PowerMean,
+    Segments,
+    Slots,
+    Softmax,
+    Std,
+    Sum,
+    Var,
+)
 from .schedule import Rounds, Schedule, Sweep
 from .topology import Links, Topology, batch, unbatch
 
@@ -42,6 +58,7 @@ __all__ = [
     "Sum",
     "Sweep",
     "Topology",
+    "Var",
     "batch",
     "convert",
     "datasets",

@@ -3,8 +3,8 @@
 A **message** is a callable ``message(sent, received, edge)`` of the senders' states, `[E, H]` each, of what the message
 reads from the receivers, and of the edges' features. :data:`COPY` and :data:`SCALE` are two with fused operators.
 
-A **merge** reduces rows that are grouped by receiver. "sum", "mean", "max", "min", "std", "softmax" and "slots" are the
-library's; your own is a subclass of :class:`Merge`, of a few lines.
+A **merge** reduces rows that are grouped by receiver. "sum", "mean", "max", "min", "var", "std", "softmax" and "slots"
+are the library's; your own is a subclass of :class:`Merge`, of a few lines.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .ops.segment import segment_max, segment_sum
 
 __all__ = [
     "COPY", "FIRST", "MERGES", "SCALE", "Copy", "First", "Max", "Mean", "Merge", "Message", "Messages", "Min",
-    "PowerMean", "Scale", "Segments", "Slots", "Softmax", "State", "Std", "Sum", "find_merge", "send",
+    "PowerMean", "Scale", "Segments", "Slots", "Softmax", "State", "Std", "Sum", "Var", "find_merge", "send",
 ]  # fmt: skip
 
 State = tuple[Tensor, ...]
@@ -276,6 +276,15 @@ class Softmax(Merge):
         return segments.sum(weighted(self.weights(scores, segments), rows, "score"))
 
 
+class Var(Merge):
+    """The variance of the rows, ``Σ_e (row_e - mean)² / E_v``."""
+
+    def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
+        """Return the mean square of what rows differ from their mean."""
+        apart = rows - segments.spread(segments.mean(rows))
+        return segments.mean(apart * apart)
+
+
 class Std(Merge):
     """The standard deviation of the rows, one of the aggregators of Corso, Cavalleri, Beaini, Liò & Veličković (2020),
     Principal neighbourhood aggregation for graph nets; its gradient is 0 where all rows are equal.
@@ -283,8 +292,7 @@ class Std(Merge):
 
     def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
         """Return ``sqrt(Σ_e (row_e - mean)² / E_v)``."""
-        apart = rows - segments.spread(segments.mean(rows))
-        variance = segments.mean(apart * apart)
+        variance = MERGES["var"].reduce(rows, segments, None)
         equal = variance == 0  # where the root has no gradient
         return torch.where(equal, torch.ones_like(variance), variance).sqrt().masked_fill(equal, 0.0)
 
@@ -353,7 +361,7 @@ class Slots(Merge):
 
 
 MERGES: dict[str, Merge] = {
-    "sum": Sum(), "mean": Mean(), "max": Max(), "min": Min(), "std": Std(), "softmax": Softmax(),
+    "sum": Sum(), "mean": Mean(), "max": Max(), "min": Min(), "var": Var(), "std": Std(), "softmax": Softmax(),
 }  # fmt: skip
 
 

@@ -348,6 +348,13 @@ CONVS = {
     "gine": lambda: nn.GINEConv(torch_nn.Linear(F, H), edge_dim=EDGE, train_eps=True),
     "edge": lambda: nn.EdgeConv(torch_nn.Linear(2 * F, H)),
     "gcn2": lambda: nn.GCN2Conv(F, 0.1, 0.5, 1, shared_weights=False),
+    "nn": lambda: nn.NNConv(F, H, torch_nn.Sequential(torch_nn.Linear(EDGE, 5), torch_nn.Linear(5, F * H))),
+    "nn max": lambda: nn.NNConv(F, H, torch_nn.Linear(EDGE, F * H), aggr="max"),
+    "pna": lambda: nn.PNAConv(F, H, ["sum", "min", "std"], ["identity", "attenuation"], torch.tensor([1, 2]), EDGE, 2),
+    "sage lstm": lambda: nn.SAGEConv(F, H, aggr="lstm"),
+    "rgcn": lambda: nn.RGCNConv(F, H, 3, num_bases=2),
+    "rgcn narrow": lambda: nn.RGCNConv(F, 2, 3, aggr="add"),
+    "rgcn max": lambda: nn.RGCNConv(F, H, 3, num_blocks=1, aggr="max"),
 }
 
 
@@ -359,13 +366,16 @@ def test_convolutions(conv, weighted, listed, fresh, dtype):
     given = {"x": leaf(RING.num_nodes, F, dtype=dtype), "edge_index": RING.edge_index if listed else RING}
     if conv == "gcn2":
         given["x_0"] = leaf(RING.num_nodes, F, dtype=dtype)
-    if conv == "gine":
+    if conv.startswith(("gine", "nn", "pna")):
         given["edge_attr"] = leaf(RING.num_edges, EDGE, dtype=dtype)
-    if weighted and not conv.startswith(("gin", "transformer", "sage", "edge")):
+    if conv.startswith("rgcn"):
+        given["edge_type"] = torch.arange(RING.num_edges) % 3
+    if weighted and not conv.startswith(("gin", "transformer", "sage", "edge", "rgcn", "nn", "pna")):
         name = "edge_attr" if conv in ("gat", "gatv2") else "edge_weight"
         given[name] = torch.rand(RING.num_edges, dtype=dtype, requires_grad=True)
-    # An edge list is compared with what it was.
-    check(called, given, fresh=fresh, dtype=dtype, module=CONVS[conv](), waits=listed)
+    # An edge list is compared with what it was, and so are relations.
+    waits = listed or conv.startswith("rgcn")
+    check(called, given, fresh=fresh, dtype=dtype, module=CONVS[conv](), waits=waits)
 
 
 @ways

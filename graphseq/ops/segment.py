@@ -46,7 +46,8 @@ def _sum_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
     return torch.repeat_interleave(grad, ptr.diff(), 0, output_size=ctx.rows), None
 
 
-def _argmax_body(values: Tensor, ptr: Tensor) -> Tensor:
+def first_maxima(values: Tensor, ptr: Tensor) -> Tensor:
+    """Return by PyTorch's operations the first row that has the maximum of its segment, `[R, F]`; E where none has."""
     last = values.size(0)
     rows = rows_of(ptr, last)
     spread = rows[:, None].expand(values.shape)
@@ -60,7 +61,7 @@ def _argmax_body(values: Tensor, ptr: Tensor) -> Tensor:
 
 def _argmax_cpu(values: Tensor, ptr: Tensor) -> Tensor:
     if values.dtype not in (torch.float32, torch.float64):
-        return _argmax_body(values, ptr)
+        return first_maxima(values, ptr)
     array, rows = kernels()
     arg = ptr.new_empty(ptr.numel() - 1, values.size(1))
     rows.segment_argmax(values.numel(), *map(array, (ptr, values.contiguous(), arg)))
@@ -75,7 +76,7 @@ _sum = Operator(
     "segment_sum(Tensor values, Tensor ptr) -> Tensor", _sum_body, _sum_fake, cpu=_sum_cpu, cuda=_sum_cuda,
     save=_sum_save, backward=_sum_backward, full_precision=True,
 )  # fmt: skip
-_argmax = Operator("segment_argmax(Tensor values, Tensor ptr) -> Tensor", _argmax_body, _argmax_fake, cpu=_argmax_cpu)
+_argmax = Operator("segment_argmax(Tensor values, Tensor ptr) -> Tensor", first_maxima, _argmax_fake, cpu=_argmax_cpu)
 
 
 def _flat(values: Tensor) -> Tensor:

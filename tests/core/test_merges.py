@@ -22,6 +22,7 @@ def per_receiver(x, function):
 
 @pytest.mark.parametrize(("merge", "function"), [
     ("std", lambda rows: rows.std(0, correction=0)), (gs.Std(), lambda rows: rows.std(0, correction=0)),
+    ("var", lambda rows: rows.var(0, correction=0)), (gs.Var(), lambda rows: rows.var(0, correction=0)),
     (gs.PowerMean(1), lambda rows: rows.abs().mean(0)), (gs.PowerMean(), lambda rows: (rows**2).mean(0).sqrt()),
     (gs.PowerMean(0.5), lambda rows: rows.abs().sqrt().mean(0) ** 2),
     (gs.PowerMean(7.3), lambda rows: (rows.abs() ** 7.3).mean(0) ** (1 / 7.3)),

@@ -35,6 +35,7 @@ FILTERS = [
     ("sage", "SAGEConv", {}),
     ("sage narrow", "SAGEConv", {"aggr": "add", "normalize": True, "project": True}),
     ("sage max", "SAGEConv", {"aggr": "max", "root_weight": False}),
+    ("sage softmax", "SAGEConv", {"aggr": "softmax"}),
     ("graph", "GraphConv", {}),
     ("graph mean narrow", "GraphConv", {"aggr": "mean", "bias": False}),
     ("graph max", "GraphConv", {"aggr": "max"}),
@@ -66,8 +67,16 @@ class Given(nn.Module):
         if isinstance(self.layer, gnn.GCN2Conv | pyg.GCN2Conv):
             return self.layer(x, torch.cos(x) if x.is_floating_point() else x, edges, *rest)
         count = edges.num_edges if isinstance(edges, gs.Topology) else edges.numel() // 2
-        wide = 2 if self.layer.lin is not None else 3
+        if isinstance(self.layer, gnn.RGCNConv | pyg.RGCNConv):
+            return self.layer(x, edges, torch.arange(count) % 3, *rest)
+        if isinstance(self.layer, gnn.PNAConv | pyg.PNAConv) and self.layer.edge_dim is None:
+            return self.layer(x, edges, *rest)
+        wide = 3 if getattr(self.layer, "lin", None) is None else 2
         return self.layer(x, edges, torch.arange(wide * count).view(count, wide).to(x.dtype).sin(), *rest)
+
+
+def histogram():
+    return torch.tensor([1, 3, 2, 1])
 
 
 def of_pairs():
@@ -87,12 +96,23 @@ GIVEN = [
     ("gcn2 unshared", "GCN2Conv", (3, 0.3), {"theta": 0.5, "layer": 1, "shared_weights": False}),
     ("gcn2 as is", "GCN2Conv", (3, 0.3), {"normalize": False}),
     ("gcn2 without loops", "GCN2Conv", (3, 0.3), {"add_self_loops": False}),
+    ("nn", "NNConv", (3, 4, lambda: nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 12))), {}),
+    ("nn narrow", "NNConv", (3, 2, lambda: nn.Linear(2, 6, bias=False)), {"aggr": "mean", "bias": False}),
+    ("nn max", "NNConv", (3, 4, lambda: nn.Linear(2, 12)), {"aggr": "max"}),
+    ("pna max", "PNAConv", (3, 4, ["sum", "mean", "max"], ["identity", "linear"], histogram), {}),
+    ("pna", "PNAConv", (3, 4, ["mean", "var"], ["amplification", "attenuation", "inverse_linear"], histogram),
+     {"edge_dim": 2, "towers": 2, "pre_layers": 2, "post_layers": 2, "act": "tanh", "train_norm": True}),
+    ("rgcn", "RGCNConv", (3, 4, 3), {}),
+    ("rgcn narrow", "RGCNConv", (3, 2, 4), {"aggr": "add", "bias": False}),
+    ("rgcn bases", "RGCNConv", (3, 2, 3), {"num_bases": 2, "root_weight": False}),
+    ("rgcn blocks", "RGCNConv", (3, 6, 3), {"num_blocks": 3}),
+    ("rgcn max", "RGCNConv", (3, 2, 3), {"aggr": "max"}),
 ]
 
 
 def made(library, kind, args, options):
     layer = getattr(library, kind)(*[arg() if callable(arg) else arg for arg in args], **options)
-    return Given(layer) if kind in ("GINEConv", "GCN2Conv") else layer
+    return Given(layer) if kind in ("GINEConv", "GCN2Conv", "RGCNConv", "NNConv", "PNAConv") else layer
 
 
 CASES = {
@@ -114,7 +134,7 @@ CASES = {
                    for library in (gnn, pyg)) for name, kind, options in FILTERS},
     **{name: tuple(partial(made, library, *rest) for library in (gnn, pyg)) for name, *rest in GIVEN},
 }  # fmt: skip
-UNWEIGHTED = ("gin", "gat", "transformer", "sage", "edge")
+UNWEIGHTED = ("gin", "gat", "transformer", "sage", "edge", "rgcn", "nn", "pna")
 WEIGHTED = [name for name in CASES if name.startswith("gated") or not name.startswith(UNWEIGHTED)]
 OF_NO_WIDTH = ("gin", "edge", "appnp")  # their networks', or any
 cases = pytest.mark.parametrize("name", CASES)

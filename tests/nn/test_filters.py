@@ -14,9 +14,9 @@ from tests.nn.test_convs import CASES, WEIGHTED, Given
 from tests.nn.test_convs import twins as cases
 from tests.oracles import adjacency, assert_close
 
-AGGR = ("mean", "max", "sum", "add", "min")
+AGGR = ("mean", "max", "sum", "add", "min", "softmax", "var")
 NEW = [name for name in CASES if name.startswith(("sage", "graph", "cheb", "sg", "tag", "appnp", "arma", "gine", "edge",
-                                                  "gcn2"))]  # fmt: skip
+                                                  "gcn2", "rgcn", "nn", "pna"))]  # fmt: skip
 
 
 def twins(make):
@@ -343,7 +343,8 @@ def test_a_width_that_the_first_call_says(kind):
 def test_reset_and_repr(name):
     layer = CASES[name][0]()
     layer = layer.layer if isinstance(layer, Given) else layer
-    before = {key: value.clone() for key, value in layer.state_dict().items() if "bias" not in key and key != "eps"}
+    fixed = ("bias", "eps", "avg_deg")
+    before = {key: value.clone() for key, value in layer.state_dict().items() if not any(word in key for word in fixed)}
     torch.manual_seed(3)
     layer.reset_parameters()
     assert all(not torch.equal(value, layer.state_dict()[key]) for key, value in before.items())
@@ -364,7 +365,9 @@ def test_hooks_on_the_inner_maps_run(kind):
 
 
 SLIPS = [
-    (lambda: nn.SAGEConv(3, 4, aggr="lstm"), "`aggr`: expected .*neighbours have no order"),
+    (lambda: nn.SAGEConv(-1, 4, aggr="lstm"), "`in_channels`: expected a known width of the senders for an LSTM"),
+    (lambda: nn.SAGEConv(3, 4, aggr=gs.Slots(2)), "`aggr`: expected"),
+    (lambda: nn.SAGEConv(3, 4, aggr=gs.Softmax(lambda *_: None)), "`aggr`: expected"),
     (lambda: nn.SAGEConv(3, 4, aggr="median"), "`aggr`: expected \"add\""),
     (lambda: nn.SAGEConv(-1, 4, project=True), "`in_channels`: expected a known width"),
     (lambda: nn.SAGEConv((1, 2, 3), 4), "`in_channels`: expected one width, or a pair"),
@@ -382,6 +385,10 @@ SLIPS = [
     (lambda: nn.ARMAConv(3, 4, act=3), "`act`: expected a callable"),
     (lambda: nn.GINEConv(torch_nn.ReLU(), edge_dim=2), "`nn`: expected a network whose first layer has `in_features`"),
     (lambda: nn.EdgeConv(torch_nn.Linear(6, 4), aggr="lstm"), "`aggr`"),
+    (lambda: nn.NNConv(3, 4, torch_nn.Linear(2, 12), aggr="lstm"), "`aggr`"),
+    (lambda: nn.NNConv(0, 4, torch_nn.Linear(2, 12)), "`in_channels`"),
+    (lambda: nn.NNConv(3, 4, torch_nn.Linear(2, 12), flow="up"), "`flow`"),
+    (lambda: nn.NNConv(3, 4, torch.relu), "`nn`: expected a torch.nn.Module"),
     (lambda: nn.GCN2Conv(0, 0.1), "`channels`"),
     (lambda: nn.GCN2Conv(3, 0.1, theta=0.5), "`layer`: expected a number"),
     (lambda: nn.GCN2Conv(3, 0.1, layer=2), "`theta`: expected a number"),

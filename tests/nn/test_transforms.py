@@ -36,6 +36,14 @@ LAYERS = {
     "gine": (lambda: nn.GINEConv(torch.nn.Linear(4, 3)), lambda m, x: m(x, EDGES, FEATURES.to(x.dtype))),
     "edge": (lambda: nn.EdgeConv(torch.nn.Linear(8, 3)), lambda m, x: m(x, EDGES)),
     "gcn2": (lambda: nn.GCN2Conv(4, 0.1, 0.5, 1), lambda m, x: m(x, torch.cos(x), EDGES)),
+    "sage lstm": (lambda: nn.SAGEConv(4, 3, aggr="lstm"), lambda m, x: m(x, EDGES)),
+    "nn": (lambda: nn.NNConv(4, 3, torch.nn.Linear(4, 12)), lambda m, x: m(x, EDGES, FEATURES.to(x.dtype))),
+    "pna": (
+        lambda: nn.PNAConv(4, 4, ["mean", "max", "std"], ["identity", "attenuation"], torch.tensor([1, 2, 1])),
+        lambda m, x: m(x, EDGES),
+    ),
+    "rgcn": (lambda: nn.RGCNConv(4, 3, 2), lambda m, x: m(x, EDGES, torch.tensor([0, 1, 1, 0, 1]))),
+    "rgcn max": (lambda: nn.RGCNConv(4, 4, 2, aggr="max"), lambda m, x: m(x, EDGES, torch.tensor([0, 1, 1, 0, 1]))),
     "readout": (lambda: torch.nn.Identity(), lambda m, x: nn.readout(m(x) ** 2, torch.tensor([0, 0, 1, 1, 1]), "mean")),
 }
 

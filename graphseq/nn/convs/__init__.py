@@ -13,6 +13,9 @@ from .gin import GINConv
 from .gine import GINEConv
 from .graph import GraphConv
 from .graph_network import GraphNetwork
+from .nnconv import NNConv
+from .pna import PNAConv
+from .rgcn import RGCNConv
 from .sage import SAGEConv
 from .sg import SGConv
 from .sparse import SparseFeatures
@@ -22,6 +25,6 @@ from .transformer import TransformerConv
 
 __all__ = [
     "APPNP", "ARMAConv", "ChebConv", "EdgeConv", "GATConv", "GATv2Conv", "GCN2Conv", "GCNConv", "GINConv", "GINEConv",
-    "GatedGraphConv", "GraphConv", "GraphNetwork", "SAGEConv", "SGConv", "SparseFeatures", "SpectralConv", "TAGConv",
-    "TransformerConv",
+    "GatedGraphConv", "GraphConv", "GraphNetwork", "NNConv", "PNAConv", "RGCNConv", "SAGEConv", "SGConv",
+    "SparseFeatures", "SpectralConv", "TAGConv", "TransformerConv",
 ]  # fmt: skip

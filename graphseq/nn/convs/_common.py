@@ -14,7 +14,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 
 from ...core import aggregate
 from ...errors import Words, expected
-from ...messages import COPY, SCALE
+from ...messages import COPY, SCALE, Merge, Slots
 from ...ops.library import apart, is_transformed
 from ...topology import Links, Topology
 from ...topology.inputs import check_same_kind
@@ -22,7 +22,10 @@ from ..cells.base import only_sets_norms, set_norms
 from .sparse import SparseFeatures
 
 FLOWS = ("source_to_target", "target_to_source")
-MERGES = {"add": "sum", "sum": "sum", "mean": "mean", "max": "max", "min": "min"}
+MERGES = {
+    "add": "sum", "sum": "sum", "mean": "mean", "max": "max", "min": "min", "var": "var", "std": "std",
+    "softmax": "softmax",
+}  # fmt: skip
 
 _FORWARD = nn.Linear.forward
 _SEEN: dict[int, tuple[Any, Any, dict[Any, Any]]] = {}
@@ -284,26 +287,32 @@ def pair(in_channels: Any) -> tuple[int, int]:
     return in_channels[0], in_channels[1]
 
 
-def check_aggr(aggr: Any) -> str:
-    """Return the name of a merge, from PyG's word for it.
+def check_aggr(aggr: Any) -> str | Merge:
+    """Return the name of a merge, from PyG's word for it, or a merge as it is.
 
     Raises:
-        GraphError: it is none of them.
+        GraphError: it is none of them, or a merge whose score would read senders and receivers, or slots.
     """
+    if isinstance(aggr, Merge) and not isinstance(aggr, Slots) and aggr.score is None:
+        return aggr
     if not isinstance(aggr, str) or aggr not in MERGES:
-        raise expected("aggr", ", ".join(f'"{word}"' for word in MERGES), aggr)
+        words = ", ".join(f'"{word}"' for word in MERGES)
+        raise expected("aggr", f"{words}, or a graphseq.Merge of rows as wide as they are", aggr)
     return MERGES[aggr]
 
 
-def merged(links: Links, x: Tensor | SparseFeatures, weight: Tensor | None = None, merge: str = "sum") -> Tensor:
+def merged(
+    links: Links, x: Tensor | SparseFeatures, weight: Tensor | None = None, merge: str | Merge = "sum"
+) -> Tensor:
     """Return what each receiver merges of its neighbours' features, which the edges' weights scale, if any."""
     state = (x if isinstance(x, Tensor) else x.dense(),)
     return aggregate(links, state, message=COPY if weight is None else SCALE, merge=merge, edge_attr=weight)[0]
 
 
 def merged_map(
-    layer: nn.Module, links: Links, x: Tensor | SparseFeatures, weight: Tensor | None = None, merge: str = "sum"
-) -> Tensor:
+    layer: nn.Module, links: Links, x: Tensor | SparseFeatures, weight: Tensor | None = None,
+    merge: str | Merge = "sum",
+) -> Tensor:  # fmt: skip
     """Return a linear map of what each receiver merges; of sums and means, the map first where it narrows rows."""
     if merge not in ("sum", "mean") or not narrows(layer, x):
         out: Tensor = layer(merged(links, x, weight, merge))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ...errors import expected
+from ...messages import Merge
 from ...topology import Links
-from ._common import bipartite, check_aggr, check_features, check_flow, linear, merged_map, pair, project
+from ._common import bipartite, check_aggr, check_features, check_flow, linear, merged_map, pair, project, reset
+from ._lstm import LSTMAggregation
 from .sparse import SparseFeatures
 
 
@@ -21,7 +23,8 @@ class SAGEConv(nn.Module):
     Args:
         in_channels: F; -1 to infer it from the first call; or a pair, of senders and receivers.
         out_channels: F'.
-        aggr: "mean", "max", "min", "add" (or "sum"). Neighbours have no order, so there is no "lstm".
+        aggr: "mean", "max", "min", "add" (or "sum"), "std", "softmax" or a :class:`graphseq.Merge`; or "lstm", the
+            last state of an LSTM over the neighbours in the order of the edges (parameters `aggr_module.lstm.*`).
         normalize: whether each x_v' is divided by its Euclidean norm.
         root_weight: whether the node's own features are added.
         project: whether neighbours' features go through a layer of their own first.
@@ -38,16 +41,18 @@ class SAGEConv(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int | tuple[int, int], out_channels: int, aggr: str = "mean", normalize: bool = False,
-        root_weight: bool = True, project: bool = False, bias: bool = True, *, flow: str = "source_to_target",
+        self, in_channels: int | tuple[int, int], out_channels: int, aggr: str | Merge = "mean",
+        normalize: bool = False, root_weight: bool = True, project: bool = False, bias: bool = True, *,
+        flow: str = "source_to_target",
     ) -> None:  # fmt: skip
         super().__init__()
         left, right = pair(in_channels)
-        if aggr == "lstm":
-            raise expected("aggr", '"mean", "max", "min" or "add": neighbours have no order', aggr)
-        if project and left < 1:
-            raise expected("in_channels", "a known width of the senders for `project`", in_channels)
-        self.in_channels, self.out_channels, self.aggr, self._merge = in_channels, out_channels, aggr, check_aggr(aggr)
+        if (project or aggr == "lstm") and left < 1:
+            what = "`project`" if project else "an LSTM"
+            raise expected("in_channels", f"a known width of the senders for {what}", in_channels)
+        self.in_channels, self.out_channels, self.aggr = in_channels, out_channels, aggr
+        self._merge = check_aggr("add" if aggr == "lstm" else aggr)
+        self.aggr_module = LSTMAggregation(left, left) if aggr == "lstm" else None
         self.normalize, self.root_weight, self.project, self.flow = normalize, root_weight, project, check_flow(flow)
         if project:
             self.lin = linear(left, left, bias=True, uniform=True)
@@ -58,7 +63,7 @@ class SAGEConv(nn.Module):
     def reset_parameters(self) -> None:
         """Reset the parameters."""
         for module in self.children():
-            module.reset_parameters()  # type: ignore[operator]
+            reset(module)
 
     def forward(
         self, x: Tensor | SparseFeatures | tuple[Tensor, Tensor | None], edge_index: Tensor | Links,
@@ -77,7 +82,11 @@ class SAGEConv(nn.Module):
         check_features(sent, left, self.lin_l)
         if self.project:
             sent = project(self.lin, sent).relu()
-        out = merged_map(self.lin_l, links, sent, weight, self._merge)
+        if self.aggr_module is not None:
+            dense = sent if isinstance(sent, Tensor) else sent.dense()
+            out: Tensor = self.lin_l(self.aggr_module(dense, links, weight))
+        else:
+            out = merged_map(self.lin_l, links, sent, weight, self._merge)
         if self.root_weight and own is not None:
             check_features(own, right, self.lin_r)
             out = out + project(self.lin_r, own)

@@ -7,10 +7,10 @@ from .dot_product import dot_product
 from .elman import elman
 from .gru import gru
 from .lstm import lstm, nary
-from .neighbours import neighbour_mean, neighbour_sum
+from .neighbours import neighbour_maximum, neighbour_mean, neighbour_minimum, neighbour_sum
 from .per_feature import per_feature
 
 __all__ = [
-    "additive", "attend", "childsum", "dot_product", "elman", "gru", "lstm", "nary", "neighbour_mean", "neighbour_sum",
-    "per_feature",
+    "additive", "attend", "childsum", "dot_product", "elman", "gru", "lstm", "nary", "neighbour_maximum",
+    "neighbour_mean", "neighbour_minimum", "neighbour_sum", "per_feature",
 ]  # fmt: skip

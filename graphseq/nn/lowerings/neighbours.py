@@ -1,4 +1,4 @@
-"""Sums and means over neighbours as sparse products, without a tensor that has a row for each edge."""
+"""Sums, means, maxima and minima over neighbours, without a tensor that has a row for each edge."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from ...lowering import lower
-from ...messages import Copy, Mean, Merge, Scale, State, Sum
+from ...messages import Copy, Max, Mean, Merge, Min, Scale, State, Sum
 from ...ops.library import HALF
+from ...ops.neighbour_max import neighbour_max
 from ...ops.segment import segment_sum
 from ...ops.spmm import spmm
 from ...topology import Links, Members
@@ -44,3 +45,25 @@ def neighbour_mean(links: Links, state: State, received: Any, edge_attr: Tensor 
     degree = links.memo("degree", lambda: links.in_degree.clamp(min=1))
     means = (m / degree.view(-1, *[1] * (m.dim() - 1)) for m in summed)
     return tuple(m.to(s.dtype) if s.is_floating_point() else m for m, s in zip(means, state, strict=True))
+
+
+@lower(None, Copy, Max, "any")
+def neighbour_maximum(
+    links: Links, state: State, received: Any, edge_attr: Tensor | None, merge: Merge
+) -> State | None:  # fmt: skip
+    """Return ``m_v = max_{u→v} h_u`` in each feature."""
+    return tuple(_max(links, s) for s in state) if all(s.is_floating_point() for s in state) else None
+
+
+@lower(None, Copy, Min, "any")
+def neighbour_minimum(
+    links: Links, state: State, received: Any, edge_attr: Tensor | None, merge: Merge
+) -> State | None:  # fmt: skip
+    """Return the same of the smallest."""
+    return tuple(-_max(links, -s) for s in state) if all(s.is_floating_point() for s in state) else None
+
+
+def _max(links: Links, x: Tensor) -> Tensor:
+    flat = x if x.dim() == 2 else x.reshape(x.size(0), math.prod(x.shape[1:]))
+    out = neighbour_max(flat, links.matrix.ptr, links.matrix.columns)
+    return out if x.dim() == 2 else out.view(links.num_receivers, *x.shape[1:])

@@ -40,8 +40,7 @@ def convolutions() -> dict[str, type[nn.Module]]:
     """
     found = {}
     for name, kind in _classes(_convs, "Conv").items():
-        called = list(inspect.signature(kind.forward).parameters.values())[3:]  # behind self, x and edge_index
-        if _suffice(kind, _sizes(kind, 1, 1, None)) and all(p.default is not p.empty for p in called):
+        if not _missing(kind):
             found[name] = kind
     return found
 
@@ -183,6 +182,14 @@ def _is_required(kind: Any, name: str) -> bool:
     return name in _parameters(kind) and _parameters(kind)[name].default is inspect.Parameter.empty
 
 
+def _missing(kind: Any) -> list[str]:
+    """Return the arguments of a convolution, and of its calls, that models can't give it by its name alone."""
+    known = _sizes(kind, 1, 1, None)
+    made = [name for name in _parameters(kind) if _is_required(kind, name) and name not in known]
+    called = inspect.signature(kind.forward).parameters.values()
+    return [*made, *(p.name for p in called if p.default is p.empty and p.name not in ("self", "x", "edge_index"))]
+
+
 def _suffice(kind: Any, known: Mapping[str, Any]) -> bool:
     return all(name in known for name in _parameters(kind) if _is_required(kind, name))
 
@@ -199,6 +206,10 @@ def _find(given: Any, known: Mapping[str, Any], argument: str) -> Any:
     for name in (wanted, wanted.removesuffix("cell"), wanted.removesuffix("conv")):
         if name in plain:
             return plain[name]
+    for name, kind in (_classes(_convs, "Conv") if argument == "conv" else {}).items():
+        if re.sub("-", "", name) == wanted.removesuffix("conv"):
+            more = ", ".join(_missing(kind))
+            raise expected(argument, f"a model of your own around {kind.__name__}, which needs {more}", given)
     close = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.7)
     hint = f"; did you mean {next(n for n in known if re.sub('-', '', n) == close[0])!r}?" if close else ""
     raise expected(argument, f"one of {', '.join(sorted(known))}", Words(f"{given!r}{hint}"))
