@@ -49,7 +49,7 @@ class _Typed(nn.Module):
     def forward(self, x: Any, structure: Any) -> Any:
         if self.types is None:
             count = structure.num_edges if isinstance(structure, gs.Topology) else structure.size(1)
-            self.types = torch.randint(RELATIONS, (count,), generator=torch.Generator().manual_seed(0))
+            self.types = torch.randint(RELATIONS, (count,), generator=torch.Generator().manual_seed(0)).to(x.device)
         return self.conv(x, structure, self.types)
 
 
