@@ -123,8 +123,9 @@ def test_convolutions_in_16_bits(conv, dtype):
     x = torch.randn(N, H if conv == "gated" else F, device="cuda")
     wanted = step(module, [x, topology])
     for found in (step(module, [x, topology], dtype), step(deepcopy(module).to(dtype), [x.to(dtype), topology])):
+        scale = max(float(b.norm()) for b in wanted)  # gradients that should be 0 are roundoff of the others
         for a, b in zip(found, wanted, strict=True):  # which rounding may turn at a kink, here and there
-            assert (a.float() - b).norm() < 0.05 * b.norm() + 0.05
+            assert float((a.float() - b).norm()) < 0.05 * float(b.norm()) + 0.01 * scale
 
 
 @pytest.mark.parametrize("name", ["gcn", "gat", "sage max", "tree"])

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import wraps
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 import torch
@@ -16,6 +17,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 LIBRARY = torch.library.Library("graphseq", "DEF")
 OPERATORS: dict[str, Operator] = {}
 HALF = (torch.float16, torch.bfloat16)
+HAS_TRITON = find_spec("triton") is not None
 
 _PLAIN = {Tensor, torch.nn.Parameter, type(None), int, float}
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .library import HALF, Operator
+from .library import HALF, HAS_TRITON, Operator
 from .segment import first_maxima
 from .spmm import kernels
 
@@ -36,6 +36,14 @@ def _max_cpu(x: Tensor, ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
     place = torch.empty(out.shape, dtype=torch.int32)
     rows.neighbour_max(index.numel() * x.size(1), *map(array, (ptr, index, x.contiguous(), out, place)))
     return out, place
+
+
+def _max_cuda(x: Tensor, ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    if not x.is_floating_point():
+        return _max_body(x, ptr, index)
+    from .kernels import triton_max
+
+    return triton_max.neighbour_max(x, ptr, index)
 
 
 def _max_fake(x: Tensor, ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,7 +119,7 @@ def _spread_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, 
 
 _max = Operator(
     "neighbour_max(Tensor x, Tensor ptr, Tensor index) -> (Tensor, Tensor)", _max_body, _max_fake, cpu=_max_cpu,
-    save=_max_save, backward=_max_backward,
+    cuda=_max_cuda if HAS_TRITON else None, save=_max_save, backward=_max_backward,
 )  # fmt: skip
 _pick = Operator(
     "neighbour_pick(Tensor x, Tensor place, Tensor ptr, Tensor index) -> Tensor", _pick_body, _pick_fake,
@@ -127,7 +135,7 @@ def neighbour_max(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
     """Return the element-wise maximum over neighbours: ``out[v] = max_k x[index[k]]``, k from ptr[v] to ptr[v + 1] - 1.
 
     Of equal maxima the first edge's gets the whole gradient; NaN counts as the largest, as in torch.max. Without edges
-    the maximum is 0. No `[E, F]` tensor is made on the CPU.
+    the maximum is 0. No `[E, F]` tensor is made on the CPU and on CUDA.
 
     Args:
         x: `[S, F]`.

@@ -78,7 +78,8 @@ def csr_product(weight: Tensor | None, x: Tensor, ptr: Tensor, index: Tensor, ed
         return _spmm_body(weight, x, ptr, index, edge)
     values = x.new_ones(index.size(0)) if weight is None else weight.index_select(0, edge)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        for told in ("Sparse CSR tensor support is in beta", "Sparse invariant checks are implicitly disabled"):
+            warnings.filterwarnings("ignore", told)
         matrix = torch.sparse_csr_tensor(ptr, index, values, (ptr.size(0) - 1, x.size(0)), check_invariants=False)
     product: Tensor = matrix @ x
     return product

@@ -11,6 +11,7 @@ import torch
 import graphseq as gs
 from graphseq.nn.attention import Additive, Dot, PerFeature
 from graphseq.nn.lowerings.attend import Edges, reference
+from graphseq.ops.library import OPERATORS
 from tests.oracles import assert_close, gradients
 
 pytest.importorskip("triton")
@@ -76,6 +77,23 @@ def test_scores_that_are_no_numbers_stay_with_their_receiver(kernels, first):
     torch.testing.assert_close(out, wanted, atol=1e-5, rtol=1e-5, equal_nan=True)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("wide", [1, 3, 200])
+@pytest.mark.parametrize("links", LINKS)
+def test_maxima(links, wide, dtype):
+    from graphseq.ops.kernels import triton_max
+
+    links = LINKS[links].to(DEVICE)
+    x = torch.randint(-3, 4, (links.num_senders, wide), device=DEVICE).to(dtype)  # with ties
+    if x.size(0) > 4:
+        x[1], x[2, 0], x[4, :2] = -float("inf"), float("nan"), float("inf")
+    ptr, index = links.matrix.ptr, links.matrix.columns
+    found, wanted = triton_max.neighbour_max(x, ptr, index), OPERATORS["neighbour_max"].body(x, ptr, index)
+    for a, b in zip(found, wanted, strict=True):
+        assert a.dtype == b.dtype
+        torch.testing.assert_close(a, b, atol=0, rtol=0, equal_nan=True)
+
+
 COMPILE = """
 import os
 import subprocess
@@ -93,6 +111,14 @@ for kernel, kind in product((kernels._forward, kernels._senders, kernels._receiv
     names = [p.name for p in kernel.params]
     types = {p.name: "constexpr" if p.is_constexpr else kinds.get(p.name, "*fp32") for p in kernel.params}
     source = ASTSource(fn=kernel, signature=types, constexprs={k: v for k, v in known.items() if k in names})
+    assert triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["cubin"]
+
+from graphseq.ops.kernels.triton_max import _max
+
+for number in ("*fp32", "*fp64", "*bf16"):
+    known = {"E": 8, "W": 64, "KIND": triton.language.float64 if number == "*fp64" else triton.language.float32}
+    types = {"ptr": "*i64", "index": "*i64", "x": number, "out": number, "place": "*i32", "wide": "i32"}
+    source = ASTSource(fn=_max, signature=types | dict.fromkeys(known, "constexpr"), constexprs=known)
     assert triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["cubin"]
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor
 from ...fused import FusedOperator
 from ...lowering import lower
 from ...messages import First, Merge, Segments, Softmax, State, weighted
+from ...ops.library import HAS_TRITON
 from ...ops.spmm import kernels, rows_of
 from ...topology import Links
 from ..attention import Score
@@ -149,7 +149,7 @@ def operator(
 
     return FusedOperator(
         name, inputs, Edges, states=1, saved=1, kernel=kernel, gradient=gradient, reference=reference, layout=layout,
-        cuda=(forward, backward) if find_spec("triton") else None,
+        cuda=(forward, backward) if HAS_TRITON else None,
     )  # fmt: skip
 
 
