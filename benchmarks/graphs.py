@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,12 @@ class TwoLayers(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Three GIN convolutions and a sum over each graph, ours or PyG's."""
+    """Three convolutions and a sum over each graph, ours or PyG's."""
 
-    def __init__(self, conv: type[nn.Module], width: int, pool: Callable[..., Tensor]) -> None:
+    def __init__(self, conv: Callable[[int, int], nn.Module], width: int, pool: Callable[..., Tensor]) -> None:
         super().__init__()
         self.pool, sizes = pool, [width, 32, 32, 32]
-        self.convs = nn.ModuleList(conv(_perceptron(*pair)) for pair in pairwise(sizes))
+        self.convs = nn.ModuleList(conv(*pair) for pair in pairwise(sizes))
         self.out = nn.Linear(32, 2)
 
     def forward(self, x: Tensor, structure: Any, *graphs: Any) -> Tensor:
@@ -102,7 +103,9 @@ def rows(notes: list[str]) -> list[Row]:
     found = [*_large(data), *_memory(data, notes)]
     del data
     try:
-        found += [*_cora(), *_batches("MUTAG"), *_batches("PROTEINS")]
+        found += _cora()
+        for name in ("MUTAG", "PROTEINS"):
+            found += batches("graphs", "GIN", name, _gin_conv, sizes=(32, 64))
     except gs.GraphError:
         notes.append("Left out: Cora, MUTAG and PROTEINS, which no data root holds.")
     return found
@@ -189,15 +192,23 @@ def _cora() -> list[Row]:
     ]
 
 
-def _batches(name: str) -> list[Row]:
+def _gin_conv(library: Any, wide: int, out: int) -> nn.Module:
+    made: nn.Module = library.GINConv(_perceptron(wide, out))
+    return made
+
+
+def batches(
+    group: str, layer: str, name: str, conv: Callable[[Any, int, int], nn.Module], *, sizes: tuple[int, ...]
+) -> list[Row]:
+    """Compare epochs on a TUDataset, with networks of a kind of layer, which `conv` makes in either library."""
+    import torch_geometric.nn as pyg
     from torch_geometric.loader import DataLoader
-    from torch_geometric.nn import GINConv, global_add_pool
 
     from graphseq.datasets import tudataset
 
     graphs = tudataset(name, use_node_attr=False)
-    peer = Classifier(GINConv, graphs.num_features, global_add_pool)
-    ours = Classifier(gnn.GINConv, graphs.num_features, gnn.readout)
+    peer = Classifier(partial(conv, pyg), graphs.num_features, pyg.global_add_pool)
+    ours = Classifier(partial(conv, gnn), graphs.num_features, gnn.readout)
     ours.load_state_dict(peer.state_dict())
     ready = [graph.clone() for graph in graphs]
     for graph in ready:
@@ -220,7 +231,7 @@ def _batches(name: str) -> list[Row]:
         return ours(batch.x, topology, topology)
 
     found = []
-    for size in (32, 64):
+    for size in sizes:
         theirs, *mine = compare(
             training(peer, graphs, size, lambda b: peer(b.x, b.edge_index, b.batch, b.num_graphs)),
             training(ours, graphs, size, lambda b: ours(b.x, b.edge_index, b.batch)),
@@ -228,5 +239,5 @@ def _batches(name: str) -> list[Row]:
             training(ours, ready, size, on_topology),
         )
         for how, times in zip(("edge_index", "from_data", "topologies compiled beforehand"), mine, strict=True):
-            found.append(speed_up("graphs", f"GIN, {name} in batches of {size}, on {how}", over(theirs, times), 1.0))
+            found.append(speed_up(group, f"{layer}, {name} in batches of {size}, on {how}", over(theirs, times), 1.0))
     return found

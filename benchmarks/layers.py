@@ -16,7 +16,7 @@ from torch import nn
 import graphseq as gs
 from graphseq import nn as gnn
 
-from .graphs import CLASSES, NODES, PAIRS, WIDE, TwoLayers, epoch, power_law
+from .graphs import CLASSES, NODES, PAIRS, WIDE, TwoLayers, batches, epoch, power_law
 from .timing import PROCESS, Row, compare, cost, over, peak_memory, speed_up
 
 Make = Callable[[Any, int, int], nn.Module]
@@ -103,7 +103,11 @@ def rows(notes: list[str]) -> list[Row]:
         found += _memory(data, notes)
     del data
     try:
-        return [*found, *_cora()]
+        found += _cora()
+        for name in ("MUTAG", "PROTEINS"):
+            for layer in ("GAT", "GATv2", "Transformer", "Cheb (K = 3)", "SAGE mean", "SAGE max"):
+                found += batches("layers", layer, name, LAYERS[layer][0], sizes=(32,))
+        return found
     except gs.GraphError:
         notes.append("Left out: Cora, which no data root holds.")
         return found

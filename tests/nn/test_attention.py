@@ -312,3 +312,33 @@ def test_softmax_over_receivers():
     assert torch.autograd.gradcheck(lambda s: core.softmax(links, s), scores)
     with pytest.raises(gs.GraphError, match="`scores`"):
         core.softmax(links, scores[:2])
+
+
+def test_attention_that_is_given_or_learnt():
+    """``h_i' = W_0 h_i + Σ_j α_ij W_1 h_j``: with given α it is GraphConv, with learnt ones GATConv with a residual."""
+    n, edge_index = 6, torch.tensor([[0, 1, 2, 3, 4, 5, 0, 2], [1, 2, 0, 4, 5, 3, 2, 4]])
+    x, alpha = torch.randn(n, 3).double(), torch.rand(8).double()
+    topology = gs.Topology.from_edge_index(edge_index, n)
+    alpha = core.softmax(topology, alpha)
+    learnt, given = nn.GATConv(3, 4, add_self_loops=False, residual=True).double(), nn.GraphConv(3, 4).double()
+    for conv, w_0, w_1, a, b in (
+        (given, given.lin_root.weight, given.lin_rel.weight, alpha, given.lin_rel.bias),
+        (learnt, learnt.res.weight, learnt.lin.weight, learnt.attention(x, topology)[1][:, 0], learnt.bias),
+    ):
+        dense = torch.zeros(n, n).double().index_put((edge_index[1], edge_index[0]), a)
+        assert_close(dense.sum(1), (topology.in_degree > 0).double())
+        found = conv(x, topology, alpha) if conv is given else conv(x, topology)
+        assert_close(found, x @ w_0.t() + dense @ x @ w_1.t() + b)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", ["additive", "per_feature", "dot_product"])
+def test_opcheck(kind, dtype):
+    matrix = gs.Links.between(torch.tensor([[0, 1, 2, 4, 4], [1, 1, 0, 3, 1]]), 5, 4).matrix
+    x, y, s, r, b, a = (
+        torch.randn(size, dtype=dtype, requires_grad=True) for size in ((5, 6), (4, 6), (5, 2), (4, 2), (5, 2), (2, 3))
+    )
+    given = {"additive": (x, s, r, b), "per_feature": (x, y, a), "dot_product": (x, torch.randn_like(x), y)}[kind]
+    keep = torch.tensor([[1, 0], [1, 1], [0, 1], [1, 1], [1, 1]], dtype=torch.uint8)
+    operator = getattr(torch.ops.graphseq, f"{kind}_attention").default
+    torch.library.opcheck(operator, (*given, *matrix, keep, 2, 2.0, 0.2), atol=1e-5, rtol=1e-4)

@@ -14,6 +14,7 @@ class GraphConv(nn.Module):
 
     Morris, Ritzert, Fey, Hamilton, Lenssen, Rattan & Grohe (2019), Weisfeiler and Leman go neural: higher-order graph
     neural networks, eq. 3. Arguments, call and parameters (`lin_rel.*`, `lin_root.weight`) are those of PyG's layer.
+    If the weights of the edges into a node sum to 1, it is attention that is given; :class:`GATConv` learns it.
 
     Args:
         in_channels: F; -1 to infer it from the first call; or a pair, of senders and receivers.
