@@ -1,5 +1,7 @@
 """Graph convolutions equal PyG's with PyG's weights, and their formulas on dense matrices."""
 
+import pickle
+from copy import deepcopy
 from functools import partial
 
 import pytest
@@ -258,13 +260,63 @@ def test_small_structures(name):
 
 
 @cases
-def test_compiled(name):
+def test_compiled_for_any_size(name):
+    """Once for all of five sizes, without a graph break."""
     torch._dynamo.reset()
+    layer = CASES[name][0]()
+    fast = torch.compile(layer, fullgraph=True, dynamic=True, backend="aot_eager")
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for n, edges in ((6, 15), (9, 20), (4, 11), (30, 70), (17, 33)):
+            edge_index, x = torch.randint(0, n, (2, edges)), torch.randn(n, 3, requires_grad=True)
+            for found, wanted in zip(*(with_gradients(f, x, edge_index) for f in (fast, layer)), strict=True):
+                assert_close(found, wanted, 1e-5)
+
+
+def with_gradients(layer, x, edge_index):
+    out = layer(x, edge_index)
+    return out, torch.autograd.grad(out.sin().sum(), x)[0]
+
+
+@cases
+def test_batched_equals_separate(name):
+    """Graphs beside each other, empty ones first, last and between them, don't see each other."""
+    layer = CASES[name][0]().double()
+    if isinstance(layer, Given) and not isinstance(layer.layer, gnn.GCN2Conv):
+        return  # its features of edges depend on where they stand
+    pairs = [(0, 0), (4, 9), (0, 0), (6, 14), (1, 1), (0, 0)]  # numbers of nodes and edges
+    alone = [gs.Topology.from_edge_index(torch.randint(0, max(n, 1), (2, e)), n) for n, e in pairs]
+    parts = [torch.randn(n, 3).double() for n, _ in pairs]
+    together = layer(torch.cat(parts), gs.batch(alone))
+    assert_close(together, torch.cat([layer(x, t) for x, t in zip(parts, alone, strict=True)]), 1e-11)
+
+
+@cases
+def test_edges_in_another_order(name):
+    layer, edge_index = CASES[name][0]().double(), torch.randint(0, 6, (2, 15))
+    if "lstm" in name or (isinstance(layer, Given) and not isinstance(layer.layer, gnn.GCN2Conv)):
+        return  # it depends on their order, or has features that `Given` makes by it
+    x = torch.randn(6, 3).double()
+    assert_close(layer(x, edge_index[:, torch.randperm(15)]), layer(x, edge_index), 1e-11)
+
+
+@cases
+def test_saved_and_loaded(name, tmp_path):
+    layer, other = (CASES[name][0]() for _ in range(2))
+    torch.save(layer.state_dict(), tmp_path / "weights.pt")
+    other.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
+    x, edge_index = torch.randn(6, 3), torch.randint(0, 6, (2, 15))
+    for copy in (other, deepcopy(layer), pickle.loads(pickle.dumps(layer))) if "gin" not in name else (other,):
+        assert torch.equal(copy(x, edge_index), layer(x, edge_index))
+
+
+@cases
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_16_bits(name, dtype):
     layer, edge_index = CASES[name][0](), torch.randint(0, 6, (2, 15))
-    fast = torch.compile(layer, fullgraph=True, backend="aot_eager")
-    x = torch.randn(6, 3, requires_grad=True)
-    assert_close(fast(x, edge_index), layer(x, edge_index), 1e-5)
-    fast(x, edge_index).sum().backward()
+    x = torch.randn(6, 3)
+    found = deepcopy(layer).to(dtype)(x.to(dtype), edge_index)
+    assert found.dtype == dtype
+    assert_close(found.float(), layer(x, edge_index), 0.1)
 
 
 @cases

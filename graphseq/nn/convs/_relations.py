@@ -110,9 +110,8 @@ def related(links: Links, edge_type: Any, count: int) -> Relations:
     Raises:
         GraphError: not one relation for each edge, or numbers out of range.
     """
-    shape = f"int64 of shape [{links.num_edges}], the relation of each edge"
     if not isinstance(edge_type, Tensor) or edge_type.dtype != torch.int64 or edge_type.shape != (links.num_edges,):
-        raise expected("edge_type", shape, edge_type)
+        raise expected("edge_type", f"int64 of shape [{links.num_edges}], the relation of each edge", edge_type)
     if edge_type.device != links.device:
         raise expected("edge_type", f"a tensor on {links.device}, as `x` is", Words(f"one on {edge_type.device}"))
 

@@ -121,7 +121,8 @@ class NNConv(torch_nn.Module):
     def _merged(self, links: Links, x: Tensor, edges: Tensor) -> Tensor:
         """Return ``merge_{u→v} x_uᵀ nn(e_uv)``."""
         shape = x.size(1), self.out_channels
-        found = _last_map(self.nn) if self._merge in ("sum", "mean") else None
+        linear = self._merge in ("sum", "mean") and not torch.compiler.is_compiling()  # tracing knows no sizes
+        found = _last_map(self.nn) if linear else None
         if found is None or found[1].out_features != shape[0] * shape[1] or not self._is_less(links, found[1]):
             matrices = self.nn(edges)
             if matrices.shape != (links.num_edges, shape[0] * shape[1]):
