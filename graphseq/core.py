@@ -116,7 +116,7 @@ def softmax(links: Links, scores: Tensor) -> Tensor:
     """
     same_length("scores", scores, links.num_edges, "edge")
     if not scores.is_floating_point():
-        raise expected("scores", "floating numbers", scores)
+        raise expected("scores", "floating-point numbers", scores)
     order, place = links.matrix.edge, _place(links)
     return permute(_segments(links, MERGES["sum"]).softmax(permute(scores, order, place)), place, order)
 

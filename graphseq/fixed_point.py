@@ -91,7 +91,9 @@ class FixedPoint(Schedule):
         if h.requires_grad:
             again = step(at := found.clone().requires_grad_())
 
-            def implicit(grad: Tensor) -> Tensor:
+            def implicit(grad: Tensor | None) -> Tensor | None:
+                if grad is None:  # undefined, which is 0
+                    return None
                 if torch.is_grad_enabled():
                     raise GraphError("FixedPoint has no second derivatives; Rounds(k) has")
 

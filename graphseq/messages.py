@@ -266,11 +266,11 @@ class Softmax(Merge):
     def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
         """Return ``Σ_e α_e row_e``."""
         if not rows.is_floating_point():
-            raise expected("state", "floating numbers, for a softmax", rows)
+            raise expected("state", "floating-point numbers, for a softmax", rows)
         if scores is None:
             return segments.sum(self.weights(rows, segments) * rows)
         if not scores.is_floating_point():
-            raise expected("score", "to return floating numbers", scores)
+            raise expected("score", "to return floating-point numbers", scores)
         if scores.dim() not in (1, 2) or scores.size(0) != rows.size(0):
             raise expected("score", f"to return shape [{rows.size(0)}] or [{rows.size(0)}, heads]", scores)
         return segments.sum(weighted(self.weights(scores, segments), rows, "score"))

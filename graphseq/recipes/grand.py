@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ClassVar
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -17,6 +20,11 @@ from .mlp import Perceptron, PlanetoidMLP
 __all__ = ["RECIPES", "PlanetoidGRAND"]
 
 
+def _likelihood(scores: Tensor, target: Tensor) -> Tensor:
+    """Return the loss of log-probabilities, which draws' means are: they don't sum to 1."""
+    return nn.functional.nll_loss(scores, target, reduction="none")
+
+
 class PlanetoidGRAND(PlanetoidMLP):
     """A perceptron on features that are propagated at random, and that agrees with itself over several draws.
 
@@ -30,6 +38,7 @@ class PlanetoidGRAND(PlanetoidMLP):
 
     network = "GRAND"
     summary = "topics of papers, from words and citations"
+    loss: ClassVar[Callable[[Tensor, Tensor], Tensor]] = staticmethod(_likelihood)
 
     epochs: int = 1000
     patience: int = 200

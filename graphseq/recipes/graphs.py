@@ -47,15 +47,18 @@ class _Convolutional(OwnRecipe):
     hidden: int = Field(default=32, ge=1, description="hidden units")
     layers: int = Field(default=4, ge=1, description="convolutions")
     dropout: float = Field(default=0.5, ge=0, le=1, description="before the classifiers, or of each layer's inputs")
-    heads: int = Field(default=1, ge=1, description="heads of attention, hidden units wide together")
-    norm: Literal["", "batch", "graph", "layer", "pair"] = Field(default="", description="norm behind each convolution")
+    heads: int = Field(default=1, ge=1, description="attention heads; together they have the hidden units")
+    norm: Literal["default", "none", "batch", "graph", "layer", "pair"] = Field(
+        default="default", description="norm after each convolution; by default batch for graphs, none for nodes"
+    )
     connection: Literal["none", "residual", "dense", "initial"] = Field(
-        default="none", description="connection past each convolution"
+        default="none", description="skip connection around each convolution"
     )
 
     def _depth(self) -> dict[str, Any]:
         """Return the options that both classifiers have."""
-        return {"heads": self.heads, "norm": self.norm or None, "connection": self.connection}
+        norm: Any = {"default": None, "none": lambda width: nn.Identity()}.get(self.norm, self.norm)
+        return {"heads": self.heads, "norm": norm, "connection": self.connection}
 
     def _data(self, graph: Graph, metadata: Metadata, place: str) -> Data:
         """Return a graph with features, and with weights if the convolution takes them."""
@@ -81,6 +84,8 @@ class _Convolutional(OwnRecipe):
             raise expected("data", "nodes with features", Words("graphs whose x is empty"))
         weighted = any(graph.weight is not None for graph in graphs)
         taken = weighted and takes_weights(make_conv(self.conv, 1, 1))
+        if taken and any(graph.weight is not None and bool((graph.weight < 0).any()) for graph in graphs):
+            about = [*about, f"some edge weights are negative: {self.conv} may divide by the root of a negative degree"]
         return {"features": features, "weights": taken, "about": [*about, *self._notes(features, weighted, taken)]}
 
 

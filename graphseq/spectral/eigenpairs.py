@@ -115,12 +115,14 @@ def _smallest(matrix: Any, k: int) -> tuple[Any, Any]:
     they run on the inverse, shifted to below the smallest eigenvalue.
     """
     import numpy as np
-    from scipy.sparse import eye_array
+    from scipy.sparse import diags_array, eye_array
     from scipy.sparse.linalg import ArpackNoConvergence, splu
 
     n, diagonal = matrix.shape[0], matrix.diagonal()
     radius = abs(matrix).sum(1) - abs(diagonal)
     least, most = (diagonal - radius).min(), (diagonal + radius).max()  # Gershgorin's bounds
+    if (matrix - diags_array(diagonal)).max() <= 0:  # no Laplacian of positive weights has negative eigenvalues
+        least = max(least, 0.0)
     try:
         vectors = _largest(lambda v: most * v - matrix @ v, n, k, _RESTARTS[0])
     except ArpackNoConvergence:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import Words, expected
 from ..topology import Topology
 from .matrices import laplacian
 
@@ -30,12 +31,17 @@ def lambda_max(
         normalization: None, "sym" or "rw", see :func:`laplacian`.
 
     Raises:
-        GraphError: as of :func:`laplacian`.
+        GraphError: as of :func:`laplacian`; weights or normalised weights that are not finite.
 
     >>> lambda_max(Topology.from_edge_index(torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]]))).item()
     3.0
     """
+    import numpy as np
+
     matrix = scipy_laplacian(topology, edge_weight, normalization)
+    if not np.isfinite(matrix.data).all():
+        wanted = "finite numbers" if normalization is None else "finite numbers, and degrees that are not negative"
+        raise expected("edge_weight", wanted, Words("others"))
     ptr = topology.graph_ptr.tolist()
     found = [_largest(matrix[a:b, a:b]) for a, b in pairwise(ptr)]
     kind = torch.float32 if edge_weight is None else edge_weight.dtype
@@ -43,7 +49,7 @@ def lambda_max(
 
 
 def _largest(matrix: Any) -> float:
-    """Return the eigenvalue of largest magnitude, its real part, of one graph's Laplacian."""
+    """Return the largest eigenvalue of one graph's Laplacian; if it is not symmetric, that of largest magnitude."""
     import numpy as np
     from scipy.sparse.linalg import eigs, eigsh
 
@@ -52,9 +58,12 @@ def _largest(matrix: Any) -> float:
     symmetric = abs(matrix - matrix.T).max() <= 1e-12 * abs(matrix).max()
     if matrix.shape[0] > _DENSE:
         start = np.random.default_rng(0).standard_normal(matrix.shape[0])  # the same at every call
-        (value,) = (eigsh if symmetric else eigs)(matrix, k=1, which="LM", v0=start, return_eigenvectors=False)
+        find, which = (eigsh, "LA") if symmetric else (eigs, "LM")
+        (value,) = find(matrix, k=1, which=which, v0=start, return_eigenvectors=False)
+    elif symmetric:
+        value = np.linalg.eigvalsh(matrix.toarray())[-1]
     else:
-        values = (np.linalg.eigvalsh if symmetric else np.linalg.eigvals)(matrix.toarray())
+        values = np.linalg.eigvals(matrix.toarray())
         value = values[np.abs(values).argmax()]
     return float(value.real)
 

@@ -49,7 +49,7 @@ def dirichlet_energy(
         raise expected("topology", "a graphseq.Topology", topology)
     same_length("x", x, topology.num_nodes, "node")
     if not x.is_floating_point():
-        raise expected("x", "floating numbers", x)
+        raise expected("x", "floating-point numbers", x)
     if edge_weight is not None:
         check_weight(edge_weight, topology)
     sources, targets = topology.edge_index

@@ -74,6 +74,17 @@ def basis(
     >>> basis(ring, dtype=torch.float64).values.round(decimals=6).tolist()
     [0.0, 2.0, 2.0, 4.0]
     """
+    found = kept_basis(topology, edge_weight, normalization=normalization, k=k, dtype=dtype)
+    if torch.compiler.is_compiling():
+        return found
+    return found._replace(values=found.values.clone(), vectors=found.vectors.clone())  # the caller's own
+
+
+def kept_basis(
+    topology: Topology, edge_weight: Tensor | None, *, normalization: str | None, k: int | None,
+    dtype: torch.dtype | None,
+) -> Basis:  # fmt: skip
+    """Return the basis, of which nothing may be changed, since it is kept."""
     if not isinstance(topology, Topology):
         raise expected("topology", "a graphseq.Topology", topology)
     if normalization not in (None, "sym"):
@@ -188,7 +199,7 @@ def _computed(
     nodes = ptr.diff()
     if k is not None and nodes.numel() and k > int(nodes.min()):
         of = int(nodes.argmin())
-        raise expected("k", f"at most {int(nodes[of])} eigenpairs, as graph {of} has nodes", k)
+        raise expected("k", f"at most {int(nodes[of])} eigenpairs, the number of nodes of graph {of}", k)
     values, graph, vectors = block_pairs(scipy_laplacian(topology, edge_weight, normalization), ptr.numpy(), k)
     pairs = nodes if k is None else torch.full_like(nodes, k)
     at, device = offsets(pairs), topology.device

@@ -127,7 +127,7 @@ def laplacian(
         topology: of N nodes and E edges; its self-loops don't count.
         edge_weight: `[E]`, or None for ones.
         normalization: None; "sym" for ``I - D^{-1/2} A D^{-1/2}``; "rw" for ``I - D^{-1} A``. Where a degree is 0 its
-            inverse is too.
+            inverse is too; where one is negative, "sym" gives NaN.
         dtype: of the weights; that of `edge_weight` by default, else float32.
 
     Returns:

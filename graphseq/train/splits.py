@@ -235,7 +235,7 @@ def text_splits(
 
     Args:
         texts: cut into words by :func:`graphseq.convert.tokenize`, and lower-cased.
-        labels: the class of each, of any type; or numbers with a fraction, a floating tensor, to be predicted.
+        labels: the class of each, of any type; or numbers with a fraction, a floating-point tensor, to be predicted.
         val: share of the validation part; 0 for none.
         test: share of the test part; 0 for none.
         seed: of the assignment; classes are in the same proportion in all parts.
@@ -352,7 +352,7 @@ def _some(examples: Sequence[Any], name: str, labels: Any = None) -> None:
 
 
 def _indices(labels: Sequence[Any] | Tensor) -> tuple[Tensor, list[Any]]:
-    """Return the class of each label, and the classes; of a floating tensor the numbers, and no classes."""
+    """Return the class of each label, and the classes; of a floating-point tensor the numbers, and no classes."""
     if isinstance(labels, Tensor) and labels.is_floating_point():
         return labels, []
     listed = labels.tolist() if hasattr(labels, "tolist") else list(labels)

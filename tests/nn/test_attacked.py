@@ -107,9 +107,9 @@ def test_attention_by_the_newest_norm():
     (lambda: gs.Softmax(dropout=1.5), "`dropout`: expected a number from 0 to 1"),
     (lambda: core.aggregate(LINKS, (draw(N, F), draw(N, F)), message=gs.FIRST, merge=gs.Softmax(Dot(3)),
                             received=draw(N, F)), "`heads`: expected a number that divides the 8 features"),
-    (lambda: core.softmax(LINKS, torch.arange(9)), "`scores`: expected floating numbers"),
+    (lambda: core.softmax(LINKS, torch.arange(9)), "`scores`: expected floating-point numbers"),
     (lambda: core.aggregate(LINKS, (draw(N, F),), merge=gs.Softmax(lambda s, r, e: s[0][:, 0].long())),
-     "`score`: expected to return floating numbers"),
+     "`score`: expected to return floating-point numbers"),
 ])  # fmt: skip
 def test_bad_options(call, message):
     with pytest.raises(gs.GraphError, match=message):
@@ -305,3 +305,143 @@ def test_a_traced_block_refuses_what_the_block_refuses():
         net(x, EDGES[:, :0], None, u, batch)
     with pytest.raises((RuntimeError, IndexError)):
         torch.compile(net, fullgraph=True, backend="aot_eager")(x, EDGES[:, :0], None, u, batch)
+
+
+RING = torch.tensor([[0, 1, 2, 3, 1, 2, 3, 0], [1, 2, 3, 0, 0, 1, 2, 3]])
+
+def test_the_largest_eigenvalue_where_weights_are_negative():
+    topology = gs.Topology.from_edge_index(RING)
+    for weight in (-torch.ones(8), torch.tensor([1.0, -3, 1, 1, 1, -3, 1, 1])):
+        values = spectral.basis(topology, weight).values
+        assert_close(spectral.lambda_max(topology, weight), values.max()[None], 1e-5)
+
+
+@pytest.mark.parametrize("kind", ["GATv2Conv", "TransformerConv", "SAGEConv", "GraphConv", "GATConv", "GCNConv"])
+def test_lazy_weights_of_pyg(kind):
+    ours, theirs, x = getattr(nn, kind)(-1, 4), getattr(pyg, kind)(-1, 4), torch.randn(4, F)
+    ours.load_state_dict(theirs.state_dict())
+    assert ours(x, RING).shape == (4, 4)
+    theirs(x, RING)
+    ours.load_state_dict(theirs.state_dict())
+    assert_close(ours(x, RING), theirs(x, RING), 1e-5)
+
+
+def test_gradcheck_of_a_fixed_point():
+    cell = nn.ElmanCell(F, F).double()
+    with torch.no_grad():
+        cell.weight_hh.mul_(0.3)
+    topology, layer = gs.Topology.from_edge_index(RING), nn.Recurrent(cell, gs.FixedPoint(1e-12, 500))
+    assert torch.autograd.gradcheck(lambda x: layer(x, topology), torch.randn(4, F).double().requires_grad_())
+
+
+# ------------------------------------------------------------------------------------- relations, PNA, norms, bases
+
+
+class One(gs.Merge):
+    """A sum that is 5 of nothing."""
+
+    def reduce(self, rows, segments, scores):
+        return segments.sum(rows)
+
+    def empty(self, rows, count):
+        return rows.new_full((count, *rows.shape[1:]), 5.0)
+
+
+@pytest.mark.parametrize("given", ["features", "numbers"])
+def test_relations_without_edges_add_nothing(given):
+    found, edges = [], torch.tensor([[0, 1], [1, 1]])
+    for relations in (3, 3000):
+        conv = nn.RGCNConv(5, 6, relations, aggr=One(), root_weight=False, bias=False)
+        torch_nn.init.ones_(conv.weight)
+        x = torch.ones(5, 5) if given == "features" else torch.arange(5)
+        found.append(conv(x, edges, torch.tensor([0, 1])))
+    assert torch.equal(*found)
+    assert found[0][0].eq(0).all() and found[0][1].eq(10 if given == "features" else 2).all()
+
+
+def test_merges_of_pna():
+    power, deg = torch_nn.Parameter(torch.tensor(2.0)), torch.tensor([1, 2, 3])
+    conv = nn.PNAConv(4, 4, ["mean", gs.PowerMean(power), One()], ["identity"], deg)
+    assert any(p is power for p in conv.parameters())
+    merged = conv.aggr_module.merge
+    (out,) = core.aggregate(TWO.__class__.between(torch.tensor([[0], [1]]), 2, 2), (torch.ones(2, 1, 4),), merge=merged)
+    assert out[0, 0].tolist() == [0.0] * 8 + [5.0] * 4 and out[1, 0].tolist() == [1.0] * 12
+    for wrong in (gs.Softmax(lambda s, r, e: 1 / 0), gs.Slots(2)):
+        with pytest.raises(gs.GraphError, match="`aggr"):
+            nn.PNAConv(4, 4, ["mean", wrong], ["identity"], deg)
+    conv.pre_nns[0] = torch_nn.Linear(12, 4)
+    with pytest.raises(gs.GraphError, match="`pre_nns`: expected first maps of 8 inputs"):
+        conv(torch.randn(4, 4), RING)
+
+
+def test_degrees_of_relations_and_scalers_in_16_bits():
+    count = 70_000
+    edges, types, x = torch.zeros(2, count, dtype=torch.int64), torch.zeros(count, dtype=torch.int64), torch.ones(2, 4)
+    conv = nn.RGCNConv(4, 3, 2)
+    assert_close(deepcopy(conv).half()(x.half(), edges, types).float(), conv(x, edges, types), 2e-2)
+    scaled = nn.PNAConv(4, 4, ["mean"], ["identity", "attenuation", "amplification"], torch.tensor([0, 3, 5]))
+    assert_close(deepcopy(scaled).half()(x.half(), edges).float(), scaled(x, edges), 2e-2)
+
+
+@pytest.mark.parametrize("norm", [nn.GraphNorm(2), nn.PairNorm(), nn.PairNorm(scale_individually=True)], ids=str)
+def test_norms_in_16_bits(norm):
+    x = torch.randn(2000, 2) * 100 + 50
+    for batch in (None, torch.zeros(2000, dtype=torch.int64)):
+        found = deepcopy(norm).half()(x.half(), batch)
+        assert found.dtype == torch.float16
+        assert_close(found.float(), norm(x, batch), 2e-2)
+
+
+def test_a_basis_is_the_callers_own():
+    topology, x = gs.Topology.from_edge_index(RING), torch.randn(4, 2)
+    conv = nn.SpectralConv(2, 2, K=2, smooth=False)
+    before = conv(x, topology)
+    found = spectral.basis(topology, normalization="sym", k=2)
+    found.vectors.mul_(2)
+    found.values.zero_()
+    assert torch.equal(conv(x, topology), before)
+    assert spectral.basis(topology, normalization="sym", k=2).vectors.square().sum() < 2.1
+
+
+@pytest.mark.parametrize("n", [2000, 4000])
+def test_the_smallest_eigenvalues_of_a_long_path(n):
+    ends = torch.stack([torch.arange(n - 1), torch.arange(1, n)])
+    path = gs.Topology.from_edge_index(torch.cat([ends, ends.flip(0)], 1), n)
+    values = spectral.basis(path, normalization="sym", k=5, dtype=torch.float64).values
+    assert_close(values, 1 - torch.cos(torch.pi * torch.arange(5).double() / (n - 1)), 1e-10)
+
+
+@pytest.mark.parametrize("norm", ["graph", "batch", "layer"])
+def test_ends_of_a_classifier_are_called(norm):
+    model, x = nn.GraphClassifier(F, 4, 2, norm=norm, conv="gcn", num_layers=1).eval(), torch.randn(4, F)
+    before = model(x, RING)
+    model.ends[0].register_forward_hook(lambda m, i, o: 0 * o)
+    assert not torch.equal(model(x, RING), before)
+    again = nn.GraphClassifier(F, 4, 2, norm=norm, conv="gcn", num_layers=1).eval()
+    plain = again(x, RING)
+    again.ends[0][1] = torch_nn.Identity()
+    assert not torch.equal(again(x, RING), plain)
+
+
+def test_states_of_a_recurrent_network():
+    block, x = nn.GraphNetwork(None, torch_nn.Linear(F + 3, 5)), torch.randn(4, F)
+    with pytest.raises(gs.GraphError, match="`nodes`: expected a cell with a hidden_size and one tensor"):
+        nn.RecurrentGraphNetwork(block, nn.LSTMCell(5, 3))
+    network = nn.RecurrentGraphNetwork(block, nn.GRUCell(5, 3))
+    for wrong in ((torch.zeros(3, 3), None, None), (torch.zeros(4, 3),), torch.zeros(4, 3)):
+        with pytest.raises(gs.GraphError, match="`state`: expected states of nodes, edges and globals"):
+            network(x, RING, state=wrong)
+
+
+def test_the_loss_of_grand_is_the_mean_over_draws():
+    from graphseq.recipes import find_recipe
+
+    recipe, y = find_recipe("cora-grand", rounds=2), torch.tensor([0, 2, 1, 0])
+    topology, x = gs.Topology.from_edge_index(RING), torch.rand(4, F)
+    model = recipe.model({"features": F, "classes": list("abc")})
+    torch.manual_seed(1)
+    scores, _ = model(x, topology)
+    torch.manual_seed(1)
+    draws = torch.stack([model._drawn(x, topology) for _ in range(4)])
+    wanted = torch.stack([torch_nn.functional.cross_entropy(d, y, reduction="none") for d in draws]).mean(0)
+    assert_close(type(recipe).loss(scores, y), wanted)

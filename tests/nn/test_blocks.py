@@ -348,7 +348,7 @@ def test_slips():
     for call, message in (
         (lambda: nn.DeepSets(f, torch.relu), r"`global_model`: expected a torch\.nn\.Module"),
         (lambda: nn.DeepSets(f, f)(x, gs.Topology.chain([2])), "`x`: expected 2 rows"),
-        (lambda: nn.DeepSets(f, f)(x[0]), r"`x`: expected a floating tensor of shape \[N, F\]"),
+        (lambda: nn.DeepSets(f, f)(x[0]), r"`x`: expected a floating-point tensor of shape \[N, F\]"),
         (lambda: nn.DeepSets(f, f)(x, torch.tensor([1, 0, 0])), "`batch`: expected ascending graph numbers"),
         (lambda: nn.RelationNetwork(f, f)(x), "`edge_model`: expected a first layer of 8 inputs"),
         (lambda: nn.NonLocalNetwork(4, 3), "`heads`: expected a divisor of 4"),

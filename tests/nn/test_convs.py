@@ -357,7 +357,7 @@ def test_bad_input(name):
     ):
         with pytest.raises(gs.GraphError, match=message):
             layer(x, wrong)
-    with pytest.raises(gs.GraphError, match="`x`: expected a floating tensor"):
+    with pytest.raises(gs.GraphError, match="`x`: expected a floating-point tensor"):
         layer(x.long(), edges)
     if not name.startswith("appnp"):
         with pytest.raises(gs.GraphError, match="`x`: expected float32 on cpu, as the layer's weight is, got float64"):

@@ -293,7 +293,7 @@ def test_slips():
     x, edges, conv = torch.randn(3, 4), torch.tensor([[0, 1], [1, 2]]), nn.GCNConv(4, 4)
     t = gs.Topology.chain([3])
     for call, message in (
-        (lambda: nn.PairNorm()(x[0]), r"`x`: expected a floating tensor of shape \[N, F\]"),
+        (lambda: nn.PairNorm()(x[0]), r"`x`: expected a floating-point tensor of shape \[N, F\]"),
         (lambda: nn.GraphNorm(3)(x), r"`x`: expected shape \[N, 3\]"),
         (lambda: nn.GraphNorm(4)(x.double()), "`x`: expected float32 on cpu"),
         (lambda: nn.GraphNorm(0), "`in_channels`: expected a whole number"),
@@ -320,7 +320,7 @@ def test_slips():
         (lambda: nn.Stack([conv])(x, t, edge_attr=x[:2]), "`edge_attr`: expected None for layers that don't take it"),
         (lambda: nn.Stack([nn.GraphNetwork()])(x, edges), r"`layers\[0\]`: expected a layer that returns"),
         (lambda: dirichlet_energy(x[:2], t), "`x`: expected 3 rows"),
-        (lambda: dirichlet_energy(x.long(), t), "`x`: expected floating numbers"),
+        (lambda: dirichlet_energy(x.long(), t), "`x`: expected floating-point numbers"),
         (lambda: dirichlet_energy(x, edges), "`topology`: expected a graphseq.Topology"),
         (lambda: dirichlet_energy(x, t, torch.ones(5)), r"`edge_weight`: expected shape \[2\]"),
         (lambda: dirichlet_energy(x, t, normalization="rw"), "`normalization`: expected None or"),

@@ -176,12 +176,12 @@ def test_slips():
         ({"edge_attr": e[:5]}, r"`edge_attr`: expected shape \[20, F\], a row for each edge"),
         ({"edge_attr": e[:, :2]}, "`edge_model`: expected a first layer of 12 inputs, as wide as what it gets, got 13"),
         ({"u": u[:1]}, "`batch`: expected numbers from 0 to 0, as `u` has rows, got 0 to 2"),
-        ({"u": u.long()}, "`u`: expected floating numbers on cpu"),
+        ({"u": u.long()}, "`u`: expected floating-point numbers on cpu"),
         ({"batch": None}, "`batch`: expected the graph of each node, since `u` has 3 rows"),
         ({"batch": batch[:5]}, r"`batch`: expected int64 of shape \[7\]"),
         ({"batch": batch - 1}, "`batch`: expected numbers from 0 to 2"),
         ({"edge_index": gs.Topology.from_edge_index(ends, N)}, "`batch`: expected None with a topology"),
-        ({"x": x.long()}, "`x`: expected a floating tensor"),
+        ({"x": x.long()}, "`x`: expected a floating-point tensor"),
     ):
         arguments = {"x": x, "edge_index": ends, "edge_attr": e, "u": u, "batch": batch, **change}
         with pytest.raises(gs.GraphError, match=message):

@@ -91,7 +91,7 @@ def test_a_model_learns_from_them_as_from_dense_ones() -> None:
 
 @pytest.mark.parametrize("x", [torch.zeros(3), torch.zeros(2, 2, dtype=torch.int64), [[1.0]]])
 def test_what_is_no_matrix(x: object) -> None:
-    with pytest.raises(GraphError, match="`x`: expected a floating tensor"):
+    with pytest.raises(GraphError, match="`x`: expected a floating-point tensor"):
         SparseFeatures.of(x)
 
 
@@ -101,5 +101,5 @@ def test_wrong_inputs_are_named() -> None:
         conv(x, EDGES)
     with pytest.raises(GraphError, match="`x`: expected"):
         conv(SparseFeatures.of(torch.ones(4, 5, dtype=torch.float64)), EDGES)
-    with pytest.raises(GraphError, match=r"`x`: expected a floating tensor of shape \[N, F\]"):
+    with pytest.raises(GraphError, match=r"`x`: expected a floating-point tensor of shape \[N, F\]"):
         conv(torch.ones(4, 5).to_sparse_csr(), EDGES)

@@ -25,7 +25,7 @@ def sets_of(x: Any, batch: Tensor | Topology | None) -> Topology:
         GraphError: the two don't fit each other.
     """
     if not isinstance(x, Tensor) or x.dim() != 2 or not x.is_floating_point():
-        raise expected("x", "a floating tensor of shape [N, F]", x)
+        raise expected("x", "a floating-point tensor of shape [N, F]", x)
     if isinstance(batch, Topology):
         same_length("x", x, batch.num_nodes, "node")
         return batch
@@ -67,6 +67,17 @@ class Columns(nn.Module):
     def extra_repr(self) -> str:
         """Return the columns."""
         return f"{self.start}, {self.stop}"
+
+
+def check_models(**models: Any) -> None:
+    """Check the models that a network is made of, which may be missing.
+
+    Raises:
+        GraphError: one is no module; the error names it.
+    """
+    for name, model in models.items():
+        if model is not None and not isinstance(model, nn.Module):
+            raise expected(name, "a torch.nn.Module or None", model)
 
 
 def check_block(name: str, block: Any) -> nn.Module:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from ...messages import Merge
 from ...topology import Topology
 from ..convs import GraphNetwork
+from ._sets import check_models
 
 
 class InteractionNetwork(nn.Module):
@@ -35,6 +36,7 @@ class InteractionNetwork(nn.Module):
 
     def __init__(self, relation: nn.Module, object: nn.Module, *, aggregate: str | Merge = "sum") -> None:
         super().__init__()
+        check_models(relation=relation, object=object)
         self.block = GraphNetwork(relation, object, aggregate=aggregate)
 
     def forward(

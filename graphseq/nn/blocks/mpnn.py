@@ -8,6 +8,7 @@ from ...messages import Merge
 from ...topology import Topology
 from ..cells.base import check_sizes
 from ..convs import GraphNetwork
+from ._sets import check_models
 
 
 class MPNN(nn.Module):
@@ -41,6 +42,7 @@ class MPNN(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         check_sizes(rounds=rounds)
+        check_models(message=message, update=update, readout=readout)
         self.block, self.rounds = GraphNetwork(message, update, aggregate=aggregate), rounds
         self.readout = None if readout is None else GraphNetwork(None, None, readout, aggregate=aggregate)
 

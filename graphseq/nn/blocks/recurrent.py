@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...errors import expected
+from ...errors import Words, expected
 from ...topology import Topology
 from ..cells.base import check_sizes
 from ._sets import Parts, check_block, check_returned
@@ -47,8 +47,9 @@ class RecurrentGraphNetwork(nn.Module):
         check_sizes(steps=steps)
         for name, cell in (("nodes", nodes), ("edges", edges), ("globals", globals)):
             known = isinstance(cell, nn.Module) and isinstance(getattr(cell, "hidden_size", None), int)
+            known = known and len(getattr(cell, "state_sizes", (0,))) == 1 and not isinstance(cell, nn.LSTMCell)
             if not known and (cell is not None or name == "nodes"):
-                raise expected(name, "a cell with a hidden_size", cell)
+                raise expected(name, "a cell with a hidden_size and one tensor of states", cell)
         self.block, self.steps = check_block("block", block), steps
         self.nodes, self.edges, self.globals = nodes, edges, globals
 
@@ -70,7 +71,12 @@ class RecurrentGraphNetwork(nn.Module):
         for name, cell, part in zip(("x", "edge_attr", "u"), cells, given, strict=True):
             if cell is not None and part is None:
                 raise expected(name, "features where there is a cell", part)
-        states = [_first(cell, part) for cell, part in zip(cells, given, strict=True)] if state is None else [*state]
+        states = [_first(cell, part) for cell, part in zip(cells, given, strict=True)]
+        if state is not None:
+            shapes, found = _shapes(states), _shapes(state) if isinstance(state, tuple) else state
+            if found != shapes:
+                raise expected("state", f"states of nodes, edges and globals of shapes {shapes}", Words(str(found)))
+            states = [*state]
         for _ in range(self.steps):
             nodes, edges, globals_ = (_joined(part, h) for part, h in zip(given, states, strict=True))
             made = check_returned("block", self.block(nodes, edge_index, edges, globals_, batch))
@@ -80,6 +86,10 @@ class RecurrentGraphNetwork(nn.Module):
 
 def _first(cell: Any, part: Tensor | None) -> Any:
     return None if cell is None or part is None else part.new_zeros(part.size(0), cell.hidden_size)
+
+
+def _shapes(parts: Any) -> list[list[int] | None]:
+    return [list(t.shape) if isinstance(t, Tensor) else None for t in parts]
 
 
 def _joined(part: Tensor | None, h: Tensor | None) -> Any:

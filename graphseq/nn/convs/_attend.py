@@ -12,6 +12,7 @@ from ...errors import expected
 from ...messages import Merge, Segments, State
 from ...spectral import self_loops
 from ...topology import Links
+from ...topology.inputs import check_same_kind
 from ..attention import Score
 
 
@@ -80,7 +81,8 @@ def check_edges(edge_attr: Tensor | None, links: Links, edge_dim: int | None, li
     if not isinstance(edge_attr, Tensor) or edge_attr.shape != (links.num_edges, edge_dim):
         raise expected("edge_attr", f"shape [{links.num_edges}, {edge_dim}], a row for each edge", edge_attr)
     if edge_attr.device != like.device or not edge_attr.is_floating_point():
-        raise expected("edge_attr", f"floating numbers on {like.device}, as `x` is", edge_attr)
+        raise expected("edge_attr", f"floating-point numbers on {like.device}, as `x` is", edge_attr)
+    check_same_kind("edge_attr", edge_attr, like)
     return edge_attr
 
 
@@ -102,7 +104,10 @@ def replace_loops(links: Links, edge_attr: Tensor | None, fill_value: Any) -> tu
         (filled,) = reduce(bare, (others,), merge=_FILLS[fill_value])
         filled = filled[:n]
     else:
-        filled = torch.as_tensor(fill_value).to(edge_attr).expand(n, edge_attr.size(1))
+        filled = torch.as_tensor(fill_value).to(edge_attr)
+        if filled.dim() > 2 or (filled.dim() and filled.size(-1) not in (1, edge_attr.size(1))):
+            raise expected("fill_value", f"a number, or a tensor of {edge_attr.size(1)}", fill_value)
+        filled = filled.expand(n, edge_attr.size(1))
     return looped, torch.cat([others, filled])
 
 

@@ -48,7 +48,7 @@ def structure_of(
         raise expected("x", "one tensor, since this layer has no bipartite form", Words("a pair"))
     dense = isinstance(x, Tensor) and x.layout == torch.strided and x.dim() == 2 and x.is_floating_point()
     if not dense and not isinstance(x, SparseFeatures):
-        raise expected("x", "a floating tensor of shape [N, F]", x)
+        raise expected("x", "a floating-point tensor of shape [N, F]", x)
     edges, weight = _listed(edge_index, weight, x)
     if isinstance(edges, Tensor | Links) and edges.device != x.device:
         raise expected("edge_index", f"a structure on {x.device}, as `x` is", Words(f"one on {edges.device}"))
@@ -179,7 +179,7 @@ def check_weight(edge_weight: Tensor | None, links: Links, x: Tensor | SparseFea
     if not isinstance(edge_weight, Tensor) or edge_weight.shape != (links.num_edges,):
         raise expected("edge_weight", f"shape [{links.num_edges}], one for each edge", edge_weight)
     if edge_weight.device != x.device or not edge_weight.is_floating_point():
-        raise expected("edge_weight", f"floating numbers on {x.device}, as `x` is", edge_weight)
+        raise expected("edge_weight", f"floating-point numbers on {x.device}, as `x` is", edge_weight)
 
 
 def check_features(x: Tensor | SparseFeatures, in_channels: int, weight: Tensor | nn.Module | None) -> None:
@@ -217,8 +217,23 @@ class Linear(nn.Linear):
             nn.init.zeros_(self.bias)
 
 
-class LazyLinear(nn.LazyLinear):
-    """The same, with the width of the first call's input."""
+class LazyUniform(nn.LazyLinear):
+    """A map of torch.nn's with the width of the first call's input, whose bias may have been loaded before it."""
+
+    def initialize_parameters(self, input: Tensor) -> None:
+        """Take the input's width."""
+        if self.has_uninitialized_params():
+            with torch.no_grad():
+                self.in_features = input.size(-1)
+                inputs, outputs = self.in_features, self.out_features
+                for p, shape in ((self.weight, (outputs, inputs)), (self.bias, (outputs,))):
+                    if isinstance(p, nn.UninitializedParameter):
+                        p.materialize(shape)
+                self.reset_parameters()
+
+
+class LazyLinear(LazyUniform):
+    """The same, with weights of Glorot's distribution."""
 
     cls_to_become = Linear
 
@@ -258,7 +273,7 @@ def linear(in_channels: int, out_channels: int, bias: bool, *, uniform: bool = F
     """
     check_channels(in_channels, out_channels)
     if in_channels == -1:
-        return (nn.LazyLinear if uniform else LazyLinear)(out_channels, bias)
+        return (LazyUniform if uniform else LazyLinear)(out_channels, bias)
     return (nn.Linear if uniform else Linear)(in_channels, out_channels, bias)
 
 
@@ -287,8 +302,12 @@ def pair(in_channels: Any) -> tuple[int, int]:
     return in_channels[0], in_channels[1]
 
 
-def check_aggr(aggr: Any) -> str | Merge:
+def check_aggr(aggr: Any, *more: str) -> str | Merge:
     """Return the name of a merge, from PyG's word for it, or a merge as it is.
+
+    Args:
+        aggr: of a layer.
+        more: words that the layer takes besides.
 
     Raises:
         GraphError: it is none of them, or a merge whose score would read senders and receivers, or slots.
@@ -296,7 +315,7 @@ def check_aggr(aggr: Any) -> str | Merge:
     if isinstance(aggr, Merge) and not isinstance(aggr, Slots) and aggr.score is None:
         return aggr
     if not isinstance(aggr, str) or aggr not in MERGES:
-        words = ", ".join(f'"{word}"' for word in MERGES)
+        words = ", ".join(f'"{word}"' for word in (*MERGES, *more))
         raise expected("aggr", f"{words}, or a graphseq.Merge of rows as wide as they are", aggr)
     return MERGES[aggr]
 
@@ -328,7 +347,7 @@ def narrows(layer: nn.Module, x: Tensor | SparseFeatures) -> bool:
 
 def is_bare(layer: nn.Module) -> bool:
     """Return whether a layer is a linear map and nothing else, so that its weights can be used without calling it."""
-    kinds = (Linear, LazyLinear, nn.Linear, nn.LazyLinear)
+    kinds = (Linear, LazyLinear, LazyUniform, nn.Linear, nn.LazyLinear)
     return type_before_parametrizations(layer) in kinds and is_unwatched(layer)
 
 

@@ -97,7 +97,7 @@ class Relations(NamedTuple):
         """Return for each edge ``1 / c``, where c is the number of edges of its relation into its receiver, `[E]`."""
 
         def make() -> Tensor:
-            return self.into.in_degree.clamp(min=1).to(dtype).reciprocal().index_select(0, self.received.of)
+            return self.into.in_degree.clamp(min=1).double().reciprocal().to(dtype).index_select(0, self.received.of)
 
         return self.into.memo(("shares", dtype), make)
 

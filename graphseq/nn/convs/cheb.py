@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from ...errors import Words, expected
+from ...ops.library import is_transformed
 from ...spectral import NORMALIZATIONS, scaled_laplacian
 from ...topology import Topology
 from ..cells.base import check_sizes
@@ -128,8 +131,12 @@ def _check_lambda(top: float | Tensor | None, batch: Tensor | None, x: Tensor | 
     ):
         raise expected("batch", f"int64 of shape [{x.size(0)}], the graph of each node", batch)
     number = isinstance(top, int | float) and not isinstance(top, bool)
-    if number and top < 0:  # type: ignore[operator]
+    if number and not 0 <= top < math.inf:  # type: ignore[operator]
         raise expected("lambda_max", "a number of at least 0", top)
+    plain = not (torch.compiler.is_compiling() or is_transformed())
+    here = isinstance(top, Tensor) and top.device.type == "cpu" and plain
+    if here and not bool(((top >= 0) & (top < math.inf)).all()):  # type: ignore[operator, union-attr]
+        raise expected("lambda_max", "numbers of at least 0", top)
     if not (top is None or number or isinstance(top, Tensor)):
         raise expected("lambda_max", "a number, or a tensor with one for each graph", top)
     for name, given in (("batch", batch), ("lambda_max", top)):

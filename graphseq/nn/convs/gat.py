@@ -43,7 +43,7 @@ class GATConv(nn.Module):
         add_self_loops: whether self-loops are replaced by one for each node.
         edge_dim: the number of features of an edge; None for edges without any.
         fill_value: the features of new self-loops: a number, a tensor, or "mean", "add", "min", "max" or "mul" of the
-            edges into the node.
+            edges into the node, also where `flow` is reversed (in PyG of those in the second row of `edge_index`).
         bias: whether to add b.
         residual: whether to add a linear map of the node's own features.
         flow: "source_to_target", or "target_to_source" to reverse the edges.

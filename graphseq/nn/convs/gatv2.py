@@ -122,9 +122,9 @@ class GATv2Conv(nn.Module):
 
     def _scored(self, x: Any, edge_index: Any, edge_attr: Any) -> tuple[Any, ...]:
         """Return links, the receivers' features, and the projections of senders, receivers and edges."""
-        links, sent, own, weight = bipartite(x, edge_index, None, self.flow)
-        if own is None:
+        if isinstance(x, tuple) and len(x) == 2 and x[1] is None:
             raise expected("x", "a pair of tensors, since the scores read the receivers", Words("a pair with None"))
+        links, sent, own, weight = bipartite(x, edge_index, None, self.flow)
         for features, size in zip((sent, own), self.sizes, strict=True):
             check_features(features, size, self)
         edge_attr = weight if edge_attr is None and self.edge_dim is not None else edge_attr

@@ -52,8 +52,8 @@ class GCN2Conv(nn.Module):
         super().__init__()
         check_sizes(channels=channels)
         if (theta is None) != (layer is None):
-            name = "theta" if theta is None else "layer"
-            raise expected(name, "a number where `theta` or `layer` is one", None)
+            name, other = ("theta", "layer") if theta is None else ("layer", "theta")
+            raise expected(name, f"a number, since `{other}` is given", None)
         if layer is not None:
             check_sizes(layer=layer)
         for name, value in (("alpha", alpha), ("theta", theta)):

@@ -14,6 +14,7 @@ from ...errors import Words, expected
 from ...messages import Merge, find_merge
 from ...ops.spmm import Sparse
 from ...topology import Links, Topology
+from ...topology.inputs import check_same_kind
 from ._common import first_map, reset, structure_of
 
 Model = nn.Module | None
@@ -110,7 +111,9 @@ class GraphNetwork(nn.Module):
         """Return φ_e of each edge."""
         model: Any = self.edge_model
         widths = [0 if t is None else t.size(1) for t in (edge_attr, x, x, u)]
-        first = _first("edge_model", model, sum(widths))
+        names = "edges", "receivers", "senders", "globals"
+        told = ", ".join(f"{name} {width}" for name, width in zip(names, widths, strict=True))
+        first = _first("edge_model", model, sum(widths), f" ({told})")
         if first is None:
             senders, receivers = topology.edge_index
             given = [edge_attr, x.index_select(0, receivers), x.index_select(0, senders)]
@@ -130,15 +133,21 @@ class GraphNetwork(nn.Module):
         return _through(rest, total)
 
 
-def _first(name: str, model: nn.Module, width: int) -> tuple[nn.Linear, list[nn.Module]] | None:
+def _first(name: str, model: nn.Module, width: int, told: str = "") -> tuple[nn.Linear, list[nn.Module]] | None:
     """Return the plain linear map that a model begins with, and what follows; None if it begins otherwise.
+
+    Args:
+        name: of the model.
+        model: any.
+        width: of what it gets.
+        told: the parts of that.
 
     Raises:
         GraphError: the linear map has another number of inputs.
     """
     found = first_map(model)
     if found is not None and found[0].in_features != width:
-        what = f"a first layer of {width} inputs, as wide as what it gets"
+        what = f"a first layer of {width} inputs, as wide as what it gets{told}"
         raise expected(name, what, Words(f"{found[0].in_features}"))
     return found
 
@@ -173,7 +182,8 @@ def _check(name: str, rows: Tensor | None, count: int, what: str, like: Tensor) 
     if not isinstance(rows, Tensor) or rows.dim() != 2 or rows.size(0) != count:
         raise expected(name, f"shape [{count}, F], a row for each {what}", rows)
     if rows.device != like.device or not rows.is_floating_point():
-        raise expected(name, f"floating numbers on {like.device}, as `x` is", rows)
+        raise expected(name, f"floating-point numbers on {like.device}, as `x` is", rows)
+    check_same_kind(name, rows, like)
 
 
 def _graphs(topology: Topology, given: Any, u: Any, batch: Any, x: Tensor) -> tuple[Tensor, int]:

@@ -106,7 +106,8 @@ class NNConv(torch_nn.Module):
         if own is not None and self.root_weight:
             check_features(own, right, self.lin)
             out = out + self.lin(own)
-        return out if self.bias is None else out + self.bias
+        bias = self.bias  # once, if it is a function of others
+        return out if bias is None else out + bias
 
     def _edges(self, edge_attr: Tensor | None, links: Links, like: Tensor) -> Tensor:
         """Return the features of edges, as wide as the network's first map if it has one."""

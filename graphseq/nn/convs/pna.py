@@ -15,7 +15,7 @@ from ...messages import Merge, Segments, State, find_merge
 from ...topology import Topology
 from ..cells.base import check_sizes
 from ._attend import check_edges
-from ._common import check_features, check_flow, first_map, linear, reset, structure_of
+from ._common import check_aggr, check_features, check_flow, first_map, linear, reset, structure_of
 
 AGGREGATORS = ("sum", "mean", "min", "max", "var", "std")
 _SCALERS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {  # of degree, mean degree, mean log (degree + 1)
@@ -129,6 +129,10 @@ class PNAConv(nn.Module):
         joined = any(f is None for f in found)
         if not joined:  # their first maps, of nodes and edges before they are gathered
             maps, rests = zip(*[f for f in found if f is not None], strict=True)
+            wide = self.F_in * (2 if edges is None else 3)
+            for m in maps:
+                if m.in_features != wide:
+                    raise expected("pre_nns", f"first maps of {wide} inputs", Words(f"{m.in_features}"))
             parts = [m.weight.split(self.F_in, 1) for m in maps]
             received = torch.stack([affine(x[:, t], p[0], maps[t].bias) for t, p in enumerate(parts)], 1)
             sent = torch.stack([affine(x[:, t], p[1]) for t, p in enumerate(parts)], 1)
@@ -177,7 +181,9 @@ class _Scaled(nn.Module):
                 raise expected(name, f"a list of {', '.join(known)}", given)
         if not isinstance(deg, Tensor) or deg.dim() != 1 or not deg.sum() > 0:
             raise expected("deg", "the number of nodes of each degree, of shape [D]", deg)
-        self.merge, self.scalers = _Several([find_merge(word) for word in aggregators]), tuple(scalers)
+        merges = [find_merge(check_aggr(word)) for word in aggregators]
+        self.merge, self.scalers = _Several(merges), tuple(scalers)
+        self.learnt = nn.ModuleList(m for m in merges if isinstance(m, nn.Module))  # whose parameters are the layer's
         count, degree = deg.to(torch.float32), torch.arange(deg.size(0), device=deg.device)
         total = count.sum()
         self._initial = float((degree * count).sum() / total), float(((degree + 1).log() * count).sum() / total)
@@ -195,9 +201,10 @@ class _Scaled(nn.Module):
 
     def forward(self, rows: Tensor, topology: Topology) -> Tensor:
         """Return `[N, T, scalers · F]` for merged rows `[N, T, F]`."""
-        degree = topology.in_degree.to(rows.dtype)[:, None, None]
-        scales = [_SCALERS[word](degree, self.avg_deg_lin, self.avg_deg_log) for word in self.scalers]
-        return torch.cat([rows * scale for scale in scales], 2)
+        exact = torch.promote_types(rows.dtype, torch.float32)  # degrees exceed the range of 16 bits
+        degree = topology.in_degree.to(exact)[:, None, None]
+        means = self.avg_deg_lin.to(exact), self.avg_deg_log.to(exact)
+        return torch.cat([(rows * _SCALERS[word](degree, *means)).to(rows.dtype) for word in self.scalers], 2)
 
 
 class _Several(Merge):
@@ -212,7 +219,8 @@ class _Several(Merge):
 
     def empty(self, rows: Tensor, count: int) -> Tensor:
         """Return the results of receivers without edges, in the shape of those that have some."""
-        return rows.new_zeros(count, *rows.shape[1:])
+        parts = rows.split(rows.size(2) // len(self.merges), 2)
+        return torch.cat([merge.empty(part, count) for merge, part in zip(self.merges, parts, strict=True)], 2)
 
 
 def _network(wide: int, out: int, layers: int, act: Any, act_kwargs: dict[str, Any]) -> nn.Sequential:

@@ -117,13 +117,14 @@ class RGCNConv(nn.Module):
         links, *_ = bipartite(given if both else given[0], edge_index, None, self.flow)
         self._check(sent, left)
         relations = related(links, edge_type, self.num_relations)
-        if self.comp is not None:
-            weight = (self.comp @ weight.flatten(1)).view(-1, left, self.out_channels)
+        comp, root, bias = self.comp, self.root, self.bias  # once, if they are functions of others
+        if comp is not None:
+            weight = (comp @ weight.flatten(1)).view(-1, left, self.out_channels)
         out = self._merged(sent, weight, relations)
-        if self.root is not None:
+        if root is not None:
             self._check(own, right)
-            return out + _at_nodes(own, self.root, self.bias)
-        return out if self.bias is None else out + self.bias
+            return out + _at_nodes(own, root, bias)
+        return out if bias is None else out + bias
 
     def _merged(self, x: Features, weight: Tensor, relations: Relations) -> Tensor:
         """Return ``Σ_r merge_{u→v of relation r} x_u W_r``."""
@@ -133,10 +134,17 @@ class RGCNConv(nn.Module):
             return merged(relations.out_of, rows, self._shares(rows, relations))
         if indexed:
             (rows,) = aggregate(relations.between, (_sent(x, weight, relations),), merge=self._merge)
-            return merged(relations.home, rows)
+            return merged(relations.home, self._there(rows, relations.between))
         dense = x.dense() if isinstance(x, SparseFeatures) else cast(Tensor, x)
         merge = "sum" if is_sum else self._merge
-        return _received(merged(relations.into, dense, self._shares(dense, relations), merge), weight, relations)
+        rows = merged(relations.into, dense, self._shares(dense, relations), merge)
+        return _received(self._there(rows, relations.into), weight, relations)
+
+    def _there(self, rows: Tensor, links: Links) -> Tensor:
+        """Return 0 for pairs without edges, where a caller's merge may return something else."""
+        if isinstance(self._merge, str):
+            return rows
+        return rows.masked_fill((links.in_degree == 0).view(-1, *[1] * (rows.dim() - 1)), 0.0)
 
     def _shares(self, rows: Tensor, relations: Relations) -> Tensor | None:
         return relations.shares(rows.dtype) if self._merge == "mean" else None

@@ -24,7 +24,9 @@ class SAGEConv(nn.Module):
         in_channels: F; -1 to infer it from the first call; or a pair, of senders and receivers.
         out_channels: F'.
         aggr: "mean", "max", "min", "add" (or "sum"), "std", "softmax" or a :class:`graphseq.Merge`; or "lstm", the
-            last state of an LSTM over the neighbours in the order of the edges (parameters `aggr_module.lstm.*`).
+            last state of an LSTM over the neighbours in the order of the edges (parameters `aggr_module.lstm.*`),
+            0 without any. (PyG's pads neighbours and runs over the padding, so that its results equal these only at
+            the nodes with the most of them.)
         normalize: whether each x_v' is divided by its Euclidean norm.
         root_weight: whether the node's own features are added.
         project: whether neighbours' features go through a layer of their own first.
@@ -51,7 +53,7 @@ class SAGEConv(nn.Module):
             what = "`project`" if project else "an LSTM"
             raise expected("in_channels", f"a known width of the senders for {what}", in_channels)
         self.in_channels, self.out_channels, self.aggr = in_channels, out_channels, aggr
-        self._merge = check_aggr("add" if aggr == "lstm" else aggr)
+        self._merge = check_aggr("add" if aggr == "lstm" else aggr, "lstm")
         self.aggr_module = LSTMAggregation(left, left) if aggr == "lstm" else None
         self.normalize, self.root_weight, self.project, self.flow = normalize, root_weight, project, check_flow(flow)
         if project:

@@ -38,10 +38,10 @@ class SparseFeatures:
         """Take the entries of a dense matrix, or of a sparse one of PyTorch's, that are not zero.
 
         Raises:
-            GraphError: it is not a floating matrix.
+            GraphError: it is not a floating-point matrix.
         """
         if not isinstance(x, Tensor) or x.dim() != 2 or not x.is_floating_point():
-            raise expected("x", "a floating tensor of shape [N, F]", x)
+            raise expected("x", "a floating-point tensor of shape [N, F]", x)
         entries = (x if x.layout == torch.sparse_coo else x.to_sparse_coo()).detach().coalesce()
         kept = entries.values() != 0
         (row, column), values = entries.indices()[:, kept], entries.values()[kept]

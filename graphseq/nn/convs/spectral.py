@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from ...errors import expected
-from ...spectral import Basis, basis, inverse, transform
+from ...spectral import Basis, inverse, transform
+from ...spectral.fourier import kept_basis
 from ...topology import Topology
 from ..cells.base import check_sizes
 from ._common import check_channels, check_features, check_weight, glorot, remembered, structure_of
@@ -89,16 +90,17 @@ class SpectralConv(nn.Module):
         check_weight(weight, topology, x)
         k = None if self.smooth else self.K
         if weight is None:
-            found = basis(topology, normalization=self.normalization, k=k, dtype=x.dtype)
+            found = kept_basis(topology, None, normalization=self.normalization, k=k, dtype=x.dtype)
         else:
             key = ("basis", topology, self.normalization, k, x.dtype)
             found = remembered(
                 edge_index if edge_weight is None else edge_weight, key,
-                lambda _: basis(topology, weight, normalization=self.normalization, k=k, dtype=x.dtype),
+                lambda _: kept_basis(topology, weight, normalization=self.normalization, k=k, dtype=x.dtype),
             )  # fmt: skip
         response = bsplines(self._shares(found), self.K) if self.smooth else None
         out = inverse(self.filters(transform(x, found), response), found)
-        return out if self.bias is None else out + self.bias
+        bias = self.bias  # once, if it is a function of others
+        return out if bias is None else out + bias
 
     def _shares(self, basis: Basis) -> Tensor:
         """Return ``λ / λ_max`` `[M]`."""

@@ -112,9 +112,9 @@ class TransformerConv(nn.Module):
 
     def _scored(self, x: Any, edge_index: Any, edge_attr: Any) -> tuple[Any, ...]:
         """Return links, the features of senders and receivers, queries, keys, and the projected edges."""
-        links, sent, own, weight = bipartite(x, edge_index, None, self.flow)
-        if own is None:
+        if isinstance(x, tuple) and len(x) == 2 and x[1] is None:
             raise expected("x", "a pair of tensors, since the scores read the receivers", Words("a pair with None"))
+        links, sent, own, weight = bipartite(x, edge_index, None, self.flow)
         left, right = pair(self.in_channels)
         check_features(sent, left, self.lin_key)
         check_features(own, right, self.lin_query)

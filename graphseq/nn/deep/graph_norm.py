@@ -62,9 +62,10 @@ class GraphNorm(nn.Module):
         check_same_kind("x", x, weight, "the layer's weight")
         if x.size(1) != self.in_channels:
             raise expected("x", f"shape [N, {self.in_channels}], the layer's in_channels wide", x)
-        centred = x - self.mean_scale * means(x, batch, batch_size)
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))  # squares exceed the range of 16 bits
+        centred = wide - self.mean_scale * means(wide, batch, batch_size)
         variance = means(centred.square(), batch, batch_size)
-        return weight * centred / (variance + self.eps).sqrt() + self.bias
+        return (weight * centred / (variance + self.eps).sqrt() + self.bias).to(x.dtype)
 
     def extra_repr(self) -> str:
         """Return the size."""

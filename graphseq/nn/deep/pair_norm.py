@@ -45,12 +45,13 @@ class PairNorm(nn.Module):
             batch_size: B, by default the largest entry of `batch` plus one.
         """
         check_rows(x)
-        centred = x - means(x, batch, batch_size)
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))  # squares exceed the range of 16 bits
+        centred = wide - means(wide, batch, batch_size)
         if self.scale_individually:
             length: Tensor = torch.linalg.vector_norm(centred, dim=1, keepdim=True)
-            return self.scale * centred / (self.eps + length)
+            return (self.scale * centred / (self.eps + length)).to(x.dtype)
         lengths = centred.square().sum(1, keepdim=True)
-        return self.scale * centred / (self.eps + means(lengths, batch, batch_size)).sqrt()
+        return (self.scale * centred / (self.eps + means(lengths, batch, batch_size)).sqrt()).to(x.dtype)
 
     def extra_repr(self) -> str:
         """Return the options."""

@@ -73,6 +73,8 @@ class Stack(nn.Module):
         self.layers, self.norms = nn.ModuleList(layers), norms_of(norm, len(layers))
         self.connection, self.act, self.alpha = connection, act, alpha
         self.dropout = check_dropout(dropout)
+        if isinstance(jump, str) and jump not in ("cat", "max"):
+            raise expected("jump", '"cat", "max" or a module, such as JumpingKnowledge("lstm", channels, layers)', jump)
         self.jump = JumpingKnowledge(jump) if isinstance(jump, str) else jump
         self._takes, self._batched = [arguments(layer) for layer in layers], takes_batch(self.norms)
 
@@ -217,7 +219,7 @@ def normaliser(
         norm = norms[i]
         if not batched[i]:
             out: Tensor = norm(h)
-        elif known and isinstance(norm, PairNorm | GraphNorm):
+        elif known and isinstance(norm[0] if isinstance(norm, nn.Sequential) else norm, PairNorm | GraphNorm):
             out = norm(h, edge_index)
         else:
             out = norm(h, edge_index.batch if known else batch)

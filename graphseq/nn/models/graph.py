@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,9 +39,9 @@ class GraphClassifier(nn.Module):
         conv: the convolution: "gin", "gcn" or another of graphseq.nn's by name, or a function of two widths that makes
             a layer, such as a layer's class, or ``functools.partial(nn.ChebConv, K=5)`` where it needs options.
         heads: of attention, concatenated, H wide together.
-        norm: behind each convolution: "batch", "graph", "layer" or "pair", or a function of the width that makes a
+        norm: after each convolution: "batch", "graph", "layer" or "pair", or a function of the width that makes a
             norm; by default "batch", which "gin" has at the end of its perceptron.
-        connection: "none", "residual", "dense" or "initial", past each convolution.
+        connection: "none", "residual", "dense" or "initial", around each convolution.
         alpha: α of the initial connection.
 
     Raises:
@@ -71,7 +72,7 @@ class GraphClassifier(nn.Module):
             made = [make_conv(conv, a, h, heads=heads) for a in sizes[:-1]]
         self.convs, bare = nn.ModuleList(made), conv == "gin" and norm is None
         norms = [nn.Identity() if bare else make_norm(norm or "batch", h) for _ in made]
-        self.ends = nn.ModuleList(each if bare else nn.Sequential(each, nn.ReLU()) for each in norms)
+        self.ends = nn.ModuleList(each if bare else _End(each, nn.ReLU()) for each in norms)
         self._batched = takes_batch(norms)
         self.classifiers = nn.ModuleList(nn.Linear(size, num_classes) for size in sizes)
         self.widths, self.connection, self.alpha = [h] * num_layers, connection, alpha
@@ -104,19 +105,24 @@ class GraphClassifier(nn.Module):
             check_made("conv", out, self.widths[i])
             return out
 
-        normalised = normaliser([next(end.children(), end) for end in self.ends], self._batched, edge_index, batch)
-
-        def finish(i: int, h: Tensor) -> Tensor:
-            out: Tensor = torch.relu(normalised(i, h)) if self._batched[i] else self.ends[i](h)
-            return out
-
         states = run(
-            x, len(self.convs), call, norm=finish, act=None, dropout=lambda h: h, connection=self.connection,
-            alpha=[self.alpha] * len(self.convs),
+            x, len(self.convs), call, norm=normaliser(self.ends, self._batched, edge_index, batch), act=None,
+            dropout=lambda h: h, connection=self.connection, alpha=[self.alpha] * len(self.convs),
         )  # fmt: skip
         states = [x, *states]
         read = [self.dropout(readout(h, graphs, self.reduce)) for h in states]
         return torch.stack([f(h) for f, h in zip(self.classifiers, read, strict=True)]).sum(0)
+
+
+class _End(nn.Sequential):
+    """A norm and what follows; the norm may read the graph of each node."""
+
+    def forward(self, h: Tensor, *where: Any) -> Tensor:
+        norm, *others = self
+        h = norm(h, *where)
+        for module in others:
+            h = module(h)
+        return h
 
 
 def _perceptron(in_channels: int, out_channels: int) -> nn.Sequential:

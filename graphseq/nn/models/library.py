@@ -209,7 +209,8 @@ def _find(given: Any, known: Mapping[str, Any], argument: str) -> Any:
     for name, kind in (_classes(_convs, "Conv") if argument == "conv" else {}).items():
         if re.sub("-", "", name) == wanted.removesuffix("conv"):
             more = ", ".join(_missing(kind))
-            raise expected(argument, f"a model of your own around {kind.__name__}, which needs {more}", given)
+            what = f"a convolution that two widths suffice for ({kind.__name__} needs {more}: write a model around it)"
+            raise expected(argument, what, given)
     close = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.7)
     hint = f"; did you mean {next(n for n in known if re.sub('-', '', n) == close[0])!r}?" if close else ""
     raise expected(argument, f"one of {', '.join(sorted(known))}", Words(f"{given!r}{hint}"))

@@ -32,9 +32,9 @@ class NodeClassifier(nn.Module):
         conv: the convolution: "gcn", "gin" or another of graphseq.nn's by name, or a function of two widths that makes
             a layer, such as a layer's class, or ``functools.partial(nn.ChebConv, K=5)`` where it needs options.
         heads: of attention: concatenated, H wide together, and averaged in the last layer.
-        norm: behind each convolution but the last: "batch", "graph", "layer" or "pair", or a function of the width that
+        norm: after each convolution but the last: "batch", "graph", "layer" or "pair", or a function of the width that
             makes a norm.
-        connection: "none", "residual", "dense" or "initial", past each convolution but the last.
+        connection: "none", "residual", "dense" or "initial", around each convolution but the last.
         alpha: α of the initial connection.
 
     Raises:

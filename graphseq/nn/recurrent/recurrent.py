@@ -93,7 +93,7 @@ def check_inputs(
     if not isinstance(topology, Topology):
         raise expected("topology", "a graphseq.Topology (see Topology.from_edge_index, from_data)", topology)
     if not isinstance(x, Tensor) or x.dim() != 2 or not x.is_floating_point():
-        raise expected("x", "a floating tensor of shape [N, F]", x)
+        raise expected("x", "a floating-point tensor of shape [N, F]", x)
     if x.device != topology.device:
         raise expected("topology", f"a Topology on {x.device}, as `x` is", Words(f"one on {topology.device}"))
     if nodes is None:
