@@ -22,11 +22,11 @@ class PlanetoidGRAND(PlanetoidMLP):
 
         X̄ = 1/(K+1) Σ_k Â^k (ε ∘ X),   ε_v zero for whole nodes
 
-    Feng et al. (2020), Graph random neural networks for semi-supervised learning on graphs. The loss is the cross-entropy
-    of the normalised geometric mean of several draws' probabilities, and the distance of each draw's probabilities, on
-    all nodes, from their sharpened mean. (The paper has the mean of the draws' cross-entropies, which did a little worse
-    on Cora's validation nodes.) The first map is applied before the features are propagated, when they are narrow, and
-    dropout of the features before that; in the paper both come after.
+    Feng et al. (2020), Graph random neural networks for semi-supervised learning on graphs. The loss is the cross-
+    entropy of the normalised geometric mean of several draws' probabilities, plus the distance of each draw's
+    probabilities, on all nodes, from their sharpened mean. (The paper has the mean of the draws' cross-entropies, which
+    did a little worse on Cora's validation nodes.) The first map is applied before the features are propagated, when
+    they are narrow, and dropout of the features before that; in the paper both come after.
     """
 
     network = "GRAND"
