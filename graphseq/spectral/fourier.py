@@ -75,9 +75,7 @@ def basis(
     [0.0, 2.0, 2.0, 4.0]
     """
     found = kept_basis(topology, edge_weight, normalization=normalization, k=k, dtype=dtype)
-    if torch.compiler.is_compiling():
-        return found
-    return found._replace(values=found.values.clone(), vectors=found.vectors.clone())  # the caller's own
+    return kept(lambda: found._replace(values=found.values.clone(), vectors=found.vectors.clone()))  # the caller's own
 
 
 def kept_basis(

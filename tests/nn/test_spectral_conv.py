@@ -230,7 +230,7 @@ def test_slips():
         (lambda: conv(torch.randn(3, 4), edges), r"`x`: expected shape \[N, 3\]"),
         (lambda: conv(x, gs.Topology.chain([4])), "`x`: expected 4 rows"),
         (lambda: conv(nn.SparseFeatures.of(x), edges), "`x`: expected a dense tensor"),
-        (lambda: free(x, edges), "`k`: expected at most 3 eigenpairs, as graph 0 has nodes, got 4"),
+        (lambda: free(x, edges), "`k`: expected at most 3 eigenpairs, the number of nodes of graph 0, got 4"),
         (lambda: nn.SpectralConv(3, 2, 0), "`K`: expected a whole number ≥ 1"),
         (lambda: nn.SpectralConv(-2, 2), "`in_channels`"),
         (lambda: nn.SpectralConv(2, 0), "`out_channels`"),
