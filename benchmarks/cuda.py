@@ -76,14 +76,10 @@ def _chains() -> list[Row]:
     def sweep() -> None:
         torch.autograd.grad(layer(x.flatten(0, 1), structure).sum(), leaves)
 
-    def hoisted() -> None:
-        h, out = None, []
-        for p_t in cell.project(x).unbind(1):
-            h = cell.step(p_t, h)
-            out.append(h[0])
-        torch.autograd.grad(torch.stack(out, 1).sum(), leaves)
+    def loop() -> None:
+        torch.autograd.grad(chains.hoisted(cell, x).sum(), leaves)
 
-    mine, theirs = compare(_timed(sweep), _timed(hoisted))
+    mine, theirs = compare(_timed(sweep), _timed(loop))
     name = f"own cell {chains.OWN_SHAPES[1]} over a loop with inputs projected at once"
     return [*found, speed_up("cuda", name, over(theirs, mine))]
 

@@ -84,6 +84,7 @@ def messages(
     :func:`aggregate`.
     """
     _check(links, state, message)
+    _check_rows(links, received, edge_attr)
     made, _ = _send(links, state, message, find_merge("sum"), received, edge_attr)
     m = links.matrix
     return Messages(tuple(permute(r, _place(links), m.edge) for r in made.state), _new_edges(links, made, edge_attr))
@@ -259,10 +260,7 @@ def _merged(
     count: int | None = None,
 ) -> tuple[State, Tensor | None]:  # fmt: skip
     """Return the merged messages, or the first `count` of them, and the new states of the edges."""
-    if edge_attr is not None:
-        same_length("edge_attr", edge_attr, links.num_edges, "edge")
-    if isinstance(received, Tensor):
-        same_length("received", received, links.num_receivers, "receiver")
+    _check_rows(links, received, edge_attr)
     lowered = find(None, message, merge, state[0].device) if state else None
     done = None if lowered is None else lowered(links, state, received, edge_attr, merge)
     if done is not None:
@@ -278,10 +276,6 @@ def _send(
 ) -> tuple[Messages, Tensor | None]:
     """Return the messages, grouped by receiver, and the scores by which they are merged."""
     m = links.matrix
-    if edge_attr is not None:
-        same_length("edge_attr", edge_attr, links.num_edges, "edge")
-    if received is not None:
-        same_length("received", received, links.num_receivers, "receiver")
     sent = tuple(s.index_select(0, m.columns) for s in state)
     edge = None if edge_attr is None else edge_attr.index_select(0, m.edge)
     if received is None and isinstance(links, Topology):
@@ -314,6 +308,14 @@ def _place(links: Links) -> Tensor:
 def _segments(links: Links, merge: Merge) -> Segments:
     slot = links.slot.index_select(0, links.matrix.edge) if isinstance(merge, Slots) else None
     return Segments(_receivers(links), links.num_receivers, links.matrix.ptr, slot)
+
+
+def _check_rows(links: Links, received: Any, edge_attr: Any) -> None:
+    """Check that there is a row for each receiver and each edge, since kernels don't."""
+    if edge_attr is not None:
+        same_length("edge_attr", edge_attr, links.num_edges, "edge")
+    if received is not None:
+        same_length("received", received, links.num_receivers, "receiver")
 
 
 def _check_edges(links: Links, message: Message, merge: Merge, edge_attr: Any) -> None:

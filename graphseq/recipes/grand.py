@@ -12,7 +12,7 @@ from ..nn import SparseFeatures
 from ..spectral import gcn_norm
 from ..topology import Topology
 from .base import Metadata, Recipe
-from .mlp import Perceptron, PlanetoidMLP
+from .mlp import Perceptron, PlanetoidMLP, product
 
 __all__ = ["RECIPES", "PlanetoidGRAND"]
 
@@ -69,9 +69,7 @@ class _GRAND(Perceptron):
 
     def _drawn(self, x: Tensor | SparseFeatures, topology: Topology) -> Tensor:
         """Return the scores of one draw."""
-        p = self.dropout.p
-        thin = x.dropout(p, training=self.training) if isinstance(x, SparseFeatures) else self.dropout(x)
-        h = thin.linear(self.first.weight) if isinstance(thin, SparseFeatures) else thin @ self.first.weight.t()
+        h = product(self.first, x, self.dropout)
         looped, weight = gcn_norm(topology, dtype=h.dtype)
         power = total = h * self.nodes(h.new_ones(h.size(0), 1))
         for _ in range(self.options.rounds):

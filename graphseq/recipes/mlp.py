@@ -26,12 +26,16 @@ class Perceptron(nn.Module):
         return out
 
 
+def product(layer: nn.Linear, x: Tensor | SparseFeatures, dropout: nn.Dropout) -> Tensor:
+    """Return a linear map of features after dropout, without its bias."""
+    if isinstance(x, SparseFeatures):
+        return x.dropout(dropout.p, training=dropout.training).linear(layer.weight)
+    return nn.functional.linear(dropout(x), layer.weight)
+
+
 def mapped(layer: nn.Linear, x: Tensor | SparseFeatures, dropout: nn.Dropout) -> Tensor:
     """Return a linear map of features after dropout."""
-    if isinstance(x, SparseFeatures):
-        return x.dropout(dropout.p, training=dropout.training).linear(layer.weight) + layer.bias
-    out: Tensor = layer(dropout(x))
-    return out
+    return product(layer, x, dropout) + layer.bias
 
 
 class PlanetoidMLP(PlanetoidGCN):

@@ -100,7 +100,7 @@ class NNConv(torch_nn.Module):
         if not isinstance(sent, Tensor):
             raise expected("x", "a dense tensor, since edges map it", sent)
         left, right = pair(self.in_channels)
-        check_features(sent, left, next(self.nn.parameters(), None))
+        check_features(sent, left, self.nn)
         edges = self._edges(weight if edge_attr is None else edge_attr, links, sent)
         out = self._merged(links, sent, edges)
         if own is not None and self.root_weight:

@@ -107,7 +107,7 @@ class PNAConv(nn.Module):
         topology, weight = structure_of(edge_index, x, None, self.flow)
         if not isinstance(x, Tensor):
             raise expected("x", "a dense tensor, since messages are not linear", x)
-        check_features(x, self.in_channels, next(self.lin.parameters(), None))
+        check_features(x, self.in_channels, self.lin)
         if edge_attr is None and self.edge_dim is not None:
             edge_attr = weight
         edges = check_edges(edge_attr, topology, self.edge_dim, x)
