@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from ..errors import GraphError, Words, expected
 from .batches import draw, for_evaluation
@@ -17,7 +18,7 @@ from .metrics import measure, metric
 from .randomness import derived_seed, random_states, seed_all, set_random_states
 from .schedules import scheduler
 from .settings import Training, may_change
-from .task import Batch, Split, Task
+from .task import Batch, Split, Task, class_loss
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -130,13 +131,15 @@ class Session:
     def _loss(self, part: Batch, scale: float, share: float) -> Tensor:
         with self.fabric.autocast():
             scores, extra = self._scores(self._parallel, part)
-        losses = self.task.loss(scores, part.target)
-        if losses.shape != part.target.shape[:1]:
-            raise expected("loss", f"one number for each of {len(part.target)} targets (reduction='none')", losses)
-        if part.weight is None and scale * len(losses) == 1:
-            loss = losses.mean()
+        whole = part.weight is None and scale * len(part.target) == 1
+        if whole and self.task.loss is class_loss:
+            loss = cross_entropy(scores, part.target)  # the mean at once: 20 µs less
         else:
-            loss = (losses if part.weight is None else losses * part.weight).sum() * scale
+            losses = self.task.loss(scores, part.target)
+            if losses.shape != part.target.shape[:1]:
+                raise expected("loss", f"one number for each of {len(part.target)} targets (reduction='none')", losses)
+            weighted = losses if part.weight is None else losses * part.weight
+            loss = losses.mean() if whole else weighted.sum() * scale
         return loss if extra is None else loss + extra * share
 
     def _scores(self, model: Any, batch: Batch) -> tuple[Tensor, Tensor | None]:
