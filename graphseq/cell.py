@@ -112,7 +112,7 @@ def as_state(state: Any, cell: Cell) -> State:
     """Return a state as a tuple, checked against the cell's widths.
 
     Raises:
-        GraphError: another number of tensors, or another width.
+        GraphError: the wrong number of tensors, or the wrong width.
     """
     if not isinstance(state, (Tensor, tuple, list)):
         raise expected("state", "a tensor or a tuple of tensors", state)

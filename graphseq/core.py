@@ -65,7 +65,7 @@ def aggregate(
         scaled states are sparse products, without a tensor that has a row for each edge.
 
     Raises:
-        GraphError: another number of rows than senders, weights of another shape, an unknown merge.
+        GraphError: a number of rows other than that of senders, weights of the wrong shape, an unknown merge.
 
     >>> links = Links.between(torch.tensor([[0, 1, 2], [1, 1, 0]]), 3, 2)
     >>> aggregate(links, (torch.tensor([[1.0], [2.0], [4.0]]),), merge="max")[0].flatten().tolist()
@@ -94,7 +94,7 @@ def reduce(links: Links, rows: State, *, merge: str | Merge = "sum") -> State:
     """Merge rows of the edges, `[E, ...]` in their order, into every receiver, `[R, ...]`.
 
     Raises:
-        GraphError: another number of rows than edges, a merge with a score, which needs senders and receivers.
+        GraphError: a number of rows other than that of edges, a merge with a score, which needs senders and receivers.
     """
     for i, r in enumerate(rows):
         same_length(f"rows[{i}]", r, links.num_edges, "edge")
@@ -220,7 +220,7 @@ def _check(links: Any, state: Any, message: Any) -> None:
     """Check the arguments of an aggregation.
 
     Raises:
-        GraphError: a wrong type, another number of rows than senders.
+        GraphError: a wrong type, a number of rows other than that of senders.
     """
     if not isinstance(links, Links):
         raise expected("links", "graphseq.Links or a graphseq.Topology", links)

@@ -101,7 +101,7 @@ def own_state(cell: Cell, x: Tensor, topology: Topology, state: Any = None) -> S
     """Return the states before the first round: the given ones, or x, padded with zeros.
 
     Raises:
-        GraphError: a cell whose input size differs from its state size, x wider than that, a state of another shape.
+        GraphError: a cell whose input size differs from its state size, x wider than that, a state of the wrong shape.
     """
     width = cell.state_sizes[0]
     if cell.input_size is not None and cell.input_size != width:

@@ -72,7 +72,7 @@ class Dot:
     `[S, heads · D]`; `received`: q `[R, heads · D]`; `edge_attr`, if any, is added to k.
 
     Args:
-        heads: their number.
+        heads: number of heads.
         scale: by default 1/√D; a tensor, such as a parameter, is learnt, one number or one for each head.
 
     Raises:

@@ -38,8 +38,8 @@ def confusion(
         The ``matplotlib.figure.Figure``.
 
     Raises:
-        GraphError: not a square matrix of numbers ≥ 0, more than 60 classes, another number of names, a path that can't
-            be written.
+        GraphError: not a square matrix of numbers ≥ 0, more than 60 classes, the wrong number of names, a path that
+            can't be written.
 
     >>> figure = confusion([[8, 2], [1, 9]], classes=["cat", "dog"])
     >>> [text.get_text() for text in figure.axes[0].texts]

@@ -63,7 +63,7 @@ def graph(
         The ``matplotlib.figure.Figure``.
 
     Raises:
-        GraphError: not a graph, more than 1000 nodes, an argument with another number of entries than nodes, a path
+        GraphError: not a graph, more than 1000 nodes, an argument that doesn't have one entry per node, a path
             that can't be written.
 
     >>> import torch, graphseq

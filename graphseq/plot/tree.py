@@ -63,7 +63,7 @@ def tree(
         The ``matplotlib.figure.Figure``.
 
     Raises:
-        GraphError: not trees, more than 3000 nodes, an argument with another number of entries than nodes or leaves, a
+        GraphError: not trees, more than 3000 nodes, an argument that doesn't have one entry per node or leaf, a
             path that can't be written.
 
     >>> from graphseq import Topology

@@ -38,8 +38,8 @@ class PlanetoidGRAND(PlanetoidMLP):
     rounds: int = Field(default=8, ge=0, description="powers of the adjacency that are averaged")
     node_dropout: float = Field(default=0.5, ge=0, lt=1, description="probability that a node's features are dropped")
     samples: int = Field(default=4, ge=1, description="draws in each step")
-    temperature: float = Field(default=0.5, gt=0, le=1, description="by which the draws' mean is sharpened")
-    consistency: float = Field(default=1.0, ge=0, description="weight of the draws' distance from their mean")
+    temperature: float = Field(default=0.5, gt=0, le=1, description="temperature that sharpens the mean prediction")
+    consistency: float = Field(default=1.0, ge=0, description="weight of the predictions' distance from their mean")
 
     def model(self, metadata: Metadata) -> _GRAND:
         """Make the network."""

@@ -46,7 +46,7 @@ class _Convolutional(OwnRecipe):
     conv: Conv = Field(default="gin", description="the graph convolution")
     hidden: int = Field(default=32, ge=1, description="hidden units")
     layers: int = Field(default=4, ge=1, description="convolutions")
-    dropout: float = Field(default=0.5, ge=0, le=1, description="before the classifiers, or of each layer's inputs")
+    dropout: float = Field(default=0.5, ge=0, le=1, description="dropout before classifiers, or of each layer's inputs")
     heads: int = Field(default=1, ge=1, description="attention heads; together they have the hidden units")
     norm: Literal["default", "none", "batch", "graph", "layer", "pair"] = Field(
         default="default", description="norm after each convolution; by default batch for graphs, none for nodes"

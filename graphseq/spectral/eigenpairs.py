@@ -17,7 +17,7 @@ _DENSE = 512  # nodes of a component up to which its eigenpairs are those of a d
 _RESTARTS = (100, 1000)  # of Lanczos iterations on the matrix; after that they run on its inverse
 
 
-def check_symmetric(topology: Topology, edge_weight: Tensor | None) -> None:
+def check_symmetric(topology: Topology, edge_weight: Tensor | None, name: str) -> None:
     """Check that the adjacency is symmetric, weights up to rounding.
 
     Raises:
@@ -39,7 +39,7 @@ def check_symmetric(topology: Topology, edge_weight: Tensor | None) -> None:
     a, b = int(difference.row[worst]), int(difference.col[worst])
     if w is None:
         a, b = (a, b) if matrix[a, b] > matrix[b, a] else (b, a)
-        raise expected("topology", "as many edges u → v as v → u", Words(f"the edge {a} → {b} without its reverse"))
+        raise expected(name, "as many edges u → v as v → u", Words(f"the edge {a} → {b} without its reverse"))
     got = Words(f"{matrix[a, b]:g} for {a} → {b} and {matrix[b, a]:g} for {b} → {a}")
     raise expected("edge_weight", "symmetric weights, of u → v as of v → u", got)
 

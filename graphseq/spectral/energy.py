@@ -38,7 +38,8 @@ def dirichlet_energy(
         `[B]`.
 
     Raises:
-        GraphError: another number of rows than nodes, weights that don't fit the edges, another normalization.
+        GraphError: a number of rows other than that of nodes, weights that don't fit the edges, an unknown
+            normalization.
 
     >>> dirichlet_energy(torch.tensor([[1.0], [3.0]]), Topology.from_edge_index(torch.tensor([[0, 1], [1, 0]])))
     tensor([4.])

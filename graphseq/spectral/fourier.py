@@ -67,7 +67,7 @@ def basis(
         dtype: of the result; that of `edge_weight` by default, else float32.
 
     Raises:
-        GraphError: an adjacency that is not symmetric, more pairs than a graph has nodes, another normalization,
+        GraphError: an adjacency that is not symmetric, more pairs than a graph has nodes, an unknown normalization,
             weights with a gradient; a topology in tracing whose basis has not been computed before.
 
     >>> ring = Topology.from_edge_index(torch.tensor([[0, 1, 2, 3, 1, 2, 3, 0], [1, 2, 3, 0, 0, 1, 2, 3]]))
@@ -80,9 +80,9 @@ def basis(
 
 def kept_basis(
     topology: Topology, edge_weight: Tensor | None, *, normalization: str | None, k: int | None,
-    dtype: torch.dtype | None,
+    dtype: torch.dtype | None, names: tuple[str, str] = ("topology", "k"),
 ) -> Basis:  # fmt: skip
-    """Return the basis, of which nothing may be changed, since it is kept."""
+    """Return the basis, which is kept, so that nothing may change it; `names` are those of a caller's arguments."""
     if not isinstance(topology, Topology):
         raise expected("topology", "a graphseq.Topology", topology)
     if normalization not in (None, "sym"):
@@ -94,8 +94,8 @@ def kept_basis(
     def make() -> Basis:
         if torch.compiler.is_compiling():
             wanted = "one whose basis is computed (by graphseq.spectral.basis) before it is traced"
-            raise expected("topology", wanted, Words("one whose basis is not"))
-        return _computed(topology, edge_weight, normalization, k, kind)
+            raise expected(names[0], wanted, Words("one whose basis is not"))
+        return _computed(topology, edge_weight, normalization, k, kind, names)
 
     if edge_weight is None:
         return topology.memo(("basis", normalization, k, kind), make)
@@ -107,7 +107,7 @@ def kept_basis(
 
 
 def transform(x: Tensor, basis: Basis) -> Tensor:
-    """Return the graph Fourier transform ``x̂ = Uᵀ x``: the part that each eigenvector has in x.
+    """Return the graph Fourier transform ``x̂ = Uᵀ x``: the coefficient of each eigenvector in x.
 
     Args:
         x: `[N, ...]`.
@@ -117,7 +117,7 @@ def transform(x: Tensor, basis: Basis) -> Tensor:
         `[M, ...]`.
 
     Raises:
-        GraphError: another number of rows than nodes, another dtype or device than the basis has.
+        GraphError: a number of rows other than that of nodes, a dtype or device other than the basis's.
     """
     _check_basis(basis)
     _check(x, basis, basis.vectors.size(0), "node")
@@ -127,17 +127,17 @@ def transform(x: Tensor, basis: Basis) -> Tensor:
 
 
 def inverse(x: Tensor, basis: Basis) -> Tensor:
-    """Return the inverse transform ``U x̂``: the sum of the eigenvectors, each with its part.
+    """Return the inverse transform ``U x̂``: the eigenvectors' sum, weighted by their coefficients.
 
     Args:
         x: x̂, `[M, ...]`.
         basis: M eigenpairs.
 
     Returns:
-        `[N, ...]`: what was transformed, if the basis is complete, otherwise its projection.
+        `[N, ...]`: the original signal if the basis is complete, otherwise its projection.
 
     Raises:
-        GraphError: another number of rows than eigenpairs, another dtype or device than the basis has.
+        GraphError: a number of rows other than that of eigenpairs, a dtype or device other than the basis's.
     """
     _check_basis(basis)
     _check(x, basis, basis.values.size(0), "eigenpair")
@@ -159,7 +159,7 @@ def filter(x: Tensor, basis: Basis, g: Tensor | Callable[[Tensor], Tensor]) -> T
         `[N, ...]`.
 
     Raises:
-        GraphError: as of :func:`transform`; a response of another shape.
+        GraphError: as of :func:`transform`; a response of the wrong shape.
 
     >>> pair = basis(Topology.from_edge_index(torch.tensor([[0, 1], [1, 0]])))
     >>> mean = filter(torch.tensor([[1.0], [3.0]]), pair, lambda values: (values < 1).float())
@@ -189,15 +189,16 @@ def _check(x: Any, basis: Basis, count: int, what: str) -> None:
 
 @torch.no_grad()
 def _computed(
-    topology: Topology, edge_weight: Tensor | None, normalization: str | None, k: int | None, dtype: torch.dtype
-) -> Basis:
+    topology: Topology, edge_weight: Tensor | None, normalization: str | None, k: int | None, dtype: torch.dtype,
+    names: tuple[str, str],
+) -> Basis:  # fmt: skip
     """Compute the basis."""
-    check_symmetric(topology, edge_weight)
+    check_symmetric(topology, edge_weight, names[0])
     ptr, n = topology.graph_ptr.cpu(), topology.num_nodes
     nodes = ptr.diff()
     if k is not None and nodes.numel() and k > int(nodes.min()):
         of = int(nodes.argmin())
-        raise expected("k", f"at most {int(nodes[of])} eigenpairs, the number of nodes of graph {of}", k)
+        raise expected(names[1], f"at most {int(nodes[of])} eigenpairs, the number of nodes of graph {of}", k)
     values, graph, vectors = block_pairs(scipy_laplacian(topology, edge_weight, normalization), ptr.numpy(), k)
     pairs = nodes if k is None else torch.full_like(nodes, k)
     at, device = offsets(pairs), topology.device

@@ -189,7 +189,7 @@ def scaled_laplacian(
         dtype: of the weights.
 
     Raises:
-        GraphError: as of :func:`laplacian`; λ of another shape.
+        GraphError: as of :func:`laplacian`; λ of the wrong shape.
     """
     kind = dtype or (torch.float32 if edge_weight is None else edge_weight.dtype)
 

@@ -175,7 +175,7 @@ def test_slips():
     for change, message in (
         ({"edge_attr": e[:5]}, r"`edge_attr`: expected shape \[20, F\], a row for each edge"),
         ({"edge_attr": e[:, :2]}, r"`edge_model`: expected a first layer of 12 inputs.*\(edges 2, rec.*, got 13"),
-        ({"u": u[:1]}, "`batch`: expected numbers from 0 to 0, as `u` has rows, got 0 to 2"),
+        ({"u": u[:1]}, "`batch`: expected numbers from 0 to 0, one per row of `u`, got 0 to 2"),
         ({"u": u.long()}, "`u`: expected floating-point numbers on cpu"),
         ({"batch": None}, "`batch`: expected the graph of each node, since `u` has 3 rows"),
         ({"batch": batch[:5]}, r"`batch`: expected int64 of shape \[7\]"),

@@ -41,6 +41,12 @@ def test_features_of_edges_in_another_precision(layer):
     (lambda: nn.GraphNetwork(torch_nn.Linear(24, 4))(torch.randn(4, F), RING, None, torch.randn(1, 3)),
      r"`edge_model`: expected a first layer of 19 inputs, .*\(edges 0, receivers 8, senders 8, globals 3\)"),
     (lambda: nn.GCN2Conv(F, 0.1, theta=0.5), "`layer`: expected a number, since `theta` is given"),
+    (lambda: nn.GCN2Conv(F, 1.5), "`alpha`: expected a share from 0 to 1, got 1.5"),
+    (lambda: nn.GATConv(F, 4, edge_dim=0), "`edge_dim`: expected a whole number ≥ 1, got 0"),
+    (lambda: nn.PNAConv(F, 4, ["mean"], ["linear"], torch.tensor([5, 0])), "`deg`: expected a node with edges"),
+    (lambda: nn.PNAConv(F, 4, ["mean"], ["linear"], torch.tensor([5, -1])), "`deg`: expected the number of nodes"),
+    (lambda: nn.SpectralConv(F, 4)(torch.randn(4, F), RING[:, :1]), "`edge_index`: expected as many edges"),
+    (lambda: nn.SpectralConv(F, 4, K=9, smooth=False)(torch.randn(4, F), RING), "`K`: expected at most 4 eigenpairs"),
 ])  # fmt: skip
 def test_errors_name_what_the_caller_gave(call, message):
     with pytest.raises(gs.GraphError, match=message):

@@ -222,7 +222,7 @@ def test_slips():
     conv, x, edges = nn.SpectralConv(3, 2), torch.randn(3, 3), torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
     free = nn.SpectralConv(3, 2, 4, smooth=False)
     for call, message in (
-        (lambda: conv(x, torch.tensor([[0], [1]])), "`topology`: expected as many edges u → v as v → u"),
+        (lambda: conv(x, torch.tensor([[0], [1]])), "`edge_index`: expected as many edges u → v as v → u"),
         (lambda: conv(x, edges, torch.rand(4)), "`edge_weight`: expected symmetric"),
         (lambda: conv(x, edges, torch.ones(4, requires_grad=True)), "`edge_weight`: expected weights without a"),
         (lambda: conv(x, edges, torch.ones(3)), r"`edge_weight`: expected shape \[4\]"),
@@ -230,7 +230,7 @@ def test_slips():
         (lambda: conv(torch.randn(3, 4), edges), r"`x`: expected shape \[N, 3\]"),
         (lambda: conv(x, gs.Topology.chain([4])), "`x`: expected 4 rows"),
         (lambda: conv(nn.SparseFeatures.of(x), edges), "`x`: expected a dense tensor"),
-        (lambda: free(x, edges), "`k`: expected at most 3 eigenpairs, the number of nodes of graph 0, got 4"),
+        (lambda: free(x, edges), "`K`: expected at most 3 eigenpairs, the number of nodes of graph 0, got 4"),
         (lambda: nn.SpectralConv(3, 2, 0), "`K`: expected a whole number ≥ 1"),
         (lambda: nn.SpectralConv(-2, 2), "`in_channels`"),
         (lambda: nn.SpectralConv(2, 0), "`out_channels`"),

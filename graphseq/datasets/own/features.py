@@ -114,7 +114,7 @@ def make_features(graph: Graph, learnt: Learnt, place: str) -> Tensor:
     """Return the nodes' features, float32 `[N, F]`.
 
     Raises:
-        GraphError: a number is missing or not finite, or x is of another width than in training.
+        GraphError: a number is missing or not finite, or x's width differs from that in training.
     """
     n, parts = graph.num_nodes, []
     wide = learnt["x"] if learnt["x"] is not None else learnt["categories"]

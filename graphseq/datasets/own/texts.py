@@ -41,7 +41,7 @@ def read_sequences(path: Path, columns: Columns, argument: str = "data") -> Exam
     """Read sequences from JSON lines: a list of numbers, or of equally long lists of numbers, and a label.
 
     Raises:
-        GraphError: the file cannot be read, or a sequence is none, or is of another width than the first.
+        GraphError: the file cannot be read, or a sequence is invalid, or its width differs from the first one's.
     """
     records = read_records(path, argument)
     records = [Record(r.place, {"x": r.fields[""]}) if set(r.fields) == {""} else r for r in records]

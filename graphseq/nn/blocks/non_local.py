@@ -25,7 +25,7 @@ class NonLocalNetwork(nn.Module):
 
     Args:
         channels: F.
-        heads: their number, a divisor of the width.
+        heads: number of heads, a divisor of the width.
         width: of all heads together; F by default.
 
     Raises:

@@ -14,6 +14,7 @@ from ...spectral import self_loops
 from ...topology import Links
 from ...topology.inputs import check_same_kind
 from ..attention import Score
+from ..cells.base import check_sizes
 
 
 class _Product(Merge):
@@ -44,15 +45,15 @@ def check_fill(fill_value: Any) -> Any:
     return fill_value
 
 
-def check_heads(heads: Any) -> int:
-    """Check the number of heads, and return it.
+def check_attention(heads: Any, out_channels: Any, edge_dim: Any) -> None:
+    """Check the sizes of an attention layer.
 
     Raises:
-        GraphError: it is not a whole number above 0.
+        GraphError: one is not a whole number above 0; the error names it.
     """
-    if not isinstance(heads, int) or isinstance(heads, bool) or heads < 1:
-        raise expected("heads", "a whole number ≥ 1", heads)
-    return heads
+    check_sizes(heads=heads, out_channels=out_channels)
+    if edge_dim is not None:
+        check_sizes(edge_dim=edge_dim)
 
 
 def check_slope(negative_slope: Any) -> float:
@@ -70,7 +71,7 @@ def check_edges(edge_attr: Tensor | None, links: Links, edge_dim: int | None, li
     """Return the features of edges as `[E, edge_dim]`.
 
     Raises:
-        GraphError: features of a layer without `edge_dim`, or of another shape, dtype or device.
+        GraphError: features of a layer without `edge_dim`, or of the wrong shape, dtype or device.
     """
     if edge_attr is None:
         return None

@@ -172,7 +172,7 @@ def check_weight(edge_weight: Tensor | None, links: Links, x: Tensor | SparseFea
     """Check the weights of edges.
 
     Raises:
-        GraphError: not one for each edge, or of another dtype or device than x.
+        GraphError: not one for each edge, or a dtype or device other than x's.
     """
     if edge_weight is None:
         return
@@ -191,7 +191,7 @@ def check_features(x: Tensor | SparseFeatures, in_channels: int, weight: Tensor 
         weight: a parameter, or a module, of which one is looked at: parametrized weights are not computed for this.
 
     Raises:
-        GraphError: another width, dtype or device.
+        GraphError: the wrong width, dtype or device.
     """
     if isinstance(weight, nn.Module):
         weight = next((p for p in weight.parameters() if not isinstance(p, nn.UninitializedParameter)), None)
@@ -293,7 +293,7 @@ def pair(in_channels: Any) -> tuple[int, int]:
     """Return the widths of senders and receivers, from one for both or from a pair.
 
     Raises:
-        GraphError: another number of widths.
+        GraphError: the wrong number of widths.
     """
     if not isinstance(in_channels, tuple | list):
         return in_channels, in_channels

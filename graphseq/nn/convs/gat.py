@@ -12,7 +12,7 @@ from ...messages import FIRST, Softmax, check_share
 from ...topology import Links
 from ..attention import Additive
 from ..cells.base import set_norms
-from ._attend import check_edges, check_fill, check_heads, check_slope, coefficients, replace_loops
+from ._attend import check_attention, check_edges, check_fill, check_slope, coefficients, replace_loops
 from ._common import bipartite, check_features, check_flow, glorot, linear, pair, project
 from .sparse import SparseFeatures
 
@@ -36,7 +36,7 @@ class GATConv(nn.Module):
     Args:
         in_channels: F; -1 to infer it from the first call; or a pair, of senders and receivers with maps of their own.
         out_channels: D, of each head.
-        heads: their number.
+        heads: number of heads.
         concat: whether heads are concatenated, `[N, heads · D]`, or averaged, `[N, D]`.
         negative_slope: of the leaky rectifier.
         dropout: share of the α that are set to 0 in training.
@@ -67,7 +67,8 @@ class GATConv(nn.Module):
         flow: str = "source_to_target",
     ) -> None:  # fmt: skip
         super().__init__()
-        self.in_channels, self.out_channels, self.heads = in_channels, out_channels, check_heads(heads)
+        check_attention(heads, out_channels, edge_dim)
+        self.in_channels, self.out_channels, self.heads = in_channels, out_channels, heads
         self.concat, self.negative_slope, self.dropout = concat, check_slope(negative_slope), check_share(dropout)
         self.add_self_loops, self.edge_dim, self.fill_value = add_self_loops, edge_dim, check_fill(fill_value)
         self.flow, self.residual = check_flow(flow), residual

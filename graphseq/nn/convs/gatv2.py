@@ -13,7 +13,7 @@ from ...messages import FIRST, Softmax, check_share
 from ...topology import Links
 from ..attention import PerFeature
 from ..cells.base import set_norms
-from ._attend import check_edges, check_fill, check_heads, check_slope, coefficients, replace_loops
+from ._attend import check_attention, check_edges, check_fill, check_slope, coefficients, replace_loops
 from ._common import bipartite, check_features, check_flow, glorot, linear, project
 from .sparse import SparseFeatures
 
@@ -34,7 +34,7 @@ class GATv2Conv(nn.Module):
     Args:
         in_channels: F; -1 to infer it from the first call; or a pair, of senders and receivers.
         out_channels: D, of each head.
-        heads: their number.
+        heads: number of heads.
         concat: whether heads are concatenated, `[N, heads · D]`, or averaged, `[N, D]`.
         negative_slope: of the leaky rectifier.
         dropout: share of the α that are set to 0 in training.
@@ -64,7 +64,8 @@ class GATv2Conv(nn.Module):
         residual: bool = False, *, flow: str = "source_to_target",
     ) -> None:  # fmt: skip
         super().__init__()
-        self.in_channels, self.out_channels, self.heads = in_channels, out_channels, check_heads(heads)
+        check_attention(heads, out_channels, edge_dim)
+        self.in_channels, self.out_channels, self.heads = in_channels, out_channels, heads
         self.concat, self.negative_slope, self.dropout = concat, check_slope(negative_slope), check_share(dropout)
         self.add_self_loops, self.edge_dim, self.fill_value = add_self_loops, edge_dim, check_fill(fill_value)
         self.share_weights, self.flow = share_weights, check_flow(flow)

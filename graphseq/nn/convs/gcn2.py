@@ -59,6 +59,8 @@ class GCN2Conv(nn.Module):
         for name, value in (("alpha", alpha), ("theta", theta)):
             if not (isinstance(value, int | float) or (name == "theta" and value is None)):
                 raise expected(name, "a number", value)
+        if not 0 <= alpha <= 1:
+            raise expected("alpha", "a share from 0 to 1", alpha)
         if theta is not None and layer is not None and theta <= -layer:
             raise expected("theta", f"a number above {-layer}, since β is log(θ / layer + 1)", theta)
         self.channels, self.alpha, self.cached = channels, alpha, cached

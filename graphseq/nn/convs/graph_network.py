@@ -143,7 +143,7 @@ def _first(name: str, model: nn.Module, width: int, told: str = "") -> tuple[nn.
         told: the parts of that.
 
     Raises:
-        GraphError: the linear map has another number of inputs.
+        GraphError: the linear map has the wrong number of inputs.
     """
     found = first_map(model)
     if found is not None and found[0].in_features != width:
@@ -210,7 +210,7 @@ def _graphs(topology: Topology, given: Any, u: Any, batch: Any, x: Tensor) -> tu
         return batch, count
     least, most = (int(batch.min()), int(batch.max())) if batch.numel() else (0, -1)
     if least < 0 or (count is not None and most >= count):
-        limit = "numbers of at least 0" if count is None else f"numbers from 0 to {count - 1}, as `u` has rows"
+        limit = "numbers of at least 0" if count is None else f"numbers from 0 to {count - 1}, one per row of `u`"
         raise expected("batch", limit, Words(f"{least} to {most}"))
     return batch, most + 1 if count is None else count
 

@@ -179,8 +179,10 @@ class _Scaled(nn.Module):
             fits = isinstance(given, list | tuple) and len(given)
             if not fits or not all(w in known or (known is AGGREGATORS and isinstance(w, Merge)) for w in given):
                 raise expected(name, f"a list of {', '.join(known)}", given)
-        if not isinstance(deg, Tensor) or deg.dim() != 1 or not deg.sum() > 0:
+        if not isinstance(deg, Tensor) or deg.dim() != 1 or not deg.sum() > 0 or bool((deg < 0).any()):
             raise expected("deg", "the number of nodes of each degree, of shape [D]", deg)
+        if not deg[1:].sum() > 0 and set(scalers) != {"identity"}:
+            raise expected("deg", "a node with edges, since scalers are relative to the mean degree", Words("none"))
         merges = [find_merge(check_aggr(word)) for word in aggregators]
         self.merge, self.scalers = _Several(merges), tuple(scalers)
         self.learnt = nn.ModuleList(m for m in merges if isinstance(m, nn.Module))  # whose parameters are the layer's

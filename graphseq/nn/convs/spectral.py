@@ -15,6 +15,8 @@ from ...topology import Topology
 from ..cells.base import check_sizes
 from ._common import check_channels, check_features, check_weight, glorot, remembered, structure_of
 
+_NAMES = ("edge_index", "K")
+
 
 class SpectralConv(nn.Module):
     """Filters in the graph Fourier basis ``L = U Λ Uᵀ``, one for each pair of channels:
@@ -90,12 +92,14 @@ class SpectralConv(nn.Module):
         check_weight(weight, topology, x)
         k = None if self.smooth else self.K
         if weight is None:
-            found = kept_basis(topology, None, normalization=self.normalization, k=k, dtype=x.dtype)
+            found = kept_basis(topology, None, normalization=self.normalization, k=k, dtype=x.dtype, names=_NAMES)
         else:
             key = ("basis", topology, self.normalization, k, x.dtype)
             found = remembered(
                 edge_index if edge_weight is None else edge_weight, key,
-                lambda _: kept_basis(topology, weight, normalization=self.normalization, k=k, dtype=x.dtype),
+                lambda _: kept_basis(
+                    topology, weight, normalization=self.normalization, k=k, dtype=x.dtype, names=_NAMES
+                ),
             )  # fmt: skip
         response = bsplines(self._shares(found), self.K) if self.smooth else None
         out = inverse(self.filters(transform(x, found), response), found)

@@ -13,7 +13,7 @@ from ...messages import FIRST, Message, Softmax, State, check_share
 from ...topology import Links
 from ..attention import Dot
 from ..cells.base import set_norms
-from ._attend import check_edges, check_heads, coefficients
+from ._attend import check_attention, check_edges, coefficients
 from ._common import bipartite, check_features, check_flow, linear, pair, project
 from .sparse import SparseFeatures
 
@@ -35,7 +35,7 @@ class TransformerConv(nn.Module):
     Args:
         in_channels: F; -1 to infer it from the first call; or a pair, of senders and receivers.
         out_channels: D, of each head.
-        heads: their number.
+        heads: number of heads.
         concat: whether heads are concatenated, `[N, heads · D]`, or averaged, `[N, D]`.
         beta: whether a gate mixes the node's own features with the message.
         dropout: share of the α that are set to 0 in training.
@@ -58,7 +58,8 @@ class TransformerConv(nn.Module):
         root_weight: bool = True, *, flow: str = "source_to_target",
     ) -> None:  # fmt: skip
         super().__init__()
-        self.in_channels, self.out_channels, self.heads = in_channels, out_channels, check_heads(heads)
+        check_attention(heads, out_channels, edge_dim)
+        self.in_channels, self.out_channels, self.heads = in_channels, out_channels, heads
         self.concat, self.dropout, self.edge_dim = concat, check_share(dropout), edge_dim
         self.beta, self.root_weight, self.flow = beta and root_weight, root_weight, check_flow(flow)
         wide, total = heads * out_channels, heads * out_channels if concat else out_channels

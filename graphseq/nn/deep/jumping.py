@@ -14,7 +14,7 @@ from ._means import check_rows
 
 
 class JumpingKnowledge(nn.Module):
-    """Merge what all layers say of a node, so that each can take from the layers, and so from the distances, it needs:
+    """Combine a node's representations of all layers, so that each node can draw on the neighbourhood sizes it needs:
 
         cat   h_v = [h_v^1 … h_v^L]
         max   h_v = max_l h_v^l, feature by feature
@@ -29,7 +29,7 @@ class JumpingKnowledge(nn.Module):
         num_layers: L, for "lstm".
 
     Raises:
-        GraphError: another mode, missing sizes; states that don't fit each other.
+        GraphError: an unknown mode, missing sizes; states whose shapes differ.
 
     >>> JumpingKnowledge("cat")([torch.zeros(3, 4), torch.zeros(3, 4)]).shape
     torch.Size([3, 8])

@@ -25,7 +25,7 @@ class Edges(NamedTuple):
 
     Attributes:
         keep: uint8 `[E, heads]`, 1 where dropout keeps an α; None without dropout.
-        heads: their number.
+        heads: number of heads.
         share: by which what is kept is scaled up.
         slope: of the score's rectifier.
     """

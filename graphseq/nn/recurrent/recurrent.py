@@ -27,8 +27,8 @@ class Recurrent(nn.Module):
         schedule: :class:`graphseq.Sweep` by default.
 
     Raises:
-        GraphError: on a call: a feature width that the cell does not take, another number of rows than nodes, tensors
-            of several devices or dtypes, a cycle under a sweep.
+        GraphError: on a call: a feature width that the cell does not take, a number of rows other than that of nodes,
+            tensors of several devices or dtypes, a cycle under a sweep.
 
     >>> from graphseq.nn import GRUCell
     >>> from graphseq.schedule import Rounds
