@@ -12,7 +12,8 @@ import torch
 from numba import prange
 
 from graphseq import Topology, batch
-from graphseq.ops.kernels.jit import parallel
+from graphseq.ops.kernels import attention, rows
+from graphseq.ops.kernels.jit import digest, parallel
 from graphseq.ops.spmm import spmm
 
 N, F = 3000, 200  # so many numbers that the kernels take several threads
@@ -75,3 +76,16 @@ def test_kernels_for_one_thread_and_for_several_are_kept_apart_on_disk(two_threa
         run(work, x)
     assert x.tolist() == [4, 4, 4]
     assert len(list(tmp_path.rglob("*_doubled*.nbc"))) == 2
+
+
+def test_compiled_kernels_are_of_the_sources_as_they_are(tmp_path):
+    """Numba's cache knows the file of a kernel alone, not those of the functions that it inlines."""
+    for name, text in (("kernel.py", "a"), ("inlined.py", "b")):
+        (tmp_path / name).write_text(text)
+    before = digest(tmp_path)
+    (tmp_path / "inlined.py").write_text("c")
+    assert digest(tmp_path) != before
+    for kernel in (attention.shares, rows.plain_sum):
+        names = {cell.cell_contents.__name__ for cell in kernel.__closure__ if hasattr(cell.cell_contents, "py_func")}
+        assert len(names) == 2
+        assert all(name.endswith(digest(Path(attention.__file__).parent)) for name in names)

@@ -194,7 +194,9 @@ def check_features(x: Tensor | SparseFeatures, in_channels: int, weight: Tensor 
         GraphError: the wrong width, dtype or device.
     """
     if isinstance(weight, nn.Module):
-        weight = next((p for p in weight.parameters() if not isinstance(p, nn.UninitializedParameter)), None)
+        own = [p for p in weight._parameters.values() if p is not None]  # found faster than those of its modules
+        known = own or weight.parameters()
+        weight = next((p for p in known if not isinstance(p, nn.UninitializedParameter)), None)
     if weight is not None and not isinstance(weight, nn.UninitializedParameter):
         check_same_kind("x", x if isinstance(x, Tensor) else x.values, weight, "the layer's weight")
     if in_channels >= 0 and x.size(1) != in_channels:

@@ -153,7 +153,7 @@ class GATConv(nn.Module):
         of_receivers: Any = self.lin if self.lin is not None else self.lin_dst
         values = project(of_senders, sent)
         if own is sent and self.lin is not None:  # one product for both
-            a, b = (values @ torch.cat([_blocks(self.att_src), _blocks(self.att_dst)], 1)).chunk(2, 1)
+            a, b = (values @ _blocks(self.att_src, self.att_dst)).chunk(2, 1)
         else:
             a = values @ _blocks(self.att_src)
             b = a.new_zeros(links.num_receivers, self.heads)
@@ -168,7 +168,8 @@ class GATConv(nn.Module):
         return f"{self.in_channels}, {self.out_channels}, heads={self.heads}"
 
 
-def _blocks(vectors: Tensor) -> Tensor:
-    """Return the matrix `[heads · D, heads]` that multiplies each head with its vector."""
-    blocks: Tensor = torch.block_diag(*vectors[0])
-    return blocks.t()
+def _blocks(*vectors: Tensor) -> Tensor:
+    """Return matrices `[heads · D, heads]`, side by side, that multiply each head with its vector, `[1, heads, D]`."""
+    given = (vectors[0] if len(vectors) == 1 else torch.cat(vectors)).permute(1, 2, 0)[..., None]
+    own = torch.eye(given.size(0), dtype=torch.bool, device=given.device)[:, None, None]
+    return torch.where(own, given, given.new_zeros(())).flatten(2).flatten(0, 1)

@@ -75,12 +75,12 @@ def by_sender(edges: Edges) -> tuple[Any, ...]:
 
 def parts_of(ptr: Tensor, heads: int, width: int, arrays: int) -> tuple[Any, Any]:
     """Return where parts of the rows begin, with about as many edges each, and room for the edges of one row."""
-    edges = int(ptr[-1])
-    count = _PARTS if edges * width > _PARTED else 1
-    parts = torch.searchsorted(ptr, torch.arange(count + 1) * edges // count)
-    parts[0], parts[-1] = 0, ptr.size(0) - 1
-    most = int(ptr.diff().max()) if ptr.size(0) > 1 else 0
-    return parts.numpy(), torch.empty(count, arrays * most * heads).numpy()
+    edges, count = int(ptr.numpy()[-1]), ptr.size(0) - 1
+    if edges * width <= _PARTED:  # one part; room for all edges costs less than to find the row with most
+        return np.array([0, count]), np.empty((1, arrays * edges * heads), np.float32)
+    parts = torch.searchsorted(ptr, torch.arange(_PARTS + 1) * edges // _PARTS)
+    parts[0], parts[-1] = 0, count
+    return parts.numpy(), np.empty((_PARTS, arrays * int(ptr.diff().max()) * heads), np.float32)
 
 
 def settings(edges: Edges, heads: int, width: int) -> tuple[Any, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ...lowering import lower
@@ -42,9 +43,14 @@ def neighbour_mean(links: Links, state: State, received: Any, edge_attr: Tensor 
     summed = neighbour_sum(links, wide, received, edge_attr, merge)
     if summed is None:
         return None
-    degree = links.memo("degree", lambda: links.in_degree.clamp(min=1))
-    means = (m / degree.view(-1, *[1] * (m.dim() - 1)) for m in summed)
+    means = (m / _degree(links, m.dtype).view(-1, *[1] * (m.dim() - 1)) for m in summed)
     return tuple(m.to(s.dtype) if s.is_floating_point() else m for m, s in zip(means, state, strict=True))
+
+
+def _degree(links: Links, dtype: torch.dtype) -> Tensor:
+    """Return the in-degrees, at least 1, in the dtype of what they divide: converting them each time costs as much."""
+    kind = dtype if dtype.is_floating_point else torch.int64
+    return links.memo(("degree", kind), lambda: links.in_degree.clamp(min=1).to(kind))
 
 
 @lower(None, Copy, Max, "any")

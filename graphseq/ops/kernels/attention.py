@@ -19,7 +19,19 @@ from numba import prange
 
 from .functions import ORDERED, exp, inline
 from .jit import parallel
-from .lanes import WIDTH, add_four, add_one, dot, dot_four
+from .lanes import (
+    HALF,
+    WIDTH,
+    add_four,
+    add_four_half,
+    add_one,
+    add_one_half,
+    add_product,
+    dot,
+    dot_four,
+    dot_four_half,
+    dot_half,
+)
 
 _F = np.float32
 
@@ -50,46 +62,63 @@ def exponentials(work: Any, count: Any) -> None:
 
 
 @inline
-def _rest(x: Any, p: Any, y: Any, q: Any, first: Any, wide: Any) -> Any:
-    """Return the part of a dot product that whole vectors don't cover."""
-    total = _F(0)
-    for j in range(first, wide):
-        total += x[p + j] * y[q + j]
+def _one_dot(x: Any, p: Any, y: Any, q: Any, wide: Any) -> Any:
+    """Return ``Σ_j x[p + j] y[q + j]``."""
+    j, total = wide - wide % WIDTH, _F(0)
+    if j:
+        total += dot(x, p, y, q, j)
+    if wide - j >= HALF:
+        total += dot_half(x, p + j, y, q + j, HALF)
+        j += HALF
+    for i in range(j, wide):
+        total = add_product(total, x[p + i], y[q + i])
     return total
+
+
+@inline
+def _four_dots(x: Any, o: Any, y: Any, p: Any, q: Any, r: Any, s: Any, wide: Any) -> Any:
+    """Return four of these sums, each in the same order."""
+    j, a, b, c, d = wide - wide % WIDTH, _F(0), _F(0), _F(0), _F(0)
+    if j:
+        k, l, m, n = dot_four(x, o, y, p, q, r, s, j)
+        a, b, c, d = a + k, b + l, c + m, d + n
+    if wide - j >= HALF:
+        k, l, m, n = dot_four_half(x, o + j, y, p + j, q + j, r + j, s + j, HALF)
+        a, b, c, d = a + k, b + l, c + m, d + n
+        j += HALF
+    for i in range(j, wide):
+        z = x[o + i]
+        a, b = add_product(a, z, y[p + i]), add_product(b, z, y[q + i])
+        c, d = add_product(c, z, y[r + i]), add_product(d, z, y[s + i])
+    return a, b, c, d
 
 
 @inline
 def dots(x: Any, u: Any, first: Any, end: Any, index: Any, y: Any, out: Any, heads: Any, wide: Any) -> None:
     """``out_k = x_u · y_{index k}`` for each head, over edges, four at a time."""
-    size, even, i = heads * wide, wide - wide % WIDTH, 0
+    size, i = heads * wide, 0
     whole = end - (end - first) % 4
     for k in range(first, whole, 4):
         p, q, r, s = index[k] * size, index[k + 1] * size, index[k + 2] * size, index[k + 3] * size
         for h in range(heads):
             at = h * wide
-            o = u * size + at
-            a, b, c, d = dot_four(x, o, y, p + at, q + at, r + at, s + at, even)
-            out[i + h] = a + _rest(x, o, y, p + at, even, wide)
-            out[i + heads + h] = b + _rest(x, o, y, q + at, even, wide)
-            out[i + 2 * heads + h] = c + _rest(x, o, y, r + at, even, wide)
-            out[i + 3 * heads + h] = d + _rest(x, o, y, s + at, even, wide)
+            a, b, c, d = _four_dots(x, u * size + at, y, p + at, q + at, r + at, s + at, wide)
+            out[i + h], out[i + heads + h], out[i + 2 * heads + h], out[i + 3 * heads + h] = a, b, c, d
         i += 4 * heads
     for k in range(whole, end):
-        p = index[k] * size
         for h in range(heads):
             at = h * wide
-            o = u * size + at
-            out[i + h] = dot(x, o, y, p + at, even) + _rest(x, o, y, p + at, even, wide)
+            out[i + h] = _one_dot(x, u * size + at, y, index[k] * size + at, wide)
         i += heads
 
 
 def _shares(x: Any, y: Any, wide: Any, out: Any) -> None:
     """``out_v = x_v · y_v`` of each head, summed in the order of :func:`dots`, so that what is equal cancels."""
-    heads, even = out.shape[1], wide - wide % WIDTH
+    heads = out.shape[1]
     for v in prange(out.shape[0]):
         for h in range(heads):
             at = (v * heads + h) * wide
-            out[v, h] = dot(x, at, y, at, even) + _rest(x, at, y, at, even, wide)
+            out[v, h] = _one_dot(x, at, y, at, wide)
 
 
 @inline
@@ -104,6 +133,7 @@ def weighted_sum(out: Any, o: Any, first: Any, end: Any, index: Any, work: Any, 
 def add_weighted(out: Any, o: Any, first: Any, end: Any, index: Any, work: Any, x: Any, heads: Any, wide: Any) -> None:
     """Add that to `out`, four edges at a time."""
     size, even, i = heads * wide, wide - wide % WIDTH, 0
+    most = even + HALF if wide - even >= HALF else even  # numbers of a head that whole vectors cover
     whole = end - (end - first) % 4
     for k in range(first, whole, 4):
         p, q, r, s = index[k] * size, index[k + 1] * size, index[k + 2] * size, index[k + 3] * size
@@ -112,7 +142,10 @@ def add_weighted(out: Any, o: Any, first: Any, end: Any, index: Any, work: Any, 
             a, b, c, d = work[i + h], work[i + heads + h], work[i + 2 * heads + h], work[i + 3 * heads + h]
             for j in range(at, at + even, WIDTH):
                 add_four(out, o + j, x, p + j, q + j, r + j, s + j, a, b, c, d)
-            for j in range(at + even, at + wide):
+            if most > even:
+                j = at + even
+                add_four_half(out, o + j, x, p + j, q + j, r + j, s + j, a, b, c, d)
+            for j in range(at + most, at + wide):
                 out[o + j] += a * x[p + j] + b * x[q + j] + c * x[r + j] + d * x[s + j]
         i += 4 * heads
     for k in range(whole, end):
@@ -121,7 +154,9 @@ def add_weighted(out: Any, o: Any, first: Any, end: Any, index: Any, work: Any, 
             at, a = h * wide, work[i + h]
             for j in range(at, at + even, WIDTH):
                 add_one(out, o + j, x, p + j, a)
-            for j in range(at + even, at + wide):
+            if most > even:
+                add_one_half(out, o + at + even, x, p + at + even, a)
+            for j in range(at + most, at + wide):
                 out[o + j] += a * x[p + j]
         i += heads
 

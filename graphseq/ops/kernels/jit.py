@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -20,9 +22,21 @@ _PROCESS = os.getpid()
 _LOCK = threading.Lock()  # one of Numba's thread pools allows one parallel kernel at a time
 
 
+def digest(folder: Path) -> str:
+    """Return a digest of the Python files in a folder.
+
+    Numba compiles a kernel anew if its own file has changed, but not if a file has whose functions it inlines. So the
+    names by which kernels are found on disk contain this.
+    """
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.glob("*.py")))).hexdigest()[:12]
+
+
+_SOURCES = digest(Path(__file__).parent)
+
+
 def serial(function: Callable[..., Any]) -> Any:
     """Compile `function` for one thread; cached on disk between runs."""
-    return numba.njit(function, cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+    return numba.njit(_renamed(function, ""), cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 
 
 def parallel(function: Callable[..., Any], fastmath: set[str] = FAST) -> Callable[..., None]:
@@ -59,6 +73,7 @@ def parallel(function: Callable[..., Any], fastmath: set[str] = FAST) -> Callabl
 
 def _renamed(function: Callable[..., Any], suffix: str) -> Callable[..., Any]:
     """Return a copy under another name, by which Numba identifies compiled kernels on disk."""
+    suffix = f"{suffix}_{_SOURCES}"
     copy = types.FunctionType(function.__code__, function.__globals__, function.__name__ + suffix)
     copy.__qualname__ = function.__qualname__ + suffix
     copy.__module__ = function.__module__

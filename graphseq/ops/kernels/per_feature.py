@@ -11,16 +11,20 @@ from .attention import add_weighted, exponentials, kept, leaky, relative, softma
 from .attention import dots as dots_of
 from .functions import ORDERED, inline
 from .jit import parallel
-from .lanes import WIDTH, add_leaky, add_slopes, leaky_dot
+from .lanes import HALF, WIDTH, add_leaky, add_leaky_half, add_slopes, add_slopes_half, leaky_dot, leaky_dot_half
 
 _F = np.float32
 
 
 @inline
 def _score(x: Any, p: Any, y: Any, q: Any, a: Any, at: Any, slope: Any, wide: Any) -> Any:
-    even = wide - wide % WIDTH
-    total = leaky_dot(x, p, y, q, a, at, slope, even)
-    for j in range(even, wide):
+    i, total = wide - wide % WIDTH, _F(0)
+    if i:
+        total += leaky_dot(x, p, y, q, a, at, slope, i)
+    if wide - i >= HALF:
+        total += leaky_dot_half(x, p + i, y, q + i, a, at + i, slope, HALF)
+        i += HALF
+    for j in range(i, wide):
         total += a[at + j] * leaky(x[p + j] + y[q + j], slope)
     return total
 
@@ -28,11 +32,27 @@ def _score(x: Any, p: Any, y: Any, q: Any, a: Any, at: Any, slope: Any, wide: An
 @inline
 def _add_slopes(out: Any, o: Any, x: Any, p: Any, y: Any, q: Any, d: Any, slope: Any, wide: Any) -> None:
     """``out[o:] += d leaky'(x[p:] + y[q:])``."""
-    even = wide - wide % WIDTH
-    for j in range(0, even, WIDTH):
+    i = wide - wide % WIDTH
+    for j in range(0, i, WIDTH):
         add_slopes(out, o + j, x, p + j, y, q + j, d, d * slope)
-    for j in range(even, wide):
+    if wide - i >= HALF:
+        add_slopes_half(out, o + i, x, p + i, y, q + i, d, d * slope)
+        i += HALF
+    for j in range(i, wide):
         out[o + j] += d if x[p + j] + y[q + j] > _F(0) else d * slope
+
+
+@inline
+def _add_leaky(out: Any, o: Any, x: Any, p: Any, y: Any, q: Any, d: Any, slope: Any, wide: Any) -> None:
+    """``out[o:] += d leaky(x[p:] + y[q:])``."""
+    i = wide - wide % WIDTH
+    for j in range(0, i, WIDTH):
+        add_leaky(out, o + j, x, p + j, y, q + j, d, slope)
+    if wide - i >= HALF:
+        add_leaky_half(out, o + i, x, p + i, y, q + i, d, slope)
+        i += HALF
+    for j in range(i, wide):
+        out[o + j] += d * leaky(x[p + j] + y[q + j], slope)
 
 
 def _features(
@@ -99,7 +119,6 @@ def _features_receivers(
     heads = dz.shape[1]
     size = heads * wide
     for part in prange(len(parts) - 1):
-        even = wide - wide % WIDTH
         for j in range(size):
             da[part * size + j] = _F(0)
         for v in range(parts[part], parts[part + 1]):
@@ -110,10 +129,7 @@ def _features_receivers(
                 for h in range(heads):
                     p, q = u * size + h * wide, v * size + h * wide
                     _add_slopes(dy, q, x, p, y, q, dz[e, h], slope, wide)
-                    for j in range(0, even, WIDTH):
-                        add_leaky(da, part * size + h * wide + j, x, p + j, y, q + j, dz[e, h], slope)
-                    for j in range(even, wide):
-                        da[part * size + h * wide + j] += dz[e, h] * leaky(x[p + j] + y[q + j], slope)
+                    _add_leaky(da, part * size + h * wide, x, p, y, q, dz[e, h], slope, wide)
             for j in range(size):
                 dy[v * size + j] *= a[j]
 
