@@ -125,6 +125,112 @@ def child_sum(w: Any) -> Step:
     return step
 
 
+def recursive(w: Any) -> Step:
+    """Socher et al. (2011): ``p = tanh(W [c_1; …; c_A] + W_ih x + b)``; with a tensor, Socher et al. (2013)."""
+
+    def step(x: Tensor, sent: list[Sent]) -> State:
+        children = [total((s.state[0] for s in sent if s.slot == k), w.hidden_size, x) for k in range(w.slots)]
+        c = torch.cat(children)
+        z = w.weight_hh @ c + w.weight_ih @ x + _or_zero(w.bias)
+        if hasattr(w, "weight_tensor"):
+            z = z + torch.stack([c @ form @ c for form in w.weight_tensor])
+        return (torch.relu(z) if getattr(w, "nonlinearity", "tanh") == "relu" else torch.tanh(z),)
+
+    return step
+
+
+def matrix_vector(w: Any) -> Step:
+    """Socher et al. (2012), eqs 2 and 3, with matrices as what they differ from the identity."""
+
+    def step(x: Tensor, sent: list[Sent]) -> State:
+        n = w.hidden_size
+        a, b = (total((s.state[0] for s in sent if s.slot == k), n, x) for k in (0, 1))
+        m_a, m_b = (total((s.state[1] for s in sent if s.slot == k), n * n, x).view(n, n) for k in (0, 1))
+        eye = torch.eye(n, dtype=x.dtype)
+        both = torch.cat([(eye + m_b) @ a, (eye + m_a) @ b])
+        m = w.weight_m @ torch.cat([m_a, m_b]) + (w.weight_im @ x).view(n, n)
+        return torch.tanh(w.weight_hh @ both + w.weight_ih @ x + _or_zero(w.bias)), m.flatten()
+
+    return step
+
+
+def tree_gru(w: Any) -> Step:
+    """A reset gate for each child; a leaf has one child, whose state is 0."""
+
+    def step(x: Tensor, sent: list[Sent]) -> State:
+        p_r, p_z, p_n = (w.weight_ih @ x + _or_zero(w.bias_ih)).view(3, -1)
+        u_r, u_z, u_n = w.weight_hh.view(3, w.hidden_size, -1)
+        b_r, b_z, b_n = (0.0, 0.0, 0.0) if w.bias_hh is None else w.bias_hh.view(3, -1)
+        children = [s.state[0] for s in sent] or [torch.zeros(w.hidden_size, dtype=x.dtype)]
+        h = total(children, w.hidden_size, x)
+        z = torch.sigmoid(p_z + u_z @ h + b_z)
+        gated = total((torch.sigmoid(p_r + u_r @ c + b_r) * (u_n @ c + b_n) for c in children), w.hidden_size, x)
+        return ((1 - z) * torch.tanh(p_n + gated) + z * h,)
+
+    return step
+
+
+def nary_gru(w: Any) -> Step:
+    """An update gate for each child: shares of the children and of the new state."""
+
+    def step(x: Tensor, sent: list[Sent]) -> State:
+        size, arity = w.hidden_size, w.slots
+        p_r, p_z, p_n = (w.weight_ih @ x + _or_zero(w.bias_ih)).view(3, -1)
+        b_r, b_z, b_n = (0.0, 0.0, 0.0) if w.bias_hh is None else w.bias_hh.view(3, -1)
+        u = w.weight_hh.view(2 + arity, size, arity, size)
+        child = {s.slot: s.state[0] for s in sent}
+
+        def recurrent(row: int) -> Tensor:
+            return total((u[row, :, k] @ h for k, h in child.items()), size, x)
+
+        r = torch.sigmoid(p_r + recurrent(0) + b_r)
+        powers = [torch.exp(p_z + recurrent(1 + k) + b_z) for k in range(arity)]
+        n = torch.tanh(p_n + r * (recurrent(1 + arity) + b_n))
+        kept = total((powers[k] * h for k, h in child.items()), size, x)
+        return ((kept + n) / (1 + sum(powers)),)
+
+    return step
+
+
+def attentive(w: Any) -> Step:
+    """Zhou et al. (2016): child-sum, with attention in place of both sums."""
+
+    def step(x: Tensor, sent: list[Sent]) -> State:
+        a = (w.weight_ih @ x + _or_zero(w.bias)).view(4, -1)
+        u_i, u_f, u_g, u_o = w.weight_hh.view(4, w.hidden_size, -1)
+        own = w.weight_ai @ x + _or_zero(w.bias_a)
+        powers = [torch.exp(torch.tanh(own + w.weight_ah @ s.state[0]) @ w.attention) for s in sent]
+        pairs = [(k / sum(powers), s.state) for k, s in zip(powers, sent, strict=True)]
+        h = total((k * h for k, (h, _) in pairs), w.hidden_size, x)
+        i, o = torch.sigmoid(a[0] + u_i @ h), torch.sigmoid(a[3] + u_o @ h)
+        kept = total((k * torch.sigmoid(a[1] + u_f @ h) * c for k, (h, c) in pairs), w.hidden_size, x)
+        c = i * torch.tanh(a[2] + u_g @ h) + kept
+        return o * torch.tanh(c), c
+
+    return step
+
+
+def typed(w: Any) -> Step:
+    """A matrix for each type of edge; a given state comes by type 0."""
+
+    def step(x: Tensor, sent: list[Sent]) -> State:
+        parts = (w.weight_hh[0 if s.edge is None else int(s.edge)] @ s.state[0] for s in sent)
+        return (torch.tanh(w.weight_ih @ x + _or_zero(w.bias) + total(parts, w.hidden_size, x)),)
+
+    return step
+
+
+def dependency(w: Any) -> Step:
+    """Child-sum of h that the child's relation has mapped; a given state has none."""
+    inner = child_sum(w)
+
+    def step(x: Tensor, sent: list[Sent]) -> State:
+        mapped = [(s.state[0] if s.edge is None else w.weight_rh[int(s.edge)] @ s.state[0], s.state[1]) for s in sent]
+        return inner(x, [Sent(state, 0, None) for state in mapped])
+
+    return step
+
+
 def nary(w: Any) -> Step:
     """Tai et al. (2015), eqs 9 to 14: rows i, f_1 … f_A, g, o, columns child 1 … child A."""
 

@@ -9,7 +9,19 @@ import torch
 from torch import Tensor, nn
 
 import graphseq as gs
-from graphseq.nn import ChildSumTreeLSTMCell, ElmanCell, GRUCell, LSTMCell, NaryTreeLSTMCell
+from graphseq.nn import (
+    AttentiveTreeLSTMCell,
+    ChildSumTreeLSTMCell,
+    ElmanCell,
+    GRUCell,
+    LSTMCell,
+    MatrixVectorCell,
+    NaryTreeGRUCell,
+    NaryTreeLSTMCell,
+    RecursiveCell,
+    RNTNCell,
+    TreeGRUCell,
+)
 from tests import oracles
 from tests.oracles import Sent, State, Step
 
@@ -42,6 +54,16 @@ BUILT_IN = [
     Kind("1-ary", lambda f, h: NaryTreeLSTMCell(f, h, arity=1), oracles.nary, 1),
     Kind("2-ary", NaryTreeLSTMCell, oracles.nary, 2),
     Kind("3-ary no bias", lambda f, h: NaryTreeLSTMCell(f, h, arity=3, bias=False), oracles.nary, 3),
+    Kind("recursive", RecursiveCell, oracles.recursive, 2),
+    Kind("recursive relu 3", lambda f, h: RecursiveCell(f, h, 3, nonlinearity="relu"), oracles.recursive, 3),
+    Kind("recursive no bias", lambda f, h: RecursiveCell(f, h, 1, bias=False), oracles.recursive, 1),
+    Kind("rntn", RNTNCell, oracles.recursive, 2),
+    Kind("matrix-vector", MatrixVectorCell, oracles.matrix_vector, 2),
+    Kind("tree-gru", TreeGRUCell, oracles.tree_gru),
+    Kind("tree-gru no bias", lambda f, h: TreeGRUCell(f, h, bias=False), oracles.tree_gru),
+    Kind("2-ary gru", NaryTreeGRUCell, oracles.nary_gru, 2),
+    Kind("3-ary gru no bias", lambda f, h: NaryTreeGRUCell(f, h, arity=3, bias=False), oracles.nary_gru, 3),
+    Kind("attentive", AttentiveTreeLSTMCell, oracles.attentive),
 ]
 EDGE = 2  # width of the edges' features
 

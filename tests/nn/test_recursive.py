@@ -1,0 +1,201 @@
+"""Recursive cells: what they are special cases of, and cells whose matrices depend on the type of the edge."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn as torch_nn
+
+import graphseq as gs
+from graphseq import nn
+from tests import oracles
+from tests.oracles import assert_agree, assert_close, gradients, leaf, recursion, tensors
+
+TREE = gs.Topology.tree([2, 2, 8, 5, 5, 7, 7, 8, -1])
+GRAPH = gs.Topology.from_edge_index(torch.tensor([[0, 0, 1, 2, 1, 4, 5], [1, 2, 3, 3, 3, 5, 6]]), 8)
+TYPED = [(nn.TypedRecursiveCell, oracles.typed), (nn.DependencyTreeLSTMCell, oracles.dependency)]
+typed = pytest.mark.parametrize(("make", "oracle"), TYPED, ids=["recursive", "dependency"])
+
+
+def drawn(cell):
+    with torch.no_grad():
+        for p in cell.parameters():
+            p.normal_(0, 0.5)
+    return cell.double()
+
+
+@pytest.mark.parametrize(("make", "twin"), [
+    (lambda: nn.RecursiveCell(3, 4, 1), "RNN"),
+    (lambda: nn.NaryTreeGRUCell(3, 4, 1), "GRU"),
+    (lambda: nn.TreeGRUCell(3, 4), "GRU"),
+    (lambda: nn.AttentiveTreeLSTMCell(3, 4), "LSTM"),
+    (lambda: nn.DependencyTreeLSTMCell(3, 4, 2), "LSTM"),
+    (lambda: nn.TypedRecursiveCell(3, 4, 1), "RNN"),
+])  # fmt: skip
+def test_on_a_chain_they_are_the_recurrent_networks(make, twin):
+    """The degenerate tree, outputs and gradients of inputs and of all shared weights."""
+    cell, peer, x = make().double(), getattr(torch_nn, twin)(3, 4).double(), leaf(7, 3)
+    bias = hasattr(cell, "bias_ih")
+    with torch.no_grad():
+        cell.weight_ih.copy_(peer.weight_ih_l0)
+        cell.weight_hh.view_as(peer.weight_hh_l0).copy_(peer.weight_hh_l0)
+        if bias:
+            cell.bias_ih.copy_(peer.bias_ih_l0)
+            cell.bias_hh.copy_(peer.bias_hh_l0)
+        else:
+            cell.bias.copy_(peer.bias_ih_l0 + peer.bias_hh_l0)
+    types = torch.zeros(6, dtype=torch.int64) if "num_" in repr(cell) else None
+    h = tensors(nn.Recurrent(cell)(x, gs.Topology.chain([7]), edge_attr=types))[0]
+    wanted = peer(x[:, None])[0][:, 0]
+    assert_agree(h, wanted, [x])
+    grads = gradients([h], [cell.weight_ih, cell.weight_hh], [torch.ones_like(h)])
+    theirs = gradients([wanted], [peer.weight_ih_l0, peer.weight_hh_l0], [torch.ones_like(h)])
+    for ours, other in zip(grads, theirs, strict=True):
+        assert_close(ours.view_as(other), other)
+
+
+def test_without_its_tensor_an_rntn_is_a_recursive_network():
+    rntn, plain, x = nn.RNTNCell(3, 4).double(), nn.RecursiveCell(3, 4).double(), leaf(9, 3)
+    plain.load_state_dict({k: v for k, v in rntn.state_dict().items() if k != "weight_tensor"})
+    with torch.no_grad():
+        rntn.weight_tensor.zero_()
+    assert_agree(nn.Recurrent(rntn)(x, TREE), nn.Recurrent(plain)(x, TREE), [x])
+
+
+def test_both_parts_of_an_rntn_begin_alike_in_size():
+    cell = nn.RNTNCell(30, 30)
+    c = torch.rand(200, 60) * 2 - 1
+    cell.requires_grad_(False)
+    linear = c @ cell.weight_hh.t()
+    bilinear = torch.einsum("mi,kij,mj->mk", c, cell.weight_tensor, c)
+    assert 0.3 < float(bilinear.std() / linear.std()) < 3
+
+
+def test_a_words_matrix_changes_its_sibling():
+    """Of "very good": the matrix of "very" doubles the vector of "good"."""
+    cell = nn.MatrixVectorCell(6, 2, bias=False).double()
+    with torch.no_grad():
+        cell.weight_ih.copy_(torch.eye(2, 6))
+        cell.weight_im.copy_(torch.eye(4, 6).roll(2, 1))
+        cell.weight_hh.copy_(torch.eye(2).repeat(1, 2))
+    very, good = torch.tensor([0, 0, 1.0, 0, 0, 1]), torch.tensor([0.1, 0.2, 0, 0, 0, 0])
+    h, m = nn.Recurrent(cell)(torch.stack([very, good, torch.zeros(6)]).double(), gs.Topology.tree([2, 2, -1]))
+    torch.testing.assert_close(h[2], torch.tanh(2 * torch.tanh(good[:2].double())))
+    torch.testing.assert_close(m[2], torch.tensor([0.5, 0, 0, 0.5]).double())  # the mean of I and 0
+
+
+def test_a_state_stays_within_bounds_at_any_depth():
+    x = torch.randn(2**11 - 1, 3)
+    parent = [-1, *((i - 1) // 2 for i in range(1, 2**11 - 1))]
+    h = nn.Recurrent(nn.NaryTreeGRUCell(3, 4))(x, gs.Topology.tree(parent))
+    assert float(h.abs().max()) < 1
+
+
+# -- types of edges ----------------------------------------------------------------------------------------------------
+
+
+@typed
+@pytest.mark.parametrize("count", [1, 3, 11])  # one product for all types, or one for each
+@pytest.mark.parametrize("graph", [TREE, GRAPH], ids=["tree", "graph"])
+@pytest.mark.parametrize("started", [False, True])
+def test_cells_with_types_equal_recursion(make, oracle, count, graph, started):
+    cell, x = drawn(make(3, 4, count)), leaf(graph.num_nodes, 3)
+    types = torch.randint(count, (graph.num_edges,))
+    state = tuple(leaf(graph.num_nodes, 4) for _ in cell.state_sizes) if started else None
+    wanted = recursion(oracle(cell), x, graph.edge_index, cell.state_sizes, edge_attr=types, state=state)
+    start = None if state is None else tuple(s[:, None] for s in state)
+    found = tensors(nn.Recurrent(cell)(x, graph, start, edge_attr=types))
+    assert_agree(found, wanted, [x, *(state or ()), *cell.parameters()])
+
+
+@typed
+@pytest.mark.parametrize("count", [2, 7])
+def test_derivatives_of_cells_with_types(make, oracle, count):
+    cell = drawn(make(2, 3, count))
+    types, layer = torch.randint(count, (TREE.num_edges,)), nn.Recurrent(cell)
+    names = [f"cell.{name}" for name, _ in cell.named_parameters()]
+
+    def call(x, *weights):
+        given = dict(zip(names, weights, strict=True))
+        return torch.func.functional_call(layer, given, (x, TREE), {"edge_attr": types})
+
+    given = [leaf(TREE.num_nodes, 2), *cell.parameters()]
+    assert torch.autograd.gradcheck(call, given, fast_mode=True)
+    assert torch.autograd.gradgradcheck(call, given, fast_mode=True)
+
+
+@typed
+def test_rounds_of_cells_with_types(make, oracle):
+    """A gated graph network over typed edges where the cell is gated."""
+    cell, x = drawn(make(4, 4, 5)), leaf(GRAPH.num_nodes, 4)
+    types = torch.randint(5, (GRAPH.num_edges,))
+    weight = cell.weight_hh if make is nn.TypedRecursiveCell else cell.weight_rh
+    state = (x, *(torch.zeros_like(x) for _ in cell.state_sizes[1:]))
+    for _ in range(2):
+        merged = [torch.zeros(4, dtype=x.dtype) for _ in range(GRAPH.num_nodes)]
+        for (u, v), k in zip(GRAPH.edge_index.t().tolist(), types.tolist(), strict=True):
+            merged[v] = merged[v] + weight[k] @ state[0][u]
+        new = [
+            oracle(cell)(m, [oracles.Sent(tuple(s[v] for s in state), 0, None)]) for v, m in enumerate(merged)
+        ]
+        state = tuple(torch.stack(part) for part in zip(*new, strict=True))
+    assert_agree(nn.Recurrent(cell, gs.Rounds(2))(x, GRAPH, edge_attr=types), state, [x, *cell.parameters()])
+
+
+@typed
+def test_compiled_and_transformed(make, oracle):
+    cell = drawn(make(3, 4, 6))
+    types, layer, x = torch.randint(6, (TREE.num_edges,)), nn.Recurrent(cell), leaf(TREE.num_nodes, 3)
+    wanted = tensors(layer(x, TREE, edge_attr=types))
+    compiled = tensors(torch.compile(layer, fullgraph=True, backend="aot_eager")(x, TREE, edge_attr=types))
+    assert_agree(compiled, wanted, [x])
+    tangent = torch.randn_like(x)
+    _, forward = torch.func.jvp(lambda x: tensors(layer(x, TREE, edge_attr=types))[0], (x,), (tangent,))
+    grad = torch.autograd.grad(wanted[0].sum(), x)[0]
+    torch.testing.assert_close(forward.sum(), (grad * tangent).sum())
+
+
+def test_at_the_identity_relations_change_nothing():
+    plain, cell, x = nn.ChildSumTreeLSTMCell(3, 4), nn.DependencyTreeLSTMCell(3, 4, 9), leaf(9, 3).float()
+    cell.load_state_dict(plain.state_dict() | {"weight_rh": cell.weight_rh})
+    found = nn.Recurrent(cell)(x, TREE, edge_attr=torch.randint(9, (8,)))
+    assert_agree(found, nn.Recurrent(plain)(x, TREE), [x])
+
+
+def test_types_that_are_the_places_of_children():
+    plain, cell, x = nn.RecursiveCell(3, 4).double(), nn.TypedRecursiveCell(3, 4, 2).double(), leaf(9, 3)
+    weight = plain.weight_hh.detach().view(4, 2, 4).transpose(0, 1)
+    cell.load_state_dict(plain.state_dict() | {"weight_hh": weight})
+    assert_agree(nn.Recurrent(cell)(x, TREE, edge_attr=TREE.slot), nn.Recurrent(plain)(x, TREE), [x])
+
+
+@typed
+@pytest.mark.parametrize(("types", "message"), [
+    (None, "`edge_attr`: expected int64 of shape"),
+    (torch.zeros(8), "`edge_attr`: expected int64 of shape"),
+    (torch.full((8,), 5), "`edge_attr`: expected numbers from 0 to 4, got 5"),
+    (torch.full((8,), -1), "`edge_attr`: expected numbers from 0 to 4, got -1"),
+    (torch.zeros(7, dtype=torch.int64), "`edge_attr`: expected 8 rows"),
+])  # fmt: skip
+def test_types_that_are_refused(make, oracle, types, message):
+    with pytest.raises(gs.GraphError, match=message):
+        nn.Recurrent(make(3, 4, 5))(torch.zeros(9, 3), TREE, edge_attr=types)
+
+
+@typed
+def test_sizes_of_cells_with_types(make, oracle):
+    for sizes, name in (((0, 4, 5), "input_size"), ((3, 0, 5), "hidden_size"), ((3, 4, 0), "num_")):
+        with pytest.raises(gs.GraphError, match=f"`{name}"):
+            make(*sizes)
+
+
+@pytest.mark.parametrize("make", [nn.AttentiveTreeLSTMCell, lambda f, h: nn.DependencyTreeLSTMCell(f, h, 2)])
+def test_a_copy_is_apart(make):
+    """The attention's score reads the copy's weights, not the original's."""
+    cell, x, types = make(3, 4), torch.randn(9, 3), torch.zeros(8, dtype=torch.int64)
+    other = copy.deepcopy(cell)
+    before = nn.Recurrent(other)(x, TREE, edge_attr=types)[0]
+    with torch.no_grad():
+        for p in cell.parameters():
+            p.add_(1.0)
+    assert torch.equal(nn.Recurrent(other)(x, TREE, edge_attr=types)[0], before)
