@@ -56,7 +56,7 @@ from .convs import (
 from .deep import DropEdge, GraphNorm, JumpingKnowledge, PairNorm, Stack, drop_edge
 from .models import GraphClassifier, NodeClassifier, SequenceClassifier, TextClassifier, TreeClassifier
 from .pool import readout
-from .recurrent import GRU, LSTM, RNN, Recurrent, TreeLSTM
+from .recurrent import GRU, LSTM, RNN, BidirectionalTree, LatentTreeLSTM, Recurrent, TreeLSTM
 
 __all__ = [
     "APPNP",
@@ -66,6 +66,7 @@ __all__ = [
     "RNN",
     "ARMAConv",
     "AttentiveTreeLSTMCell",
+    "BidirectionalTree",
     "ChebConv",
     "ChildSumTreeLSTMCell",
     "CommNet",
@@ -91,6 +92,7 @@ __all__ = [
     "InteractionNetwork",
     "JumpingKnowledge",
     "LSTMCell",
+    "LatentTreeLSTM",
     "MatrixVectorCell",
     "NNConv",
     "NaryTreeGRUCell",
