@@ -135,8 +135,7 @@ class NaryTreeGRUCell(Cell):
         if self.bias_hh is not None:
             b_r, b_z, b_n = self.bias_hh.chunk(3)
             p_r, p_z, w_n = p_r + b_r, p_z + b_z, w_n + b_n
-        scores = torch.stack([*(p_z + w for w in w_z), torch.zeros_like(p_z)], 1)
-        z = torch.softmax(scores, 1)
+        z = torch.softmax(torch.stack([*w_z, -p_z], 1), 1)  # all scores less p_z, so that none loses digits to it
         n = torch.tanh(p_n + torch.sigmoid(p_r + w_r) * w_n)
         return ((z * torch.cat([h, n[:, None]], 1)).sum(1),)
 

@@ -4,13 +4,16 @@ from .additive import additive
 from .attend import attend
 from .childsum import childsum
 from .dot_product import dot_product
-from .elman import elman
+from .elman import elman, recursive
 from .gru import gru
 from .lstm import lstm, nary
+from .nary_gru import nary_gru
 from .neighbours import neighbour_maximum, neighbour_mean, neighbour_minimum, neighbour_sum
 from .per_feature import per_feature
+from .rntn import rntn
+from .tree_gru import tree_gru
 
 __all__ = [
-    "additive", "attend", "childsum", "dot_product", "elman", "gru", "lstm", "nary", "neighbour_maximum",
-    "neighbour_mean", "neighbour_minimum", "neighbour_sum", "per_feature",
+    "additive", "attend", "childsum", "dot_product", "elman", "gru", "lstm", "nary", "nary_gru", "neighbour_maximum",
+    "neighbour_mean", "neighbour_minimum", "neighbour_sum", "per_feature", "recursive", "rntn", "tree_gru",
 ]  # fmt: skip

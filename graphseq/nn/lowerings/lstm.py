@@ -34,7 +34,7 @@ def _kernel(
     from ...ops.kernels.scan import Scan
 
     scan, hidden, rows = Scan(s), _hidden(weight), int(s.level_ptr[-1])
-    _check_slots(s, weight.size(1) // hidden)
+    check_slots(s, weight.size(1) // hidden)
     skip = scan.first if h0 is None and c0 is None else 0  # nodes that read no state
     h, c = (p.new_empty(rows, hidden) for _ in range(2))
     leaf, gates = p.new_empty(skip, 3 * hidden), p.new_empty(rows - skip, weight.size(0))
@@ -91,7 +91,7 @@ def _fold(d: Tensor, hidden: int) -> Tensor:
     return torch.cat([i, f.reshape(d.size(0), slots, hidden).sum(1), rest], 1)
 
 
-def _check_slots(s: Structure, slots: int) -> None:
+def check_slots(s: Structure, slots: int) -> None:
     """Check slots here as well, since a traced topology has no numbers to check before."""
     if s.slot is None or s.slot.numel() == 0:
         return
@@ -106,7 +106,7 @@ def _equations(
 ) -> tuple[Any, Tensor, State | None]:
     hidden, rows = _hidden(weight), s.edge_ptr.size(0) - 1
     slots = weight.size(1) // hidden
-    _check_slots(s, slots)
+    check_slots(s, slots)
     if p.size(1) == 3 * hidden:  # leaves: their forget gate is not used
         p = torch.cat([p[:, :hidden], p.new_zeros(p.size(0), hidden), p[:, hidden:]], 1)
     if rest is not None:

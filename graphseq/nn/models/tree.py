@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from ...cell import Cell
 from ...topology import Topology
 from ...topology.inputs import check_range, same_length
-from ..recurrent import Recurrent
+from ..cells import LSTMCell
+from ..recurrent import BidirectionalTree, Recurrent
 from .library import make_cell
 from .sequence import forget
 
@@ -30,6 +31,8 @@ class TreeClassifier(nn.Module):
         arity: maximum number of children of a node, for cells with a slot for each.
         dropout: of embeddings and of states.
         unknown: share of the symbols that are made symbol 0 in training, so that the vector of unknown ones is learnt.
+        bidirectional: whether an LSTM sweeps back from the root, so that each node also knows what is around it; W then
+            reads both states.
 
     Raises:
         GraphError: no such cell.
@@ -43,13 +46,16 @@ class TreeClassifier(nn.Module):
     def __init__(
         self, num_symbols: int, embedding_size: int, hidden_size: int, num_classes: int, *,
         cell: str | Callable[[int, int], Cell] = "nary-tree-lstm", arity: int = 2, dropout: float = 0.0,
-        unknown: float = 0.0,
+        unknown: float = 0.0, bidirectional: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         self.embedding = nn.Embedding(num_symbols, embedding_size)
-        self.recurrent = Recurrent(make_cell(cell, embedding_size, hidden_size, arity=arity))
+        up = make_cell(cell, embedding_size, hidden_size, arity=arity)
+        self.recurrent: nn.Module = Recurrent(up)
+        if bidirectional:
+            self.recurrent = BidirectionalTree(up, LSTMCell(hidden_size, hidden_size))
         self.dropout, self.unknown = nn.Dropout(dropout), unknown
-        self.classifier = nn.Linear(hidden_size, num_classes)
+        self.classifier = nn.Linear(hidden_size * (2 if bidirectional else 1), num_classes)
 
     def forward(self, symbols: Tensor, topology: Topology, *, roots: bool = False) -> Tensor:
         """Return scores `[N, C]` of every node, or only of the roots, in their order.
