@@ -103,6 +103,14 @@ CELLS = {
     "lstm no forget gate": partial(nn.LSTMCell, forget_gate=False),
     "child-sum": nn.ChildSumTreeLSTMCell,
     "nary": nn.NaryTreeLSTMCell,
+    "recursive": nn.RecursiveCell,
+    "rntn": nn.RNTNCell,
+    "matrix-vector": nn.MatrixVectorCell,
+    "tree-gru": nn.TreeGRUCell,
+    "nary gru": nn.NaryTreeGRUCell,
+    "attentive": nn.AttentiveTreeLSTMCell,
+    "typed": partial(nn.TypedRecursiveCell, num_types=5),
+    "dependency": partial(nn.DependencyTreeLSTMCell, num_relations=5),
     "attending": Attending,
     "weighted": Weighted,
     "sharing": Sharing,
@@ -112,6 +120,8 @@ cells = pytest.mark.parametrize("cell", CELLS)
 
 def features(name, topology, dtype):
     """The features of edges that a cell wants."""
+    if name in ("typed", "dependency"):
+        return {"edge_attr": torch.arange(topology.num_edges) % 5}
     shape = {"attending": (EDGE,), "passing": (EDGE,), "weighted": ()}.get(name)
     return {} if shape is None else {"edge_attr": leaf(topology.num_edges, *shape, dtype=dtype)}
 

@@ -17,6 +17,16 @@ LAYERS = {
     "rnn": (lambda: nn.RNN(4, 3), lambda m, x: m(x, topology=TREE)[0]),
     "child-sum": (lambda: nn.TreeLSTM(4, 3), lambda m, x: m(x, TREE)[0]),
     "nary": (lambda: nn.TreeLSTM(4, 3, kind="nary"), lambda m, x: m(x, TREE)[1]),
+    "recursive": (lambda: nn.Recurrent(nn.RecursiveCell(4, 3)), lambda m, x: m(x, TREE)),
+    "rntn": (lambda: nn.Recurrent(nn.RNTNCell(4, 3)), lambda m, x: m(x, TREE)),
+    "matrix-vector": (lambda: nn.Recurrent(nn.MatrixVectorCell(4, 3)), lambda m, x: m(x, TREE)[0]),
+    "tree-gru": (lambda: nn.Recurrent(nn.TreeGRUCell(4, 3)), lambda m, x: m(x, TREE)),
+    "nary-gru": (lambda: nn.Recurrent(nn.NaryTreeGRUCell(4, 3)), lambda m, x: m(x, TREE)),
+    "attentive": (lambda: nn.Recurrent(nn.AttentiveTreeLSTMCell(4, 3)), lambda m, x: m(x, TREE)[0]),
+    "dependency": (
+        lambda: nn.Recurrent(nn.DependencyTreeLSTMCell(4, 3, 6)), lambda m, x: m(x, TREE, edge_attr=torch.arange(4))[0]
+    ),
+    "both ways": (lambda: nn.BidirectionalTree(nn.GRUCell(4, 3), nn.LSTMCell(3, 3)), lambda m, x: m(x, TREE)),
     "generic": (lambda: nn.Recurrent(nn.LSTMCell(4, 3, peephole=True)), lambda m, x: m(x, TREE)[0]),
     "rounds": (lambda: nn.Recurrent(nn.GRUCell(4, 4), gs.Rounds(2)), lambda m, x: m(x, TREE)),
     "gcn": (lambda: nn.GCNConv(4, 3), lambda m, x: m(x, EDGES)),
