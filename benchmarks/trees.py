@@ -1,4 +1,4 @@
-"""Tree-LSTM training steps compared with the matrix products that they need."""
+"""Tree-LSTM training steps compared with the matrix products that they need; and those of all other cells of trees."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 import graphseq as gs
 from graphseq import nn
 
+from . import recursive
 from .chains import MinimalGatedUnit
 from .timing import Row, Work, compare, cost, over, speed_up
 
@@ -68,7 +69,7 @@ def rows(notes: list[str]) -> list[Row]:
     for size, (count, bar) in SIZES.items():
         batches = [Batch(every[(i * size) % TREES :][:size]) for i in range(count)]
         found += _nary(size, batches, bar) + _child_sum(size, batches)
-    return [*found, *_own_cell(Batch(every[:64]))]
+    return [*found, *_own_cell(Batch(every[:64])), *recursive.rows(every)]
 
 
 def _nary(size: int, batches: list[Batch], bar: float) -> list[Row]:
