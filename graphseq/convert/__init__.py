@@ -1,17 +1,47 @@
-"""From text to PyG ``Data``: words, bracketed trees of sentences, and the syntax trees of Python source."""
+"""From text to PyG ``Data``: words, sentences' phrase structure and dependency trees, syntax trees of Python source."""
 
-from .brackets import Vocabulary, encode_words, leaf_spans, read_trees
+from .binarise import binarise, collapse_unary, restore_unary, unbinarise
+from .brackets import Vocabulary, encode_words, leaf_spans, read_trees, write_trees
+from .branching import branching
+from .conllu import read_conllu, write_conllu
+from .heads import COLLINS_HEADS, HeadRule, head_children
+from .nltk import from_dependency_graph, from_nltk, to_dependency_graph, to_nltk
+from .penn import remove_root, remove_traces, strip_function, strip_functions
 from .source import KINDS, NAME, encode_tokens, syntax_tree
+from .spacy import from_spacy
+from .stanza import constituency_from_stanza, from_stanza
 from .words import tokenize
 
 __all__ = [
+    "COLLINS_HEADS",
     "KINDS",
     "NAME",
+    "HeadRule",
     "Vocabulary",
+    "binarise",
+    "branching",
+    "collapse_unary",
+    "constituency_from_stanza",
     "encode_tokens",
     "encode_words",
+    "from_dependency_graph",
+    "from_nltk",
+    "from_spacy",
+    "from_stanza",
+    "head_children",
     "leaf_spans",
+    "read_conllu",
     "read_trees",
+    "remove_root",
+    "remove_traces",
+    "restore_unary",
+    "strip_function",
+    "strip_functions",
     "syntax_tree",
+    "to_dependency_graph",
+    "to_nltk",
     "tokenize",
+    "unbinarise",
+    "write_conllu",
+    "write_trees",
 ]

@@ -8,23 +8,25 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import GraphError, expected
+from ..errors import GraphError, Words, expected, out_of_range
+from .preorder import Preorder
+from .text import foreign_byte, read_text
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
 
-__all__ = ["Vocabulary", "encode_words", "leaf_spans", "read_trees"]
+__all__ = ["Vocabulary", "encode_words", "leaf_spans", "node_labels", "read_trees", "write_trees"]
 
 # Only ASCII spaces separate words: a no-break space is a letter like any other. A line feed is
 # a token of its own, so that a tree can be made to end with its line.
 _TOKEN = re.compile(r"\([^() \t\r\n]*|\)|\n|[^() \t\r\n]+")
+_LETTERS = re.compile(r"[^() \t\r\n]+")  # of a word or a label
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def read_trees(
     vocabulary: Vocabulary | None = None,
     labels: Sequence[str] | None = None,
     one_per_line: bool = False,
+    errors: list[GraphError] | None = None,
 ) -> list[Data]:
     """Read bracketed trees: each node is ``(label child child …)`` or ``(label word)``.
 
@@ -105,6 +108,8 @@ def read_trees(
             missing, as the Penn Treebank writes it, gets the empty label.
         one_per_line: whether each tree must end on the line that it begins on, which finds a lost bracket
             in the line where it was lost.
+        errors: a list that gets the error of each malformed line, which is skipped; needs `one_per_line`. Without
+            it the first error is raised.
 
     Returns:
         One ``Data`` per tree: ``edge_index`` int64 [2, N-1], child → parent; ``word`` int64 [N], the index of
@@ -118,13 +123,80 @@ def read_trees(
     >>> [tree] = read_trees("(3 (2 It) (4 works))", vocabulary=vocabulary, labels="01234")
     >>> tree.y.tolist(), tree.word.tolist(), tree.edge_index.tolist(), tree.tokens
     ([3, 2, 4], [-1, 1, 2], [[1, 2], [0, 0]], ['It', 'works'])
+    >>> errors = []
+    >>> len(read_trees("(2 a)\\n(2 b\\n(2 c)", one_per_line=True, errors=errors)), str(errors[0])
+    (2, "text, line 2, column 5: the line ends before 1 open '(' are closed")
     """
-    text, name = _text(source)
-    trees = _to_data(_Parser(text, name, labels, one_per_line).parse())
+    text, name = read_text(source, lenient=errors is not None)
+    if errors is None:
+        trees = _to_data(_Parser(text, name, labels, one_per_line).parse())
+    elif one_per_line:
+        trees = _sound_lines(text, name, labels, errors)
+    else:
+        raise expected("one_per_line", "True where `errors` are collected line by line", one_per_line)
     if vocabulary is not None:
         for tree in trees:
             tree.word = encode_words(tree, vocabulary)
     return trees
+
+
+def write_trees(trees: Iterable[Data], *, labels: Sequence[str] | None = None) -> str:
+    """Write bracketed trees, one a line: the inverse of :func:`read_trees`.
+
+    Args:
+        trees: as :func:`read_trees` makes them.
+        labels: the labels that ``y`` counts; without it the trees have ``labels``.
+
+    Returns:
+        The text; each line ends with a line feed.
+
+    Raises:
+        GraphError: a tree's nodes are not in preorder; or it has no labels, an empty one below the root, or a word
+            or label with blanks or brackets. (The Penn Treebank writes brackets as ``-LRB-`` and ``-RRB-``.)
+
+    >>> write_trees(read_trees("( (S (NP It)\\n  (VP works)) )"))
+    '( (S (NP It) (VP works)))\\n'
+    >>> write_trees(read_trees("(3 (2 It) (4 works))", labels="01234"), labels="01234")
+    '(3 (2 It) (4 works))\\n'
+    """
+    if isinstance(trees, str) or not isinstance(trees, Iterable) or hasattr(trees, "edge_index"):
+        raise expected("trees", "a list of trees as PyG Data", trees)
+    return "".join(_line(tree, f"trees[{number}]", labels) for number, tree in enumerate(trees))
+
+
+def _line(tree: Data, argument: str, labels: Sequence[str] | None) -> str:
+    nodes = Preorder.of(tree, argument)
+    names = node_labels(nodes, argument, labels)
+    parts: list[str] = []
+    path: list[int] = []
+    for node, (above, name, word) in enumerate(zip(nodes.parent, names, nodes.words, strict=True)):
+        while path and path[-1] != above:
+            parts.append(")")
+            path.pop()
+        if not _LETTERS.fullmatch(name) and (name or node):
+            raise expected(argument, "labels without blanks and brackets, none empty but the root's", name)
+        if word is not None and not _LETTERS.fullmatch(word):
+            raise expected(argument, "words without blanks and brackets, none empty", word)
+        parts += (" (" if node else "(", name, "" if word is None else f" {word}")
+        path.append(node)
+    return "".join(parts) + ")" * len(path) + "\n"
+
+
+def node_labels(nodes: Preorder, argument: str, labels: Sequence[str] | None) -> list[str]:
+    """Return the label of each node: the tree's own, or those of `labels` that ``y`` counts.
+
+    Raises:
+        GraphError: it has none, or an index that is out of range.
+    """
+    if labels is None:
+        return nodes.need_labels(argument)
+    if "y" not in nodes.fields:
+        raise expected(argument, "a tree with `y`, indices into `labels`", Words("one without"))
+    y: list[int] = nodes.fields["y"]
+    if not all(0 <= index < len(labels) for index in y):
+        wrong = next(index for index in y if not 0 <= index < len(labels))
+        raise out_of_range(f"{argument}.y", wrong, len(labels))
+    return [labels[index] for index in y]
 
 
 def encode_words(tree: Data, vocabulary: Vocabulary) -> Tensor:
@@ -161,19 +233,19 @@ def leaf_spans(tree: Data) -> Tensor:
     return torch.from_numpy(np.stack([before[:-1], before[np.array(last, np.int64) + 1]], axis=1))
 
 
-def _text(source: str | os.PathLike[str]) -> tuple[str, str]:
-    """Return the text and its name in messages."""
-    if isinstance(source, str):
-        return source, "text"
-    if not isinstance(source, os.PathLike):
-        raise expected("source", "a text or a pathlib.Path", source)
-    path = Path(source)
-    try:
-        return path.read_bytes().decode("utf-8"), str(path)
-    except UnicodeDecodeError as error:
-        raise GraphError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
-    except OSError as error:
-        raise GraphError(f"{path}: cannot be read: {error.strerror}") from None
+def _sound_lines(text: str, name: str, labels: Sequence[str] | None, errors: list[GraphError]) -> list[Data]:
+    """Return the trees of the lines that can be read, and collect the errors of the others."""
+    trees: list[Data] = []
+    lines = text.split("\n")
+    for number, line in enumerate(lines, start=1):
+        try:
+            if column := foreign_byte(line):
+                raise GraphError(f"{name}, line {number}, column {column}: not UTF-8")
+            ended = f"{line}\n" if number < len(lines) else line
+            trees += _to_data(_Parser(ended, name, labels, True, first_line=number).parse())
+        except GraphError as error:
+            errors.append(error)
+    return trees
 
 
 @dataclass
@@ -184,6 +256,7 @@ class _Parser:
     name: str
     allowed: Sequence[str] | None
     one_per_line: bool
+    first_line: int = 1  # the number of the text's first line
     labels: list[str] = field(default_factory=list)
     parents: list[int] = field(default_factory=list)  # -1 at a root
     words: list[str | None] = field(default_factory=list)  # None at an inner node
@@ -240,7 +313,7 @@ class _Parser:
             if i == at:
                 start = match.start()
                 break
-        line = self.text.count("\n", 0, start) + 1
+        line = self.text.count("\n", 0, start) + self.first_line
         column = start - self.text.rfind("\n", 0, start)
         raise GraphError(f"{self.name}, line {line}, column {column}: {wrong}")
 

@@ -1,4 +1,6 @@
 import pickle
+import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import Batch
 
-from graphseq.convert import Vocabulary, encode_words, leaf_spans, read_trees
+from graphseq.convert import Vocabulary, encode_words, leaf_spans, read_trees, write_trees
 from graphseq.errors import GraphError
 
 FIVE = "01234"
@@ -138,7 +140,7 @@ def test_files(tmp_path: Path):
     path.write_bytes("(2 (2 naïve) (2 8\u00a0½))\r\n".encode())
     assert read_trees(path)[0].tokens == ["naïve", "8\u00a0½"]
     path.write_bytes(b"(2 \xff)")
-    with pytest.raises(GraphError, match=r"trees\.txt: not UTF-8: .* at byte 3"):
+    with pytest.raises(GraphError, match=r"trees\.txt, line 1, column 4: not UTF-8: invalid start byte"):
         read_trees(path)
     path.write_text("(2 a")
     with pytest.raises(GraphError, match=r"trees\.txt, line 1, column 5"):
@@ -211,3 +213,135 @@ def test_vocabulary_in_lower_case():
 def test_bad_arguments_are_named(make, argument):
     with pytest.raises(GraphError, match=f"`{argument}`"):
         make()
+
+
+LABEL = st.text(st.characters(codec="utf-8", exclude_characters="() \t\r\n"), max_size=4)
+
+
+@given(st.lists(NESTED, max_size=4), st.booleans())
+def test_writing_is_the_inverse_of_reading(forest, with_labels):
+    text = "".join(f"{write(nested)}\n" for nested in forest)
+    labels = None if with_labels else FIVE
+    assert write_trees(read_trees(text, labels=labels), labels=labels) == text
+
+
+@given(LABEL, st.lists(st.tuples(LABEL.filter(bool), WORD), min_size=1, max_size=3))
+def test_any_label_and_an_empty_one_at_the_root(root, leaves):
+    text = f"({root} {' '.join(map(write, leaves))})\n"
+    [tree] = read_trees(text)
+    assert tree.labels == [root, *(label for label, _ in leaves)]
+    assert write_trees([tree]) == text
+
+
+@pytest.mark.parametrize("name", ["train", "dev"])
+def test_all_of_sst_is_written_as_it_was(data_root, name):
+    path = data_root / f"sst/{name}.txt"
+    text = path.read_bytes().decode()
+    assert write_trees(read_trees(path, labels=FIVE, one_per_line=True), labels=FIVE) == text
+    assert text.count("\n") == {"train": 8544, "dev": 1101}[name]
+
+
+def test_all_of_the_treebank_is_written_as_it_was(data_root):
+    count = 0
+    with zipfile.ZipFile(data_root / "nltk_data/corpora/treebank.zip") as archive:
+        for name in filter(lambda name: name.endswith(".mrg"), archive.namelist()):
+            text = archive.read(name).decode()
+            written = write_trees(read_trees(text))
+            assert re.findall(r"[()]|[^() \n]+", written) == re.findall(r"[()]|[^() \n]+", text)
+            assert [*map(vars_of, read_trees(written))] == [*map(vars_of, read_trees(text))]
+            count += written.count("\n")
+    assert count == 3914
+
+
+def vars_of(tree):
+    return tree.labels, tree.tokens, tree.edge_index.tolist(), tree.num_nodes
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda t: t.labels.__setitem__(1, ""),
+            r"`trees\[1\]`: expected labels without blanks and brackets, none empty",
+        ),
+        (lambda t: t.labels.__setitem__(1, "N P"), r"`trees\[1\]`: expected labels without blanks .*, got 'N P'"),
+        (lambda t: t.labels.__setitem__(0, "("), r"`trees\[1\]`: expected labels"),
+        (
+            lambda t: t.tokens.__setitem__(0, ""),
+            r"`trees\[1\]`: expected words without blanks and brackets, none empty",
+        ),
+        (lambda t: t.tokens.__setitem__(0, "a)"), r"`trees\[1\]`: expected words .*, got 'a\)'"),
+        (lambda t: t.tokens.append("a"), r"`trees\[1\]`: expected `tokens`, a list of 2 words"),
+        (lambda t: t.labels.append("a"), r"`trees\[1\]`: expected `labels`, a list of 3 strings"),
+        (lambda t: t.__delitem__("labels"), r"`trees\[1\]`: expected a tree with `labels`"),
+        (lambda t: t.edge_index.copy_(torch.tensor([[1, 2], [2, 0]])), r"`trees\[1\]`: expected nodes in preorder"),
+        (lambda t: t.edge_index.copy_(torch.tensor([[2, 1], [0, 0]])), r"`trees\[1\]`: expected nodes in preorder"),
+    ],
+)
+def test_what_cannot_be_written(change, message):
+    trees = read_trees("(S (A a) (B b))\n" * 2)
+    change(trees[1])
+    with pytest.raises(GraphError, match=message):
+        write_trees(trees)
+
+
+def test_arguments_of_writing():
+    [tree] = read_trees("(3 (2 a) (4 b))", labels=FIVE)
+    for trees in (tree, "(2 a)", None):
+        with pytest.raises(GraphError, match="`trees`: expected a list of trees"):
+            write_trees(trees)
+    with pytest.raises(GraphError, match=r"`trees\[0\]\.y`: expected numbers from 0 to 3, got 4"):
+        write_trees([tree], labels="0123")
+    with pytest.raises(GraphError, match=r"`trees\[0\]`: expected a tree with `labels`"):
+        write_trees([tree])
+    tree.y = tree.y.float()
+    with pytest.raises(GraphError, match=r"`trees\[0\]`: expected `y`, int64 of shape \[3\], one a node, got float32"):
+        write_trees([tree], labels=FIVE)
+
+
+GOOD = st.tuples(st.just(True), NESTED.map(write))
+BAD = st.tuples(
+    st.just(False), st.sampled_from(["(2 a", "(2 a))", "a", "(2 a) (3 b)", "(9 a)", "(2)", "( (2 a))", "(2 \udcff)"])
+)
+EMPTY = st.tuples(st.just(None), st.sampled_from(["", " ", "\r"]))
+
+
+@given(st.lists(st.one_of(GOOD, BAD, EMPTY), max_size=6))
+def test_malformed_lines_are_skipped_and_collected(lines):
+    errors = []
+    text = "\n".join(line for _, line in lines)
+    trees = read_trees(text, labels=FIVE, one_per_line=True, errors=errors)
+    assert write_trees(trees, labels=FIVE) == "".join(f"{line}\n" for good, line in lines if good)
+    places = [number for number, (good, _) in enumerate(lines, start=1) if good is False]
+    assert [re.match(r"text, line (\d+), column \d+: ", str(error))[1] for error in errors] == [*map(str, places)]
+
+
+def test_errors_of_lines_are_those_of_the_whole_text(tmp_path):
+    errors = []
+    text = "(2 a)\n(2 (2 b) (2 c)\n(2 d)\n"
+    assert [tree.tokens for tree in read_trees(text, one_per_line=True, errors=errors)] == [["a"], ["d"]]
+    with pytest.raises(GraphError) as caught:
+        read_trees(text, one_per_line=True)
+    assert [*map(str, errors)] == [str(caught.value)]
+    with pytest.raises(GraphError, match="`one_per_line`: expected True"):
+        read_trees(text, errors=[])
+    path = tmp_path / "trees.txt"
+    path.write_bytes(b"\xef\xbb\xbf(2 a)\n(2 \xff)\n(2 d)\n")
+    assert [tree.tokens for tree in read_trees(path, one_per_line=True, errors=errors)] == [["a"], ["d"]]
+    assert str(errors[1]) == f"{path}, line 2, column 4: not UTF-8"
+    with pytest.raises(GraphError, match=r"trees\.txt, line 2, column 4: not UTF-8: invalid start byte"):
+        read_trees(path)
+
+
+@pytest.mark.parametrize("word", ["\x00", "\x1b[31m", "שלום", "\u202eabc", "👩‍👩‍👧", "e\u0301", "\x0b", "\x85"])
+def test_unusual_words_stay_as_they_are(word):
+    [tree] = read_trees(f"(S (A {word}) (B x))")
+    assert tree.tokens == [word, "x"]
+    assert write_trees([tree]) == f"(S (A {word}) (B x))\n"
+
+
+def test_wide_and_deep_trees_are_written():
+    wide = f"(S {' '.join('(A a)' for _ in range(100))})\n"
+    assert write_trees(read_trees(wide)) == wide
+    for deep in ("(2 " * 20_000 + "a" + ")" * 20_000 + "\n", "(2 " * 20_000 + "(2 a)" + " (3 b))" * 20_000 + "\n"):
+        assert write_trees(read_trees(deep)) == deep
