@@ -44,8 +44,7 @@ def read_conllu(
         One ``Data`` per sentence of N words: ``edge_index`` int64 [2, N-1], dependent → head, in the order of the
         dependents; ``num_nodes``; lists of N strings as they stand in the file, ``"_"`` where there is nothing:
         ``tokens``, ``lemmas``, ``upos``, ``xpos``, ``feats``, ``relations``, ``deps``, ``misc``; ``comments``, the
-        lines before the words; ``extra``, multiword tokens (``1-2``) and empty nodes (``1.1``), each as the number of
-        words before it and its line.
+        lines before the words; ``extra``, the lines of multiword tokens (``1-2``) and empty nodes (``1.1``).
 
     Raises:
         GraphError: the text is malformed; the message names line, column and what is wrong.
@@ -110,7 +109,7 @@ class _Sentence:
         self.words: list[list[str]] = []  # the cells of each word
         self.at: list[int] = []  # the line of each word
         self.comments: list[str] = []
-        self.extra: list[tuple[int, str]] = []
+        self.extra: list[str] = []
         self.covered = 0  # the last word of the last range
         self.empty = 0  # the empty nodes since the last word
         for place, line in enumerate(lines):
@@ -167,7 +166,7 @@ class _Sentence:
                 self._fail(place, 0, f"the empty node {number}, where {done}.{self.empty} follows")
         else:
             self._fail(place, 0, f"{number!r} is not the number of a word, of a range or of an empty node")
-        self.extra.append((done, line))
+        self.extra.append(line)
 
     def _fail(self, place: int, column: int, wrong: str) -> NoReturn:
         """Raise the error at a column of the table."""
@@ -184,14 +183,20 @@ def _write(tree: Data, argument: str) -> str:
     fields = {i: column(tree, name, len(heads), argument) for name, i in _FIELDS.items()}
     fields |= {0: [str(number) for number in range(1, len(heads) + 1)], _HEAD: [str(head) for head in heads]}
     table = list(zip(*(fields[i] for i in range(len(_COLUMNS))), strict=True))
-    comments, extra = getattr(tree, "comments", None) or [], getattr(tree, "extra", None) or []
+    comments, extra = _lines(tree, "comments", argument), _lines(tree, "extra", argument)
     lines = list(comments)
     at: dict[int, list[str]] = {}
-    for before, line in extra:
-        at.setdefault(before, []).append(line)
-    for number in range(len(table) + 1):
-        lines += at.get(number, ())
-        lines += ["\t".join(cells) for cells in table[number : number + 1]]
+    for line in extra:
+        number = line.partition("\t")[0]
+        if span := _RANGE.fullmatch(number):
+            at.setdefault(int(span[1]) - 1, []).append(line)
+        elif node := _EMPTY.fullmatch(number):
+            at.setdefault(int(node[1]), []).append(line)
+        else:
+            raise expected(argument, "`extra`, lines of ranges and of empty nodes", line)
+    for place in range(len(table) + 1):
+        lines += at.get(place, ())
+        lines += ["\t".join(cells) for cells in table[place : place + 1]]
     for line in lines:
         if "\n" in line:
             raise expected(argument, "strings without line breaks", line)
@@ -199,5 +204,12 @@ def _write(tree: Data, argument: str) -> str:
     if written.comments != comments:
         raise expected(argument, '`comments` that begin with "#"', comments)
     if written.extra != extra:
-        raise expected(argument, "`extra` in the order of the words that come before", extra)
+        raise expected(argument, "`extra` in the order of the words", extra)
     return "".join(f"{line}\n" for line in [*lines, ""])
+
+
+def _lines(tree: Data, name: str, argument: str) -> list[str]:
+    lines: object = getattr(tree, name, None) or []
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise expected(argument, f"`{name}`, a list of strings", lines)
+    return lines
