@@ -22,7 +22,7 @@ _COLUMNS = {"tokens": "word", "lemmas": "lemma", "upos": "ctag", "xpos": "tag", 
 
 
 def from_nltk(tree: Tree) -> Data:
-    """Return an ``nltk.Tree``, a ``ParentedTree`` or another of its subclasses as :func:`read_trees` would read it.
+    """Return an ``nltk.Tree``, a ``ParentedTree`` or another of its subclasses as ``read_trees`` would read it.
 
     Args:
         tree: each leaf is a string, the only child of its parent.
