@@ -180,6 +180,8 @@ class _Sentence:
 def _write(tree: Data, argument: str) -> str:
     """Return the text of a sentence, whose lines pass the checks of the reader."""
     heads = heads_of(tree, argument)
+    if not heads:
+        raise expected(argument, "a sentence of at least one word", tree)
     fields = {i: column(tree, name, len(heads), argument) for name, i in _FIELDS.items()}
     fields |= {0: [str(number) for number in range(1, len(heads) + 1)], _HEAD: [str(head) for head in heads]}
     table = list(zip(*(fields[i] for i in range(len(_COLUMNS))), strict=True))
