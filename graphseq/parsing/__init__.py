@@ -1,0 +1,1 @@
+"""A parser of sentences, and what it is made of."""
