@@ -2,7 +2,7 @@
 
 from .brackets import Vocabulary, encode_words, leaf_spans, read_trees
 from .source import KINDS, NAME, encode_tokens, syntax_tree
-from .words import tokenize
+from .words import tokenize, treebank_words
 
 __all__ = [
     "KINDS",
@@ -14,4 +14,5 @@ __all__ = [
     "read_trees",
     "syntax_tree",
     "tokenize",
+    "treebank_words",
 ]

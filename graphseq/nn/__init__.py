@@ -40,7 +40,14 @@ from .convs import (
     TransformerConv,
 )
 from .deep import DropEdge, GraphNorm, JumpingKnowledge, PairNorm, Stack, drop_edge
-from .models import GraphClassifier, NodeClassifier, SequenceClassifier, TextClassifier, TreeClassifier
+from .models import (
+    GraphClassifier,
+    NodeClassifier,
+    SequenceClassifier,
+    SpanParser,
+    TextClassifier,
+    TreeClassifier,
+)
 from .pool import readout
 from .recurrent import GRU, LSTM, RNN, Recurrent, TreeLSTM
 
@@ -89,6 +96,7 @@ __all__ = [
     "SAGEConv",
     "SGConv",
     "SequenceClassifier",
+    "SpanParser",
     "SparseFeatures",
     "SpectralConv",
     "Stack",

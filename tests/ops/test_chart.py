@@ -122,7 +122,7 @@ def test_threads_change_nothing(two_threads):
 def test_large_scores_and_forbidden_spans():
     scores, n = draw([5], torch.float32)
     scores = (1e4 * scores).detach()
-    z, p, tree = brute_force(scores[0], 5)
+    z, p, _ = brute_force(scores[0], 5)
     torch.testing.assert_close(log_partition(scores, n)[0], z)
     torch.testing.assert_close(marginals(scores, n)[0], p, rtol=1e-3, atol=1e-3)
     scores = torch.zeros(1, 6, 6)

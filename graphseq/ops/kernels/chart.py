@@ -9,7 +9,7 @@ from numba import prange
 
 from .jit import parallel
 
-# A chart is [T, T], a span's row its first word, its column the one past its last. The parts on the right of a split lie
+# A chart is [T, T], a span's row its first word, its column the one past its last. The right parts of a split lie
 # in one column; a transposed copy has them in a row.
 
 
