@@ -5,6 +5,7 @@ Stern, Andreas & Klein (2017), A minimal span-based neural constituency parser.
 
 from __future__ import annotations
 
+import os
 import random
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -16,13 +17,25 @@ from torch import Tensor, nn
 
 from ..convert import Vocabulary
 from ..datasets import SST, treebank
+from ..errors import Words, expected
 from ..nn import SpanParser
-from ..parsing import GoldTree, WordFeatures, decode, labelled_tree, matched, max_margin, tree_crf, unlabelled_tree
+from ..parsing import (
+    GoldTree,
+    Parser,
+    WordFeatures,
+    decode,
+    labelled_tree,
+    matched,
+    max_margin,
+    tree_crf,
+    unlabelled_tree,
+)
 from ..topology import Topology
 from ..train import Batch, LRSchedule, Optimizer, Split
 from .base import Metadata, Recipe, Source, Splits
+from .load import open_run
 
-__all__ = ["RECIPES", "ParserRecipe", "SentimentParser", "TreebankParser"]
+__all__ = ["RECIPES", "ParserRecipe", "SentimentParser", "TreebankParser", "export_parser"]
 
 Parts = tuple[list[GoldTree], list[GoldTree], list[GoldTree] | None]  # training, validation, test
 
@@ -36,7 +49,7 @@ class ParserRecipe(Recipe):
     metrics = ("bracket_f1",)
     network = "bidirectional LSTMs, span scores, CKY"
     loss: ClassVar[Callable[[Tensor, Tensor], Tensor]] = staticmethod(lambda rows, target: rows[:, 0])
-    input = "a tree's sentence; gs.parsing.Parser reads the run"
+    input = "nothing; graphseq.recipes.parsers.export_parser writes a file for `graphseq parse --weights`"
 
     epochs: int = 9
     batch_size: int = 16
@@ -110,7 +123,7 @@ class ParserRecipe(Recipe):
 class SentimentParser(ParserRecipe):
     """Binary trees of the Stanford Sentiment Treebank, without labels.
 
-    F1 over the spans of at least two words, the whole sentence not counted, on the development part. Nothing is selected
+    F1 over spans of at least two words, the whole sentence not counted, on the development part. Nothing is selected
     on that: the last epoch is taken, and options were chosen with `tuning`, on a part of the training sentences.
     """
 
@@ -155,6 +168,30 @@ class TreebankParser(ParserRecipe):
         test, val = trees[last:], trees[before:last]
         held = {tuple(tree.tokens) for tree in [*val, *test]}
         return [tree for tree in trees[:before] if tuple(tree.tokens) not in held], val, test
+
+
+def export_parser(run: str | os.PathLike[str], path: str | os.PathLike[str], *, about: str = "") -> Parser:
+    """Write the parser of a run to a file that ``graphseq parse --weights`` and :class:`graphseq.parsing.Parser` read.
+
+    Args:
+        run: the folder of a run of a parser's recipe.
+        path: of the safetensors file; weights are stored as float16.
+        about: what is to be known of it.
+
+    Raises:
+        GraphError: no such run.
+
+    Example::
+
+        export_parser("runs/parser", "parser.safetensors")
+    """
+    opened = open_run(run)
+    if not isinstance(opened.model, _Measured):
+        raise expected("run", "a run of a parser", Words(f"one of {opened.name}"))
+    features = WordFeatures(tuple(opened.metadata["words"]), tuple(opened.metadata["affixes"]))
+    parser = Parser(opened.model.parser, features, opened.model.labels, about=about)
+    parser.save(path)
+    return parser
 
 
 class _Measured(nn.Module):

@@ -94,6 +94,11 @@ class SpanParser(nn.Module):
         for name, count in (("num_labels", num_labels), ("members", members)):
             if count < 1:
                 raise expected(name, "an integer of at least 1", count)
+        self.options = {
+            "num_words": num_words, "num_affixes": num_affixes, "num_labels": num_labels,
+            "embedding_size": embedding_size, "affix_size": affix_size, "hidden_size": hidden_size,
+            "num_layers": num_layers, "span_size": span_size, "members": members,
+        }  # fmt: skip
         self.words, self.affixes = nn.Embedding(num_words, embedding_size), nn.Embedding(num_affixes, affix_size, 0)
         nn.init.normal_(self.words.weight, std=0.1)
         nn.init.normal_(self.affixes.weight, std=0.1)
