@@ -77,14 +77,15 @@ def _best(chart: Tensor, lengths: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def decode(scores: SpanScores, *, by_marginals: bool = True, threshold: float = 0.0) -> tuple[Tensor, Tensor]:
+def decode(scores: SpanScores, *, by_marginals: bool = True, threshold: float = 0.4) -> tuple[Tensor, Tensor]:
     """Return the best tree of each sentence: its spans, int64 `[B, 2T - 3, 2]`, and their labels, `[B, 2T - 3]`.
 
     Args:
         scores: of all spans.
         by_marginals: take the tree with the largest expected number of right spans (Goodman 1996, Parsing algorithms
             and metrics), of the members' mean; else the one with the largest score, summed over members.
-        threshold: the least probability with which a span gets a label, by marginals.
+        threshold: what the probability of a label must exceed to be counted, by marginals: half of the F1 that is
+            expected makes that largest.
 
     Returns:
         Spans in preorder, -1 in what a shorter sentence lacks, and labels, 0 for the null label and without labels.
@@ -96,7 +97,7 @@ def decode(scores: SpanScores, *, by_marginals: bool = True, threshold: float = 
         of_spans = chances.view(members, -1).index_select(1, scores.place)
         gain = (of_spans[..., None] * rooted.softmax(2)).mean(0)
     else:
-        gain = rooted.sum(0)
+        gain, threshold = rooted.sum(0), 0.0
     if labels == 1:
         tree = best_trees(scores.chart(gain[:, 0]), scores.lengths)
         return tree, torch.zeros(tree.shape[:2], dtype=torch.int64)
