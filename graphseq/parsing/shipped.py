@@ -26,7 +26,7 @@ __all__ = ["Parser", "parse", "parse_many", "parser", "tokens_of"]
 _LONGEST = 256  # words that are parsed as a whole
 _ENDS = frozenset(".!?;:,")
 _READ_AHEAD = 8  # batches, whose sentences are sorted by length
-_WEIGHTS = Path(__file__).with_name("weights") / "parser.safetensors"
+WEIGHTS = Path(__file__).with_name("weights") / "parser.safetensors"
 
 Sentence = str | Sequence[str]
 
@@ -210,7 +210,7 @@ def _joined(tokens: list[str], trees: list[tuple[Tensor, list[str]]]) -> Parse:
 @cache
 def parser() -> Parser:
     """Return the parser that comes with graphseq, read on first use."""
-    return Parser.load(_WEIGHTS)
+    return Parser.load(WEIGHTS)
 
 
 def parse(sentence: Sentence) -> Parse:

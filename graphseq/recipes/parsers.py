@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import random
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -51,13 +51,13 @@ class ParserRecipe(Recipe):
     loss: ClassVar[Callable[[Tensor, Tensor], Tensor]] = staticmethod(lambda rows, target: rows[:, 0])
     input = "nothing; graphseq.recipes.parsers.export_parser writes a file for `graphseq parse --weights`"
 
-    epochs: int = 9
+    epochs: int = 7
     batch_size: int = 16
     optimizer: Optimizer = "adamw"
     lr: float = 2e-3
     weight_decay: float = 0.01
     schedule: LRSchedule = "cosine"
-    warmup: float = 0.03
+    warmup: float = 0.05
     average: float = 0.999
     select: Literal["loss", "metric", "last"] = "last"
     clip_norm: float = 5.0
@@ -66,12 +66,13 @@ class ParserRecipe(Recipe):
     )
     by_marginals: bool = Field(default=True, description="decode by marginals, else by scores")
     embedding: int = Field(default=100, ge=1, description="size of the word vectors")
+    embedding_decay: float = Field(default=1.0, ge=0, description="weight decay of the word vectors")
     affix: int = Field(default=100, ge=1, description="size of the affixes' vectors")
     hidden: int = Field(default=200, ge=1, description="hidden units of an LSTM, in each direction")
     layers: int = Field(default=2, ge=1, description="layers of an LSTM")
     span: int = Field(default=150, ge=1, description="width of the maps of fenceposts")
     members: int = Field(default=1, ge=1, description="LSTMs in the ensemble, which share the embeddings")
-    dropout: float = Field(default=0.4, ge=0, le=1, description="dropout probability")
+    dropout: float = Field(default=0.25, ge=0, le=1, description="dropout probability")
     unknown: float = Field(default=0.15, ge=0, le=1, description="share of words made unknown in training")
     min_count: int = Field(default=2, ge=1, description="words that are less frequent in training are unknown")
     check: bool = Field(default=True, description="require the published files, by their checksums")
@@ -110,6 +111,12 @@ class ParserRecipe(Recipe):
             members=self.members, dropout=self.dropout, unknown=self.unknown,
         )  # fmt: skip
         return _Measured(parser, ["", *labels], self.objective, self.by_marginals)
+
+    def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
+        """Return all but the word vectors, and these with a weight decay of their own."""
+        words = model.parser.words.weight
+        rest = [parameter for parameter in model.parameters() if parameter is not words]
+        return [{"params": rest}, {"params": [words], "weight_decay": self.embedding_decay}]
 
     def splits(self, data: Parts, metadata: Metadata, seed: int) -> Splits:
         """Return the parts."""
