@@ -30,7 +30,7 @@ from .schedule import Rounds, Schedule, Sweep
 from .topology import Links, Topology, batch, unbatch
 
 if TYPE_CHECKING:
-    from . import convert, datasets, doctor, plot, recipes, train
+    from . import convert, datasets, doctor, parsing, plot, recipes, train
     from .recipes import load
 
 __version__ = "0.1.0"
@@ -65,6 +65,7 @@ __all__ = [
     "doctor",
     "load",
     "nn",
+    "parsing",
     "plot",
     "recipes",
     "train",

@@ -18,6 +18,7 @@ from ..errors import GraphError
 from ..train import ignore_deprecations
 from .demo import demo
 from .doctor import doctor
+from .parse import parse
 from .recipe_options import TrainCommand, extended, with_recipe
 from .recipes import recipes
 from .runs import evaluate, predict
@@ -93,7 +94,7 @@ def graphseq(
         typer.echo(context.get_help())
 
 
-_COMMANDS: tuple[Callable[..., None], ...] = (demo, recipes, extended(train), predict, evaluate, doctor)
+_COMMANDS: tuple[Callable[..., None], ...] = (demo, recipes, extended(train), predict, evaluate, parse, doctor)
 for _command in _COMMANDS:
     is_train = _command.__name__ == "train"
     app.command(cls=TrainCommand if is_train else None, no_args_is_help=is_train)(_command)

@@ -10,7 +10,7 @@ from .penn import remove_root, remove_traces, strip_function, strip_functions
 from .source import KINDS, NAME, encode_tokens, syntax_tree
 from .spacy import from_spacy
 from .stanza import constituency_from_stanza, from_stanza
-from .words import tokenize
+from .words import tokenize, treebank_words
 
 __all__ = [
     "COLLINS_HEADS",
@@ -41,6 +41,7 @@ __all__ = [
     "to_dependency_graph",
     "to_nltk",
     "tokenize",
+    "treebank_words",
     "unbinarise",
     "write_conllu",
     "write_trees",

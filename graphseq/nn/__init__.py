@@ -54,7 +54,14 @@ from .convs import (
     TransformerConv,
 )
 from .deep import DropEdge, GraphNorm, JumpingKnowledge, PairNorm, Stack, drop_edge
-from .models import GraphClassifier, NodeClassifier, SequenceClassifier, TextClassifier, TreeClassifier
+from .models import (
+    GraphClassifier,
+    NodeClassifier,
+    SequenceClassifier,
+    SpanParser,
+    TextClassifier,
+    TreeClassifier,
+)
 from .pool import readout
 from .recurrent import GRU, LSTM, RNN, BidirectionalTree, LatentTreeLSTM, Recurrent, TreeLSTM
 
@@ -111,6 +118,7 @@ __all__ = [
     "SAGEConv",
     "SGConv",
     "SequenceClassifier",
+    "SpanParser",
     "SparseFeatures",
     "SpectralConv",
     "Stack",

@@ -40,8 +40,8 @@ class Outcome:
 
     Args:
         best_epoch: the epoch whose weights the model has now, from 1.
-        selected_by: the validation value that was best in it, such as "val_loss"; "" without a validation split, where
-            the last epoch is taken.
+        selected_by: the validation value that was best in it, such as "val_loss"; "" if the last epoch is
+            taken.
         epochs: the number of epochs.
         val: loss and metrics of the validation split with the weights of that epoch; empty without one.
         test: the same of the test split, which is evaluated only once; empty without one.

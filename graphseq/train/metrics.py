@@ -1,4 +1,4 @@
-"""Metrics of a whole split, by torchmetrics; accuracy, F1 and AUROC in per cent wherever they are reported."""
+"""Metrics of a whole split; accuracy, F1 and AUROC in per cent wherever they are reported."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ class Metric:
         unit: ``"%"`` where `of` returns a fraction, which :func:`measure` converts to per cent; else it is printed
             after the number.
         classes: whether targets are classes and scores one number for each class; otherwise both are numbers.
+        counts: whether scores are counts, in columns of each example's row, which tell all; targets are not read.
     """
 
     of: Callable[[Tensor, Tensor], Tensor]
     larger_is_better: bool = True
     unit: str = "%"
     classes: bool = True
+    counts: bool = False
 
 
 def _of_classes(name: str, **options: Any) -> Metric:
@@ -67,11 +69,19 @@ def _of_numbers(name: str, **options: Any) -> Metric:
     return Metric(of, larger_is_better=False, unit="", classes=False)
 
 
+def _bracket_f1(rows: Tensor, target: Tensor) -> Tensor:
+    """Return 2 · right / (found + true) brackets of rows `[n, 4]`: loss, right, found, true."""
+    _, right, found, true = rows.double().sum(0)
+    f1: Tensor = 2 * right / (found + true)
+    return f1
+
+
 METRICS: dict[str, Metric] = {
     "accuracy": _of_classes("multiclass_accuracy", average="micro"),
     "f1": _of_classes("multiclass_f1_score", average="macro"),
     "auroc": Metric(_auroc),
     "rmse": _of_numbers("mean_squared_error", squared=False),
+    "bracket_f1": Metric(_bracket_f1, classes=False, counts=True),
     "mae": _of_numbers("mean_absolute_error"),
 }
 
@@ -102,7 +112,7 @@ def _value(name: str, scores: Tensor, target: Tensor) -> float:
     if found.classes and (scores.dim() != 2 or target.dim() != 1 or target.is_floating_point()):
         what = f"scores [n, C] and classes int64 [n] for {name}"
         raise expected("metrics", what, Words(f"{describe(scores)} and {describe(target)}"))
-    if not found.classes and scores.numel() != target.numel():
+    if not found.classes and not found.counts and scores.numel() != target.numel():
         what = f"as many scores as targets for {name}"
         raise expected("metrics", what, Words(f"{describe(scores)} and {describe(target)}"))
     return float(found.of(scores, target)) * (100 if found.unit == "%" else 1)

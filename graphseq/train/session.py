@@ -61,7 +61,7 @@ class Session:
         self._batches = {id(split): for_evaluation(split, settings, fabric) for split in (task.val, task.test) if split}
         self.best = {name: value.clone() for name, value in self.evaluated.state_dict().items()}
         self._weights_now = _live_state(self.evaluated)
-        self._before = self.best if task.val else {name: value.clone() for name, value in self.best.items()}
+        self._before = self.best if self.selected_by else {name: value.clone() for name, value in self.best.items()}
         self.epoch = self.batch = 0  # epochs done, and steps done in the current one
         self.best_epoch, self.best_value = 0, math.nan
         self._losses = torch.zeros((), device=fabric.device)
@@ -225,14 +225,14 @@ class Session:
 
     @property
     def selected_by(self) -> str:
-        """Return the name of the validation value that selects the best epoch; "" without a validation split."""
+        """Return the name of the validation value that selects the best epoch; "" if that is the last."""
         name = "loss" if self.settings.select == "loss" else self.task.metrics[0]
-        return "" if self.task.val is None else f"val_{name}"
+        return "" if self.task.val is None or self.settings.select == "last" else f"val_{name}"
 
     @torch.no_grad()
     def _keep_if_best(self, record: Mapping[str, float]) -> None:
-        """Copy the weights if the epoch is the best on validation data; without such data, always."""
-        if self.task.val is not None:
+        """Copy the weights if the epoch is the best on validation data; else always."""
+        if self.selected_by:
             name = self.selected_by.removeprefix("val_")
             value, best = record[self.selected_by], self.best_value
             upwards = name != "loss" and metric(name).larger_is_better
@@ -248,7 +248,7 @@ class Session:
     def use_best(self) -> None:
         """Load the weights of the best epoch into the model; before the end of the first epoch, the initial ones.
 
-        Without validation data the best epoch is the last one, whose weights were not evaluated: if they are not
+        Without a selection the best epoch is the last one, whose weights were not evaluated: if they are not
         finite, those of the previous epoch are loaded.
 
         Raises:

@@ -50,8 +50,8 @@ class Training(Options):
     patience: int = Field(
         default=0, ge=0, description="epochs without a better validation result before stopping; 0 to never stop"
     )
-    select: Literal["loss", "metric"] = Field(
-        default="loss", description="validation value that selects the best epoch"
+    select: Literal["loss", "metric", "last"] = Field(
+        default="loss", description="validation value that selects the best epoch; last: none does, the last is taken"
     )
     eval_batch_size: int = Field(
         default=256, ge=1, description="examples per evaluation batch, if batch_size is not 0"

@@ -3,6 +3,7 @@
 from .graph import GraphClassifier
 from .library import cells, convolutions, make_cell, make_conv, takes_weights
 from .node import NodeClassifier
+from .parser import SpanParser, SpanScores
 from .sequence import SequenceClassifier, TextClassifier, sequence_layers
 from .tree import TreeClassifier
 
@@ -10,6 +11,8 @@ __all__ = [
     "GraphClassifier",
     "NodeClassifier",
     "SequenceClassifier",
+    "SpanParser",
+    "SpanScores",
     "TextClassifier",
     "TreeClassifier",
     "cells",

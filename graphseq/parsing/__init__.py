@@ -1,0 +1,24 @@
+"""A parser of sentences, and what it is made of."""
+
+from .features import WordFeatures
+from .gold import GoldTree, labelled_tree, matched, unlabelled_tree
+from .result import Parse
+from .shipped import Parser, parse, parse_many, parser, tokens_of
+from .trees import decode, max_margin, tree_crf
+
+__all__ = [
+    "GoldTree",
+    "Parse",
+    "Parser",
+    "WordFeatures",
+    "decode",
+    "labelled_tree",
+    "matched",
+    "max_margin",
+    "parse",
+    "parse_many",
+    "parser",
+    "tokens_of",
+    "tree_crf",
+    "unlabelled_tree",
+]

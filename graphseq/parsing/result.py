@@ -1,0 +1,142 @@
+"""The parse of a sentence."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import Words, expected
+from ..topology import Topology
+
+__all__ = ["Parse"]
+
+_ESCAPED = {"(": "-LRB-", ")": "-RRB-", "[": "-LSB-", "]": "-RSB-", "{": "-LCB-", "}": "-RCB-"}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Parse:
+    """A sentence and its binary tree; nodes are in preorder, node 0 is the root.
+
+    Args:
+        tokens: the n words.
+        spans: the first word and the one past the last of each node, int64 `[2n - 1, 2]`.
+        labels: of each node, joined by "+" if there are several; "" for one that only binarises, and without labels.
+
+    >>> parse = Parse(["It", "works", "."], torch.tensor([[0, 3], [0, 1], [1, 3], [1, 2], [2, 3]]))
+    >>> parse
+    Parse((_ (_ It) (_ (_ works) (_ .))))
+    >>> parse.topology.edge_index.tolist()
+    [[1, 2, 3, 4], [0, 0, 2, 2]]
+    """
+
+    tokens: list[str]
+    spans: Tensor
+    labels: Sequence[str] = ()
+
+    @property
+    def parents(self) -> list[int]:
+        """Return each node's parent, -1 for the root."""
+        found: list[int] = []
+        waiting: list[int] = []  # the nodes that contain the next one
+        rows = self.spans.tolist()
+        for v, (start, _) in enumerate(rows):
+            while waiting and rows[waiting[-1]][1] <= start:
+                waiting.pop()
+            found.append(waiting[-1] if waiting else -1)
+            waiting.append(v)
+        return found
+
+    @property
+    def topology(self) -> Topology:
+        """Return the tree's topology: edges child → parent, the left child in slot 0, the right one in slot 1."""
+        parents = self.parents
+        starts = self.spans[:, 0].tolist()
+        slots = [int(p >= 0 and starts[v] != starts[p]) for v, p in enumerate(parents)]
+        return Topology.tree(torch.tensor(parents), torch.tensor(slots))
+
+    def bracketed(self, label: str = "_") -> str:
+        """Return the tree as a bracketed text, in which nodes that only binarise are left out if there are labels.
+
+        Args:
+            label: of nodes without a label, and of words.
+
+        Brackets in words are written -LRB- and so on; other spaces than a no-break space become that.
+        """
+        labelled = any(self.labels)
+        rows = self.spans.tolist()
+        out: list[str] = []
+        open_nodes: list[tuple[int, int]] = []  # end, brackets to close
+        for v, (start, end) in enumerate(rows):
+            names = [name for name in (self.labels[v].split("+") if labelled else []) if name]
+            if end - start == 1:
+                names.append(label)
+                word = "".join(_ESCAPED.get(c, c) for c in self.tokens[start])
+                out.append(" " + " (".join(["", *names])[1:] + " " + "\xa0".join(word.split(" ")))
+                out.append(")" * len(names))
+            elif names or not labelled:
+                names = names or [label]
+                out.append(" " + " (".join(["", *names])[1:])
+            open_nodes.append((end, len(names) if end - start > 1 else 0))
+            at = end if end - start == 1 else -1
+            while open_nodes and open_nodes[-1][0] == at:
+                out.append(")" * open_nodes.pop()[1])
+        return "".join(out)[1:]
+
+    def drawn(self) -> str:
+        """Return the tree as lines of text, a node or a word on each.
+
+        >>> print(Parse(["It", "works"], torch.tensor([[0, 2], [0, 1], [1, 2]])).drawn())
+        ┐
+        ├─ It
+        └─ works
+        """
+        parents = self.parents
+        last = dict(zip(parents, range(len(parents)), strict=True))  # of each node's children
+        before: list[str] = []  # what stands before a node's children
+        lines = []
+        for v, (start, end) in enumerate(self.spans.tolist()):
+            above = parents[v]
+            is_last = last[above] == v
+            lead = "" if above < 0 else before[above] + ("└─" if is_last else "├─")
+            before.append("" if above < 0 else before[above] + ("  " if is_last else "│ "))
+            name = (self.labels[v] if self.labels else "").replace("+", " ")
+            if end - start == 1:
+                lines.append(" ".join(filter(None, [lead, name, self.tokens[start]])))
+            else:
+                lines.append(f"{lead}┐ {name}".rstrip())
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `graphseq parse --json` prints: tokens, spans, and the bracketed tree."""
+        found = {"tokens": list(self.tokens), "spans": self.spans.tolist(), "bracketed": self.bracketed()}
+        return found | ({"labels": list(self.labels)} if any(self.labels) else {})
+
+    def figure(self, path: str | None = None) -> Any:
+        """Draw the tree, see :func:`graphseq.plot.tree`."""
+        from ..plot import tree
+
+        labels = list(self.labels) if any(self.labels) else None
+        leaves = [i for i, (start, end) in enumerate(self.spans.tolist()) if end - start == 1]
+        if len(leaves) != len(self.tokens):
+            raise expected("spans", "a leaf for each word", Words(f"{len(leaves)} leaves, {len(self.tokens)} words"))
+        return tree(self.topology, path, labels=labels, tokens=self.tokens)
+
+    def _repr_svg_(self) -> str:
+        import matplotlib
+
+        content = io.StringIO()
+        with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "graphseq"}):
+            self.figure().savefig(content, format="svg", metadata={"Date": None})
+        return content.getvalue()
+
+    def _repr_html_(self) -> str:
+        svg = self._repr_svg_()
+        return f'<div class="graphseq-parse">{svg[svg.index("<svg") :]}</div>'
+
+    def __repr__(self) -> str:
+        return f"Parse({self.bracketed()})"

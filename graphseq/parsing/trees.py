@@ -1,0 +1,109 @@
+"""Losses and decoding over binary trees, without labels and with."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..nn.models.parser import SpanScores, place_of
+from ..ops.chart import best_trees, log_partition, marginals
+
+__all__ = ["decode", "max_margin", "tree_crf"]
+
+_NEVER = -1e4  # the score of a span or label that is forbidden
+
+
+def _rooted(scores: SpanScores) -> Tensor:
+    """Return the scores with the null label forbidden for a whole sentence."""
+    if scores.scores.size(2) == 1:
+        return scores.scores
+    null = torch.arange(scores.scores.size(2), device=scores.spans.device) == 0
+    return scores.scores.masked_fill(scores.whole[:, None] & null, _NEVER)
+
+
+def _charts(scores: SpanScores, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the charts of `[K, S]` as one batch `[K · B, T, T]`, and its lengths."""
+    return scores.chart(values).flatten(0, 1), scores.lengths.repeat(len(values))
+
+
+def _allowed(scores: SpanScores, gold: Tensor) -> Tensor:
+    """Return charts `[K · B, T, T]` of the gold spans' scores, everything else forbidden."""
+    size, members, labels = scores.size, scores.scores.size(0), scores.scores.size(2)
+    row = torch.zeros(len(scores.lengths) * size * size, dtype=torch.int64, device=gold.device)
+    row[scores.place] = torch.arange(len(scores.spans), device=gold.device)
+    at = place_of(gold, size)
+    kept = scores.scores.flatten(1).index_select(1, row[at] * labels + gold[:, 3])
+    flat = kept.new_full((members, len(row)), _NEVER).index_copy(1, at, kept)
+    return flat.view(-1, size, size)
+
+
+def tree_crf(scores: SpanScores, gold: Tensor) -> Tensor:
+    """Return ``-log p`` of each sentence's tree, `[B]`, where ``p(tree) ∝ exp Σ s(i, j, l)`` over binary trees.
+
+    Finkel, Kleeman & Manning (2008), Efficient, feature-based, conditional random field parsing. The probability of a
+    tree with nodes of more than two children is the sum over its binarisations. Of several members it is the mean.
+
+    Args:
+        scores: of all spans.
+        gold: int64 `[M, 4]`: sentence, first word, the one past the last, and label; with the null label the spans by
+            which a node may be binarised. No span is there twice.
+    """
+    chart, lengths = _charts(scores, _rooted(scores).logsumexp(2))
+    loss = log_partition(chart, lengths) - log_partition(_allowed(scores, gold), lengths)
+    return loss.view(-1, len(scores.lengths)).mean(0)
+
+
+def max_margin(scores: SpanScores, gold: Tensor) -> Tensor:
+    """Return ``max_tree (s(tree) + Δ(tree)) - s(gold)`` of each sentence, `[B]`: Δ counts labelled spans not in gold.
+
+    Taskar et al. (2004), Max-margin parsing; Stern, Andreas & Klein (2017), section 4. Of the binarisations of the gold
+    tree the best one counts (Gaddy, Stern & Klein 2018). Arguments are those of :func:`tree_crf`.
+    """
+    labels = scores.scores.size(2)
+    wrong = torch.ones(len(scores.lengths) * scores.size**2, labels, device=gold.device)
+    wrong[place_of(gold, scores.size), gold[:, 3]] = 0
+    if labels > 1:
+        wrong[:, 0] = 0  # the null label is no error
+    chart, lengths = _charts(scores, (_rooted(scores) + wrong[scores.place]).amax(2))
+    loss = _best(chart, lengths) - _best(_allowed(scores, gold), lengths)
+    return loss.clamp(min=0).view(-1, len(scores.lengths)).mean(0)
+
+
+def _best(chart: Tensor, lengths: Tensor) -> Tensor:
+    """Return the score of the best tree, differentiable by the scores of its spans."""
+    tree = best_trees(chart, lengths)
+    values = chart.flatten(1).gather(1, (tree[..., 0] * chart.size(1) + tree[..., 1]).clamp(min=0))
+    return torch.where(tree[..., 0] >= 0, values, values.new_zeros(())).sum(1)
+
+
+@torch.no_grad()
+def decode(scores: SpanScores, *, by_marginals: bool = True, threshold: float = 0.4) -> tuple[Tensor, Tensor]:
+    """Return the best tree of each sentence: its spans, int64 `[B, 2T - 3, 2]`, and their labels, `[B, 2T - 3]`.
+
+    Args:
+        scores: of all spans.
+        by_marginals: take the tree with the largest expected number of right spans (Goodman 1996, Parsing algorithms
+            and metrics), of the members' mean; else the one with the largest score, summed over members.
+        threshold: what the probability of a label must exceed to be counted, by marginals: half of the F1 that is
+            expected makes that largest.
+
+    Returns:
+        Spans in preorder, -1 in what a shorter sentence lacks, and labels, 0 for the null label and without labels.
+    """
+    rooted = _rooted(scores)
+    members, _, labels = rooted.shape
+    if by_marginals:
+        chances = marginals(*_charts(scores, rooted.logsumexp(2)))
+        of_spans = chances.view(members, -1).index_select(1, scores.place)
+        gain = (of_spans[..., None] * rooted.softmax(2)).mean(0)
+    else:
+        gain, threshold = rooted.sum(0), 0.0
+    if labels == 1:
+        tree = best_trees(scores.chart(gain[:, 0]), scores.lengths)
+        return tree, torch.zeros(tree.shape[:2], dtype=torch.int64)
+    most, label = gain[:, 1:].max(1)
+    most = torch.where(scores.whole, most, most - threshold)
+    label = torch.where((most > 0) | scores.whole, label + 1, 0)
+    tree = best_trees(scores.chart(torch.where(scores.whole, most, most.clamp(min=0))), scores.lengths)
+    place = (tree[..., 0] * scores.size + tree[..., 1]).clamp(min=0)
+    return tree, scores.chart(label).flatten(1).gather(1, place)
