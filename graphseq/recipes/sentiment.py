@@ -35,6 +35,7 @@ class SentimentRecipe(Recipe):
     )
     check: bool = Field(default=True, description="require the published files, by their checksums")
     limit: int = Field(default=0, ge=0, description="number of examples per split, for a quick try; 0 for all")
+    min_count: int = Field(default=1, ge=1, description="words that are less frequent in training are unknown")
     embedding: int = Field(default=300, ge=1, description="size of the word vectors")
     embedding_decay: float = Field(default=1.0, ge=0, description="weight decay of the word vectors")
     hidden: int = Field(default=150, ge=1, description="hidden units")
@@ -43,7 +44,10 @@ class SentimentRecipe(Recipe):
 
     def load_data(self, source: Source, seed: int) -> list[SST | None]:
         """Read training, development and test split; the last may be missing."""
-        train = SST("train", source.root, task=self.labels_of, lower=True, check=self.check, offline=source.offline)
+        train = SST(
+            "train", source.root, task=self.labels_of, min_count=self.min_count, lower=True, check=self.check,
+            offline=source.offline,
+        )  # fmt: skip
         found: list[SST | None] = [train]
         for split in ("dev", "test"):
             try:
