@@ -31,6 +31,7 @@ from .topology import Links, Topology, batch, unbatch
 
 if TYPE_CHECKING:
     from . import convert, datasets, doctor, parsing, plot, recipes, train
+    from .parsing import sentiment
     from .recipes import load
 
 __version__ = "0.1.0"
@@ -68,6 +69,7 @@ __all__ = [
     "parsing",
     "plot",
     "recipes",
+    "sentiment",
     "train",
     "unbatch",
 ]
@@ -77,6 +79,8 @@ def __getattr__(name: str) -> Any:
     """Import on first use what training and tools need, such as pydantic, which takes as long as everything else."""
     if name == "load":
         return importlib.import_module(".recipes", __name__).load
+    if name == "sentiment":
+        return importlib.import_module(".parsing", __name__).sentiment
     if name in __all__:
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

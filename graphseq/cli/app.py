@@ -22,6 +22,7 @@ from .parse import parse
 from .recipe_options import TrainCommand, extended, with_recipe
 from .recipes import recipes
 from .runs import evaluate, predict
+from .sentiment import sentiment
 from .show import is_first, note
 from .train import train
 
@@ -94,7 +95,9 @@ def graphseq(
         typer.echo(context.get_help())
 
 
-_COMMANDS: tuple[Callable[..., None], ...] = (demo, recipes, extended(train), predict, evaluate, parse, doctor)
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    demo, recipes, extended(train), predict, evaluate, parse, sentiment, doctor,
+)  # fmt: skip
 for _command in _COMMANDS:
     is_train = _command.__name__ == "train"
     app.command(cls=TrainCommand if is_train else None, no_args_is_help=is_train)(_command)

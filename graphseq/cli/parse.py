@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, TypeVar
 
 import typer
 
@@ -16,7 +16,9 @@ from ..plot import check_path
 from .options import AsJson
 from .show import note, say
 
-__all__ = ["parse"]
+__all__ = ["parse", "read_lines", "source_of"]
+
+T = TypeVar("T")
 
 
 def parse(
@@ -45,7 +47,7 @@ def parse(
     if sentence is None or not sentence.strip():
         raise expected("sentence", "a sentence, a file, or - for standard input", Words("nothing"))
     found = Parser.load(weights) if weights is not None else parser()
-    source = _source(sentence)
+    source = source_of(sentence)
     if source is None:
         made = found.parse(sentence)
         _show(made, tree, as_json, None)
@@ -57,7 +59,7 @@ def parse(
     bad: list[int] = []
     good: list[int] = []
     with source:
-        for at, made in enumerate(found.parse_many(_sentences(source, good, bad))):
+        for at, made in enumerate(found.parse_many(read_lines(source, good, bad, tokens_of))):
             _show(made, tree, as_json, good[at])
     if bad:
         note(f"{len(bad):,} of {len(bad) + len(good):,} lines are no sentences")
@@ -65,7 +67,7 @@ def parse(
         raise typer.Exit(1)
 
 
-def _source(given: str) -> BinaryIO | None:
+def source_of(given: str) -> BinaryIO | None:
     """Return standard input or the file of this name; None if it is a sentence."""
     if given == "-":
         if sys.stdin is None:
@@ -82,14 +84,14 @@ def _source(given: str) -> BinaryIO | None:
         return None
 
 
-def _sentences(source: BinaryIO, good: list[int], bad: list[int]) -> Iterator[list[str]]:
-    """Yield the words of each line that has some; blank lines are skipped, others without words reported."""
+def read_lines(source: BinaryIO, good: list[int], bad: list[int], read: Callable[[str], T]) -> Iterator[T]:
+    """Yield what `read` makes of each line; blank lines are skipped, and reported those that it refuses."""
     for number, line in enumerate(source, start=1):
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
             if not text.strip():
                 continue
-            words = tokens_of(text)
+            words = read(text)
         except UnicodeDecodeError as error:
             bad.append(number)
             note(f"line {number}: not UTF-8: {error.reason} at byte {error.start}")

@@ -3,6 +3,8 @@
 from .features import WordFeatures
 from .gold import GoldTree, labelled_tree, matched, unlabelled_tree
 from .result import Parse
+from .scorer import SentimentModel, read_sentence, sentiment, sentiment_many, sentiment_model
+from .sentiments import Phrase, Sentiment
 from .shipped import Parser, parse, parse_many, parser, tokens_of
 from .trees import decode, max_margin, tree_crf
 
@@ -10,6 +12,9 @@ __all__ = [
     "GoldTree",
     "Parse",
     "Parser",
+    "Phrase",
+    "Sentiment",
+    "SentimentModel",
     "WordFeatures",
     "decode",
     "labelled_tree",
@@ -18,6 +23,10 @@ __all__ = [
     "parse",
     "parse_many",
     "parser",
+    "read_sentence",
+    "sentiment",
+    "sentiment_many",
+    "sentiment_model",
     "tokens_of",
     "tree_crf",
     "unlabelled_tree",

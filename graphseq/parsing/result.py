@@ -87,8 +87,11 @@ class Parse:
                 out.append(")" * open_nodes.pop()[1])
         return "".join(out)[1:]
 
-    def drawn(self) -> str:
+    def drawn(self, names: Sequence[str] = ()) -> str:
         """Return the tree as lines of text, a node or a word on each.
+
+        Args:
+            names: what is written before each node's word; by default its label.
 
         >>> print(Parse(["It", "works"], torch.tensor([[0, 2], [0, 1], [1, 2]])).drawn())
         ┐
@@ -104,7 +107,7 @@ class Parse:
             is_last = last[above] == v
             lead = "" if above < 0 else before[above] + ("└─" if is_last else "├─")
             before.append("" if above < 0 else before[above] + ("  " if is_last else "│ "))
-            name = (self.labels[v] if self.labels else "").replace("+", " ")
+            name = names[v] if names else (self.labels[v] if self.labels else "").replace("+", " ")
             if end - start == 1:
                 lines.append(" ".join(filter(None, [lead, name, self.tokens[start]])))
             else:

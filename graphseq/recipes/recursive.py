@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+import os
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import torch
 from pydantic import Field
@@ -12,20 +13,21 @@ from ..convert import Vocabulary, encode_words, leaf_spans, read_trees
 from ..errors import Words, expected
 from ..nn import TreeClassifier
 from ..nn.models import cells
+from ..parsing import SentimentModel, parse
 from ..topology import Topology
 from ..train import Batch, tree_split
 from .base import Metadata, Prediction, Recipe, Source, Splits
+from .load import open_run
 from .own import one_of
 from .sentiment import SentimentRecipe, words_of
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
 
-__all__ = ["NOT_PARSED", "RECIPES", "SentimentTrees"]
+__all__ = ["PARSED", "RECIPES", "SentimentTrees", "export_sentiment"]
 
-NOT_PARSED = (
-    "the sentence was not parsed but read as a right-branching tree, which can be wrong about negation and other "
-    "phrases; give a tree, as (_ (_ (_ not) (_ bad)) (_ film)), to be sure"
+PARSED = (
+    "the tree is that of `graphseq parse`, which can be wrong; give a tree, as (_ (_ (_ not) (_ bad)) (_ film)), to be sure"
 )
 
 _About = Field(description="the cell that is swept from the leaves to the root")
@@ -39,7 +41,7 @@ class SentimentTrees(SentimentRecipe):
 
     summary = "sentiment of every phrase of a sentence, on its tree"
     network = "binary Tree-LSTM"
-    input = "a tree as (label (label word) (label word)), or a sentence, read as right-branching"
+    input = "a tree as (label (label word) (label word)), or a sentence, which is parsed"
     example = "(_ (_ (_ not) (_ bad)) (_ (_ at) (_ all)))"
 
     epochs: int = 6
@@ -68,14 +70,14 @@ class SentimentTrees(SentimentRecipe):
         """Read a tree, or a sentence."""
         vocabulary = Vocabulary(tuple(metadata["words"]), lower=True)
         text = text.strip()
-        parsed = text.startswith("(")
-        tree = _one_tree(text if parsed else _right_branching(text))
+        given = text.startswith("(")
+        tree = _one_tree(text if given else parse(words_of(text)).bracketed())
         topology = Topology.from_data(tree)
         if int(topology.in_degree.max()) > 2:
             raise expected("input", "a tree whose nodes have at most two children", Words("one with more"))
         spans = _phrases(tree)
         batch = Batch((encode_words(tree, vocabulary), topology), torch.zeros(len(spans), dtype=torch.int64))
-        return Prediction(batch, spans, [tree], _depths(topology), "" if parsed else NOT_PARSED)
+        return Prediction(batch, spans, [tree], _depths(topology), "" if given else PARSED)
 
 
 class SentimentRecursive(SentimentTrees):
@@ -118,12 +120,6 @@ def _one_tree(text: str) -> Data:
     return trees[0]
 
 
-def _right_branching(sentence: str) -> str:
-    """Return a tree that joins the last two words first: for one word (_ a), for three (_ (_ a) (_ (_ b) (_ c)))."""
-    *others, last = (f"(_ {word})" for word in words_of(sentence))
-    return "".join(f"(_ {word} " for word in others) + last + ")" * len(others)
-
-
 def _depths(tree: Topology) -> list[int]:
     """Return how far each node is from the root, of a tree in preorder."""
     depths = [0] * tree.num_nodes
@@ -134,6 +130,36 @@ def _depths(tree: Topology) -> list[int]:
 
 def _phrases(tree: Data) -> list[str]:
     return [" ".join(tree.tokens[a:b]) for a, b in leaf_spans(tree).tolist()]
+
+
+def export_sentiment(run: str | os.PathLike[str], path: str | os.PathLike[str], *, about: str = "") -> SentimentModel:
+    """Write the network of a run to a file that ``graphseq sentiment --weights`` reads.
+
+    Args:
+        run: the folder of a run of a recipe on the trees of the Stanford Sentiment Treebank, with five classes.
+        path: of the safetensors file; weights are stored as float16.
+        about: what is to be known of it.
+
+    Raises:
+        GraphError: no such run, or one of another recipe.
+
+    Example::
+
+        export_sentiment("runs/sst", "sentiment.safetensors")
+    """
+    opened = open_run(run)
+    recipe = opened.recipe
+    if not isinstance(recipe, SentimentTrees) or recipe.labels_of != "fine":
+        wanted = "a run on the sentiment treebank's trees with five classes"
+        raise expected("run", wanted, Words(f"one of {opened.name}"))
+    words = opened.metadata["words"]
+    options: dict[str, int | str] = {
+        "num_symbols": len(words) + 1, "embedding_size": recipe.embedding, "hidden_size": recipe.hidden,
+        "num_classes": len(opened.metadata["classes"]), "cell": recipe.cell, "bidirectional": recipe.both_ways,
+    }  # fmt: skip
+    model = SentimentModel(cast(TreeClassifier, opened.model), words, options, about=about)
+    model.save(path)
+    return model
 
 
 RECIPES: dict[str, Recipe] = {

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ..convert import tokenize
+from ..convert import treebank_words
 from ..datasets import SENTIMENTS, SST
 from ..errors import MissingData, expected
 from ..train import LRSchedule, Optimizer
@@ -76,12 +76,12 @@ class SentimentRecipe(Recipe):
 
 
 def words_of(sentence: str) -> list[str]:
-    """Return the words and marks of a sentence.
+    """Return the words and marks of a sentence, by the treebank's conventions.
 
     >>> words_of("It's (not) bad.")
-    ["It's", '-LRB-', 'not', '-RRB-', 'bad', '.']
+    ['It', "'s", '-LRB-', 'not', '-RRB-', 'bad', '.']
     """
-    words = tokenize(sentence)
+    words = treebank_words(sentence)
     if not words:
         raise expected("input", "a sentence", sentence)
-    return [{"(": "-LRB-", ")": "-RRB-"}.get(word, word) for word in words]
+    return words

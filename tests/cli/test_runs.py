@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import graphseq as gs
+from graphseq import parsing
 from graphseq.datasets import digits, karate
 from graphseq.recipes import Predictions, find_recipe
 from graphseq.recipes.gcn import KarateGCN
@@ -161,17 +162,19 @@ def test_classes_by_name(graphseq, karate_run):
     assert right == pytest.approx(accuracy, abs=1e-3)
 
 
-def test_sentences_that_are_not_parsed(graphseq, tmp_path):
+def test_sentences_are_parsed(graphseq, tmp_path):
     (tmp_path / "root/sst").mkdir(parents=True)
     for split in ("train", "dev"):
         (tmp_path / f"root/sst/{split}.txt").write_text("(3 (2 It) (3 (3 works) (2 .)))\n(1 (2 It) (1 fails))\n")
     graphseq("train", "sst-treelstm", "--data-root", "root", "--no-check", "--epochs", 1, "--hidden", 4, "--out", "run")
     done = graphseq("predict", "run", "It works.")
     lines = done.out.splitlines()
-    assert [line.split("  ")[0] for line in lines[:2]] == ["It works .", ""] and lines[2].startswith("  works .")
-    assert lines[3].startswith("    works") and "Note: the sentence was not parsed" in lines[-1]
-    found = graphseq("predict", "run", "It works.", "--json").last
-    assert "right-branching" in found["note"] and [row["depth"] for row in found["predictions"]] == [0, 1, 1, 2, 2]
+    assert lines[0].startswith("It works .")
+    assert "Note: the tree is that of `graphseq parse`" in lines[-1]
+    found = graphseq("predict", "run", "It's (not) bad.", "--json").last
+    wanted = parsing.parse("It's (not) bad.")
+    spans = [" ".join(wanted.tokens[a:b]) for a, b in wanted.spans.tolist()]
+    assert [row["input"] for row in found["predictions"]] == spans
     assert "note" not in graphseq("predict", "run", "(_ (_ It) (_ works))", "--json").last
     assert graphseq("evaluate", "run", "--data-root", "root", "--json").last["split"] == "dev"
 

@@ -71,8 +71,11 @@ class TreeClassifier(nn.Module):
         if self.training and self.unknown:
             symbols = forget(symbols, self.unknown)
         nodes = (symbols >= 0).nonzero()[:, 0]
-        x = self.dropout(self.embedding(symbols.index_select(0, nodes)))
-        states = self.recurrent(x, topology, nodes=nodes)
+        return self.scores(self.embedding(symbols.index_select(0, nodes)), topology, nodes, roots=roots)
+
+    def scores(self, x: Tensor, topology: Topology, nodes: Tensor, *, roots: bool = False) -> Tensor:
+        """Return the same of word vectors `[M, F]` of the nodes `[M]` that have one."""
+        states = self.recurrent(self.dropout(x), topology, nodes=nodes)
         h: Tensor = states[0] if isinstance(states, tuple) else states
         if roots:
             h = h.index_select(0, topology.roots)

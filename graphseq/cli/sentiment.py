@@ -1,0 +1,85 @@
+"""``graphseq sentiment``: the sentiment of sentences and of their phrases."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..datasets import SENTIMENTS
+from ..errors import Words, expected
+from ..parsing import Sentiment, SentimentModel, read_sentence, sentiment_model
+from ..plot import check_path
+from ..train.files import write_bytes
+from .options import AsJson
+from .parse import read_lines, source_of
+from .show import note, say, table
+
+__all__ = ["sentiment"]
+
+
+def sentiment(
+    sentence: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SENTENCE", show_default=False,
+            help="A sentence, or a bracketed tree; or a file with one on each line; - for standard input.",
+        ),
+    ] = None,
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw one sentence: .svg, .png, .pdf.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one sentence's tree and phrases.")] = None,
+    words: Annotated[bool, typer.Option("--words", help="Tell how much each word moves the answer.")] = False,
+    as_json: AsJson = False,
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A model of your own, as SentimentModel.save writes it.", show_default=False),
+    ] = None,
+) -> None:  # fmt: skip
+    """Tell the sentiment of a sentence and of every phrase, from -2 to 2; of a file, one line for each sentence.
+
+    Lines that are no sentences are reported on standard error, and the rest goes on.
+    """
+    check_path(svg, argument="--svg")
+    if sentence is None or not sentence.strip():
+        raise expected("sentence", "a sentence, a file, or - for standard input", Words("nothing"))
+    source = source_of(sentence)
+    for name, given in (("--svg", svg), ("--html", html), ("--words", words or None)):
+        if source is not None and given is not None:
+            raise expected(name, "one sentence", Words("a file of them"))
+    model = SentimentModel.load(weights) if weights is not None else sentiment_model()
+    if source is None:
+        found = model.score(sentence)
+        _show(found, model, sentence, words, as_json)
+        if svg is not None:
+            found.figure(str(svg))
+        if html is not None:
+            write_bytes(html, found.page().encode("utf-8"))
+        return
+    good: list[int] = []
+    bad: list[int] = []
+    with source:
+        for at, made in enumerate(model.score_many(read_lines(source, good, bad, read_sentence))):
+            if as_json:
+                say(json.dumps({"line": good[at]} | made.to_dict(), ensure_ascii=False))
+            else:
+                say(f"{made.phrases[0].value:+.2f}  {SENTIMENTS[made.label]:13}  {' '.join(made.parse.tokens)}")
+    if bad:
+        note(f"{len(bad):,} of {len(bad) + len(good):,} lines are no sentences")
+    if bad and not good:
+        raise typer.Exit(1)
+
+
+def _show(found: Sentiment, model: SentimentModel, sentence: str, words: bool, as_json: bool) -> None:
+    moved = model.attributions(sentence) if words else None
+    if as_json:
+        extra = {} if moved is None else {"words": [[word, round(part, 4)] for word, part in moved]}
+        say(json.dumps(found.to_dict() | extra, ensure_ascii=False))
+        return
+    say(f"{SENTIMENTS[found.label]} ({100 * float(found.scores[found.label]):.0f} %)\n")
+    say(found.drawn(colours=sys.stdout.isatty()))
+    if moved is not None:
+        say(f"\nWhat each word adds to the logit of {SENTIMENTS[found.label]}:")
+        say(table([(word, f"{part:+.2f}") for word, part in moved]))

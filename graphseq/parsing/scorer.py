@@ -1,0 +1,228 @@
+"""A trained recursive network over parses: sentences in, the sentiment of each phrase out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
+from functools import cache
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..convert import Vocabulary, binarise, collapse_unary, leaf_spans, read_trees
+from ..errors import Words, expected
+from ..nn import TreeClassifier
+from ..topology import batch
+from .result import Parse
+from .sentiments import Sentiment
+from .shipped import Parser, parser, tokens_of
+from .weights import load_weights, save_weights
+
+__all__ = ["SentimentModel", "read_sentence", "sentiment", "sentiment_many", "sentiment_model"]
+
+WEIGHTS = Path(__file__).with_name("weights") / "sentiment.safetensors"
+_POINTS = 32  # of the path of integrated gradients
+
+Given = str | Sequence[str]
+
+
+class SentimentModel:
+    """A network that classifies the nodes of trees, with its words and a parser for sentences without a tree.
+
+    Args:
+        model: a trained network, whose symbols are `words`.
+        words: the known words, lower-case.
+        options: the arguments by which the network was made, which :meth:`save` writes.
+        parser: of sentences; by default the one that comes with graphseq.
+        about: what is known of it, such as its data and its figures.
+
+    Raises:
+        GraphError: sizes of the network and of its vocabulary that differ.
+    """
+
+    def __init__(
+        self, model: TreeClassifier, words: Sequence[str], options: dict[str, int | str], *,
+        parser: Parser | None = None, about: str = "",
+    ) -> None:  # fmt: skip
+        if model.embedding.num_embeddings != len(words) + 1:
+            raise expected("words", f"{model.embedding.num_embeddings - 1}, as the model has", Words(str(len(words))))
+        self.model, self.words, self.options, self.about = model.eval(), Vocabulary(tuple(words), True), options, about
+        self._parser = parser
+
+    @property
+    def parser(self) -> Parser:
+        """The parser of sentences."""
+        return self._parser or parser()
+
+    def score(self, sentence: Given) -> Sentiment:
+        """Return the sentiment of one sentence.
+
+        Args:
+            sentence: a text; a list of words; or a bracketed tree, as ``(_ (_ not) (_ bad))``, of which labels are
+                ignored, chains of one child are one node, and nodes with more than two children are binarised.
+
+        Raises:
+            GraphError: there is no word in it, more than one tree, or something else than texts.
+        """
+        found = _tree(sentence) or self.parser.parse(sentence)
+        return self._scored([found])[0]
+
+    def score_many(self, sentences: Iterable[Given], *, batch_size: int = 64) -> Iterator[Sentiment]:
+        """Yield the sentiment of each sentence, in their order.
+
+        Args:
+            sentences: as :meth:`score` takes them.
+            batch_size: the number of sentences that are scored at once.
+
+        Raises:
+            GraphError: as :meth:`score`, with the number of the sentence, from 0; no batch.
+        """
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise expected("batch_size", "an integer of at least 1", batch_size)
+        if isinstance(sentences, str) or not isinstance(sentences, Iterable):
+            raise expected("sentences", "an iterable of sentences", sentences)
+        return self._stream(iter(sentences), batch_size)
+
+    def _stream(self, sentences: Iterator[Given], size: int) -> Iterator[Sentiment]:
+        at = 0
+        while some := list(islice(sentences, size)):
+            trees = [_tree(sentence, f"sentences[{at + i}]") for i, sentence in enumerate(some)]
+            plain = [
+                tokens_of(s, f"sentences[{at + i}]")
+                for i, (s, tree) in enumerate(zip(some, trees, strict=True)) if tree is None
+            ]  # fmt: skip
+            parsed = iter(self.parser.parse_many(plain, batch_size=size))
+            yield from self._scored([next(parsed) if tree is None else tree for tree in trees])
+            at += len(some)
+
+    @torch.no_grad()
+    def _scored(self, parses: list[Parse]) -> list[Sentiment]:
+        topology = batch([parse.topology for parse in parses])
+        device = self.model.embedding.weight.device
+        symbols = torch.cat([self._symbols(parse) for parse in parses]).to(device)
+        scores = self.model(symbols, topology.to(device)).softmax(1).cpu()
+        parts = scores.split([len(parse.spans) for parse in parses])
+        return [Sentiment(parse, part.clone()) for parse, part in zip(parses, parts, strict=True)]
+
+    def _symbols(self, parse: Parse) -> Tensor:
+        """Return each leaf's word, -1 elsewhere."""
+        leaf = parse.spans.diff(dim=1)[:, 0] == 1
+        symbols = torch.full((len(leaf),), -1)
+        symbols[leaf] = torch.tensor(self.words.encode(parse.tokens))
+        return symbols
+
+    def attributions(self, sentence: Given, label: int | None = None) -> list[tuple[str, float]]:
+        """Return how much each word moves the sentence's logit of a label, from that of words without vectors.
+
+        Integrated gradients, Sundararajan, Taly & Yan (2017), Axiomatic attribution for deep networks: along the line
+        from vectors of 0 to the words' own, by Gauss-Legendre quadrature in float64. The parts sum to the difference
+        of the two logits.
+
+        Args:
+            sentence: as of :meth:`score`.
+            label: from 0 to 4; by default the sentence's own.
+
+        Raises:
+            GraphError: as of :meth:`score`; no such label.
+        """
+        found = _tree(sentence) or self.parser.parse(sentence)
+        count = self.model.classifier.out_features
+        if label is not None and (not isinstance(label, int) or not 0 <= label < count):
+            raise expected("label", f"an integer from 0 to {count - 1}", label)
+        chosen = self._scored([found])[0].label if label is None else label
+        model = deepcopy(self.model).double()
+        points, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(_POINTS))
+        symbols, topology = self._symbols(found), batch([found.topology] * _POINTS)
+        nodes = (symbols.repeat(_POINTS) >= 0).nonzero()[:, 0]
+        own = model.embedding(symbols[symbols >= 0]).detach()
+        path = ((points + 1) / 2)[:, None, None] * own
+        x = path.flatten(0, 1).requires_grad_()
+        logits = model.scores(x, topology, nodes, roots=True)[:, chosen]
+        (slope,) = torch.autograd.grad((logits * weights / 2).sum(), x)
+        parts = (slope.view_as(path) * own).sum((0, 2))
+        return list(zip(found.tokens, parts.tolist(), strict=True))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights, as float16, and words to a safetensors file."""
+        meta = {"options": self.options, "words": list(self.words.words), "about": self.about}
+        save_weights(path, "sentiment", self.model, meta)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, parser: Parser | None = None, device: str = "cpu") -> SentimentModel:
+        """Read what :meth:`save` wrote.
+
+        Args:
+            path: the file.
+            parser: of sentences; by default the one that comes with graphseq.
+            device: where the network is.
+
+        Raises:
+            GraphError: no such file, or another kind of file.
+        """
+        weights, meta = load_weights(path, "sentiment", "SentimentModel.save")
+        try:
+            options = meta["options"]
+            model = TreeClassifier(**options)
+            model.load_state_dict(weights)
+            return cls(model.to(device), meta["words"], options, parser=parser, about=meta["about"])
+        except (KeyError, TypeError, RuntimeError) as error:
+            got = Words(f"{os.fspath(path)}: {error}")
+            raise expected("path", "a file that SentimentModel.save wrote", got) from None
+
+
+def _tree(sentence: Given, argument: str = "sentence") -> Parse | None:
+    """Return the parse that a bracketed text is; None for other sentences."""
+    if not isinstance(sentence, str) or not sentence.lstrip().startswith("("):
+        return None
+    trees = read_trees(sentence.strip()) if sentence.rstrip().endswith(")") else []
+    if len(trees) != 1:
+        raise expected(argument, "one bracketed tree, or a sentence", Words(f"{sentence[:80]!r}"))
+    tree = binarise(collapse_unary(trees[0]), side="right")
+    return Parse(list(tree.tokens), leaf_spans(tree))
+
+
+def read_sentence(text: str) -> Given:
+    """Return a line of a file as a sentence: a bracketed tree as it is, else its words.
+
+    Raises:
+        GraphError: there is no word in it, or it is no tree.
+    """
+    return tokens_of(text) if _tree(text) is None else text.strip()
+
+
+@cache
+def sentiment_model() -> SentimentModel:
+    """Return the network that comes with graphseq, read on first use."""
+    return SentimentModel.load(WEIGHTS)
+
+
+def sentiment(sentence: Given) -> Sentiment:
+    """Return the sentiment of a sentence and of each of its phrases, by the models that come with graphseq; offline.
+
+    They were trained on the Stanford Sentiment Treebank, film reviews in English: a binary Tree-LSTM over the trees of
+    :func:`graphseq.parsing.parse`. The card beside the weights, ``graphseq/parsing/weights/README.md``, has their data,
+    figures and limits.
+
+    Args:
+        sentence: a text, which is split into words by the treebank's conventions; a list of words; or a bracketed tree.
+
+    Raises:
+        GraphError: there is no word in it, or something else than texts.
+
+    >>> found = sentiment("A wonderful film.")
+    >>> found.label > 2, found.phrases[0].text
+    (True, 'A wonderful film .')
+    """
+    return sentiment_model().score(sentence)
+
+
+def sentiment_many(sentences: Iterable[Given], *, batch_size: int = 64) -> Iterator[Sentiment]:
+    """Yield the sentiment of each sentence, in their order, by the models that come with graphseq.
+
+    Arguments and errors are those of :meth:`SentimentModel.score_many`.
+    """
+    return sentiment_model().score_many(sentences, batch_size=batch_size)
