@@ -19,13 +19,13 @@ from .messages import (
     Messages,
     Min,
     PowerMean,
-    Segments,
     Slots,
     Softmax,
     Std,
     Sum,
     Var,
 )
+from .ops.segments import Segments
 from .schedule import Rounds, Schedule, Sweep
 from .topology import Links, Topology, batch, unbatch
 

@@ -26,7 +26,6 @@ from .messages import (
     Message,
     Messages,
     Scale,
-    Segments,
     Slots,
     State,
     find_merge,
@@ -36,6 +35,7 @@ from .messages import (
 )
 from .ops.levels import ALIGNED
 from .ops.permute import permute
+from .ops.segments import Segments
 from .topology import Links, Topology
 from .topology.inputs import same_length
 from .walk import Plan, walk

@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 
 from .cell import Cell, updated, written_on
-from .messages import Merge, Segments, Slots, State, reads_receivers, send
+from .messages import Merge, Slots, State, reads_receivers, send
 from .ops.levels import ALIGNED, Numbers, Structure
 from .ops.library import HALF, is_batched, is_transformed
+from .ops.segments import Segments
 
 __all__ = ["Plan", "walk"]
 

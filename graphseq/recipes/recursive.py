@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["PARSED", "RECIPES", "SentimentTrees", "export_sentiment"]
 
 PARSED = (
-    "the tree is that of `graphseq parse`, which can be wrong; give a tree, as (_ (_ (_ not) (_ bad)) (_ film)), to be sure"
+    "the tree is that of `graphseq parse`, which can be wrong; give a tree, as (_ (_ (_ not) (_ bad)) (_ film)), to be "
+    "sure"
 )
 
 _About = Field(description="the cell that is swept from the leaves to the root")

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphseq.messages import MERGES, Segments
+from graphseq.messages import MERGES
+from graphseq.ops.segments import Segments
 from tests.oracles import TOLERANCE, assert_agree, assert_close, leaf
 from tests.strategies import examples
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import expected
-from ...messages import Merge, Segments
+from ...messages import Merge
+from ...ops.segments import Segments
 from ...topology import Topology
 from ..cells.base import check_sizes
 from ..convs import GraphNetwork

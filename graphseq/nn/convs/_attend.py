@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ...core import messages, reduce, softmax
 from ...errors import expected
-from ...messages import Merge, Segments, State
+from ...messages import Merge, State
+from ...ops.segments import Segments
 from ...spectral import self_loops
 from ...topology import Links
 from ...topology.inputs import check_same_kind

@@ -11,7 +11,8 @@ from torch.nn.functional import linear as affine
 
 from ...core import aggregate
 from ...errors import Words, expected
-from ...messages import Merge, Segments, State, find_merge
+from ...messages import Merge, State, find_merge
+from ...ops.segments import Segments
 from ...topology import Topology
 from ..cells.base import check_sizes
 from ._attend import check_edges

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from ...fused import FusedOperator
 from ...lowering import lower
-from ...messages import First, Merge, Segments, Softmax, State, weighted
+from ...messages import First, Merge, Softmax, State, weighted
 from ...ops.library import HAS_TRITON
+from ...ops.segments import Segments
 from ...ops.spmm import kernels, rows_of
 from ...topology import Links
 from ..attention import Score
