@@ -65,9 +65,9 @@ class ParserRecipe(Recipe):
         default="crf", description="the loss: tree CRF, or structured max-margin"
     )
     by_marginals: bool = Field(default=True, description="decode by marginals, else by scores")
-    embedding: int = Field(default=100, ge=1, description="size of the word vectors")
+    embedding: int = Field(default=90, ge=1, description="size of the word vectors")
     embedding_decay: float = Field(default=1.0, ge=0, description="weight decay of the word vectors")
-    affix: int = Field(default=100, ge=1, description="size of the affixes' vectors")
+    affix: int = Field(default=80, ge=1, description="size of the affixes' vectors")
     hidden: int = Field(default=200, ge=1, description="hidden units of an LSTM, in each direction")
     layers: int = Field(default=2, ge=1, description="layers of an LSTM")
     span: int = Field(default=150, ge=1, description="width of the maps of fenceposts")
