@@ -22,7 +22,9 @@ N -> 'cat' [0.6] | 'fish' [0.4]
 V -> 'saw' [0.7] | 'fish' [0.3]
 P -> 'with' [1.0]
 """
-SENTENCES = ["the cat saw fish", "fish fish fish", "the cat saw the fish with the cat", "fish saw fish with fish with fish"]
+SENTENCES = [
+    "the cat saw fish", "fish fish fish", "the cat saw the fish with the cat", "fish saw fish with fish with fish",
+]  # fmt: skip
 
 
 def toy():
@@ -63,10 +65,10 @@ def test_an_induced_grammar_restores_its_own_trees():
     text = """( (S (NP-SBJ (DT the) (JJ old) (JJ red) (NN cat)) (VP (VBD saw) (NP (NN fish))) (. .)) )
     ( (S (NP (NP (NNP Ann))) (VP (VBD slept) (NP (-NONE- *))) (. .)) )"""
     grammar = Grammar.induce(read_trees(text))
-    first = grammar.parse("the old red cat saw fish .".split()).bracketed()
+    first = grammar.parse(["the", "old", "red", "cat", "saw", "fish", "."]).bracketed()
     assert first == "(S (NP (_ the) (_ old) (_ red) (_ cat)) (VP (_ saw) (NP (_ fish))) (_ .))"
-    assert grammar.parse("Ann slept .".split()).tokens == ["Ann", "slept", "."]
-    assert grammar.parse("Bob knitted 7 hats .".split()).spans.shape == (9, 2)  # words that it doesn't know
+    assert grammar.parse(["Ann", "slept", "."]).tokens == ["Ann", "slept", "."]
+    assert grammar.parse(["Bob", "knitted", "7", "hats", "."]).spans.shape == (9, 2)  # words that it doesn't know
 
 
 def test_errors():
