@@ -72,7 +72,7 @@ class ParserRecipe(Recipe):
     layers: int = Field(default=2, ge=1, description="layers of an LSTM")
     span: int = Field(default=150, ge=1, description="width of the maps of fenceposts")
     members: int = Field(default=1, ge=1, description="members of the ensemble, LSTMs that share the embeddings")
-    dropout: float = Field(default=0.25, ge=0, le=1, description="dropout probability")
+    dropout: float = Field(default=0.12, ge=0, le=1, description="dropout probability")
     unknown: float = Field(default=0.15, ge=0, le=1, description="share of words made unknown in training")
     min_count: int = Field(default=2, ge=1, description="words that are less frequent in training are unknown")
     check: bool = Field(default=True, description="require the published files, by their checksums")
