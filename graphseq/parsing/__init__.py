@@ -1,7 +1,9 @@
 """A parser of sentences, and what it is made of."""
 
+from .baselines import left_branching, right_branching
 from .features import WordFeatures
 from .gold import GoldTree, labelled_tree, matched, unlabelled_tree
+from .grammar import Grammar
 from .result import Parse
 from .scorer import SentimentModel, read_sentence, sentiment, sentiment_many, sentiment_model
 from .sentiments import Phrase, Sentiment
@@ -10,6 +12,7 @@ from .trees import decode, max_margin, tree_crf
 
 __all__ = [
     "GoldTree",
+    "Grammar",
     "Parse",
     "Parser",
     "Phrase",
@@ -18,12 +21,14 @@ __all__ = [
     "WordFeatures",
     "decode",
     "labelled_tree",
+    "left_branching",
     "matched",
     "max_margin",
     "parse",
     "parse_many",
     "parser",
     "read_sentence",
+    "right_branching",
     "sentiment",
     "sentiment_many",
     "sentiment_model",

@@ -47,7 +47,9 @@ class WordFeatures:
 
     @classmethod
     def build(cls, sentences: Iterable[Sequence[str]], *, min_words: int = 2, min_affixes: int = 3) -> WordFeatures:
-        """Collect the words that occur at least `min_words` times, and the affixes of at least `min_affixes` words."""
+        """Collect the words that occur at least `min_words` times, and the affixes that do so `min_affixes` times among
+        the different words; a word of three letters has its last affix twice.
+        """
         count = Counter(word for sentence in sentences for word in sentence)
         words = Vocabulary.build(count.elements(), min_count=min_words, lower=True).words
         affixes = Vocabulary.build((affix for word in count for affix in affixes_of(word)), min_count=min_affixes).words

@@ -25,6 +25,7 @@ __all__ = ["Parser", "parse", "parse_many", "parser", "tokens_of"]
 
 _LONGEST = 256  # words that are parsed as a whole
 _ENDS = frozenset(".!?;:,")
+_MOST = 1 << 19  # squares of lengths in a batch
 _READ_AHEAD = 8  # batches, whose sentences are sorted by length
 WEIGHTS = Path(__file__).with_name("weights") / "parser.safetensors"
 
@@ -99,7 +100,7 @@ class Parser:
     def _parse(self, sentences: list[list[str]]) -> list[Parse]:
         parts = [_parts(tokens) for tokens in sentences]
         flat = [part for some in parts for part in some]
-        trees = iter(self._trees(flat))
+        trees = (tree for group in _groups(flat) for tree in self._trees(group))
         return [_joined(tokens, [next(trees) for _ in some]) for tokens, some in zip(sentences, parts, strict=True)]
 
     @torch.no_grad()
@@ -176,6 +177,17 @@ def tokens_of(sentence: Sentence, argument: str = "sentence") -> list[str]:
         if not isinstance(word, str) or not word or any(c in " \t\r\n" for c in word):
             raise expected(f"{argument}[{i}]", "a word without spaces", word)
     return list(sentence)
+
+
+def _groups(sentences: list[list[str]]) -> Iterator[list[list[str]]]:
+    """Yield some sentences at a time, so that their spans fit into memory."""
+    group: list[list[str]] = []
+    for tokens in sentences:
+        if group and (len(group) + 1) * max(len(tokens), *map(len, group)) ** 2 > _MOST:
+            yield group
+            group = []
+        group.append(tokens)
+    yield group
 
 
 def _parts(tokens: list[str]) -> list[list[str]]:

@@ -59,7 +59,7 @@ def test_the_newspaper():
         trees = treebank(offline=True)
     except MissingData as error:
         pytest.skip(str(error))
-    for i in range(0, 400):
+    for i in range(400):
         gold = labelled_tree(trees[i])
         assert isinstance(gold, GoldTree) and "-NONE-" not in str(gold.nodes) and len(gold.counted) == len(gold.tokens)
         spans = {(i, j) for i, j, _ in gold.nodes}

@@ -20,7 +20,8 @@ def make(labels=("",), seed=0):
     torch.manual_seed(seed)
     features = WordFeatures.build([line.split() for line in SENTENCES], min_words=1, min_affixes=1)
     sizes = {"embedding_size": 6, "affix_size": 6, "hidden_size": 6, "span_size": 6}
-    return Parser(SpanParser(len(features.words) + 1, len(features.affixes) + 1, len(labels), **sizes), features, labels)
+    model = SpanParser(len(features.words) + 1, len(features.affixes) + 1, len(labels), **sizes)
+    return Parser(model, features, labels)
 
 
 def same(a, b):
@@ -109,11 +110,11 @@ def test_files(tmp_path):
     assert again.about == "a test" and again.labels == ["", "NP", "S"] and again.features == parser.features
     for name, value in parser.model.state_dict().items():
         assert torch.equal(again.model.state_dict()[name], value.half().float())
-    for broken, message in (("", "expected a file that Parser.save wrote"), ("{}", "expected a file")):
+    for broken, message in (("", "expected a file that Parser"), ("{}", "expected a file")):
         (tmp_path / "bad").write_text(broken)
         with pytest.raises(GraphError, match=message):
             Parser.load(tmp_path / "bad")
-    with pytest.raises(GraphError, match="`path`: expected a file that Parser.save wrote"):
+    with pytest.raises(GraphError, match="`path`: expected a file that Parser"):
         Parser.load(tmp_path / "none")
     with pytest.raises(GraphError, match="`model`: expected one of"):
         Parser(parser.model, WordFeatures((), ()), parser.labels)

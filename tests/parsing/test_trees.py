@@ -81,7 +81,8 @@ def test_max_margin_with_labels(seed):
     every = list(labelled(4, 2))
     wrong = lambda tree: sum(label > 0 and (span, label) not in nodes for span, label in tree)  # noqa: E731
     worst = max((total(scores, 0, tree) + wrong(tree) for tree in every), key=lambda value: value.item())
-    best = max((total(scores, 0, tree) for tree in every if consistent(nodes, null, tree)), key=lambda value: value.item())
+    right = [total(scores, 0, tree) for tree in every if consistent(nodes, null, tree)]
+    best = max(right, key=lambda value: value.item())
     loss = max_margin(scores, target(nodes, null))
     torch.testing.assert_close(loss[0], (worst - best).clamp(min=0))
     (grad,) = torch.autograd.grad(loss.sum(), scores.scores)

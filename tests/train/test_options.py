@@ -39,7 +39,7 @@ def test_another_default_keeps_help_and_limits() -> None:
     assert all(option.help for option in options.values())
     assert options["epochs"].value == 7 and options["epochs"].kind == "an integer of at least 1"
     assert options["size"].value == 3 and options["size"].kind == "an integer of at least 2 or none"
-    assert options["select"].kind == "loss or metric" and options["flag"].kind == "true or false"
+    assert options["select"].kind == "loss, metric or last" and options["flag"].kind == "true or false"
     assert options["warmup"].kind == "a number from 0 to 1"
     assert Own().size is None and Training().epochs == 100  # the base classes stay as they were
     for wrong in ({"epochs": 0}, {"size": 1}):
@@ -105,7 +105,9 @@ def test_metrics_are_scikit_learn_s() -> None:
     found = measure(["rmse", "mae"], scores[:, :1], target)
     assert found["rmse"] == pytest.approx(math.sqrt(sk.mean_squared_error(target, scores[:, 0])))
     assert found["mae"] == pytest.approx(sk.mean_absolute_error(target, scores[:, 0]))
-    assert set(METRICS) == {"accuracy", "f1", "auroc", "rmse", "mae"}
+    assert set(METRICS) == {"accuracy", "f1", "auroc", "bracket_f1", "rmse", "mae"}
+    rows = torch.tensor([[0.5, 3, 4, 5], [2.0, 1, 1, 2]])  # loss, right, found, true
+    assert measure(["bracket_f1"], rows, target[:2])["bracket_f1"] == pytest.approx(100 * 2 * 4 / 12)
     assert math.isnan(measure(["accuracy"], scores[:0], target[:0])["accuracy"])
 
 

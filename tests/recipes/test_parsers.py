@@ -1,0 +1,75 @@
+"""The recipes of parsers, on few sentences: training, evaluation, export."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from graphseq import GraphError
+from graphseq.parsing import Parser, matched, unlabelled_tree
+from graphseq.recipes import Source, find_recipe, open_run, train
+from graphseq.recipes.parsers import export_parser
+
+DATA = Path(os.environ.get("GRAPHSEQ_DATA", ""))
+SMALL = {"epochs": 3, "limit": 80, "hidden": 16, "span": 16, "embedding": 8, "affix": 8, "average": 0.0, "lr": 1e-2}
+FILES = {"sst-parser": "sst/dev.txt", "treebank-parser": "nltk_data/corpora/treebank.zip"}
+
+
+def short(name, **options):
+    if not (DATA / FILES[name]).is_file():
+        pytest.skip(f"needs {FILES[name]} in the data root GRAPHSEQ_DATA")
+    return find_recipe(name, **SMALL, **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"objective": "margin", "by_marginals": False}, {"members": 2}])
+@pytest.mark.parametrize("name", FILES)
+def test_trains_and_is_exported(name, options, tmp_path):
+    recipe = short(name, **options)
+    summary = train(recipe, tmp_path / "run")
+    run = open_run(tmp_path / "run")
+    assert run.evaluate()["bracket_f1"] == pytest.approx(summary["mean"], abs=1e-3)
+    assert summary["split"] == ("dev" if name == "sst-parser" else "test") and summary["metric"] == "bracket_f1"
+    parser = export_parser(tmp_path / "run", tmp_path / "p.safetensors", about="few sentences")
+    again = Parser.load(tmp_path / "p.safetensors")
+    assert again.about == "few sentences" and again.labels == parser.labels
+    assert len(again.labels) == 1 if name == "sst-parser" else "S" in again.labels and "" in again.labels
+    assert again.parse("It works .").tokens == ["It", "works", "."]
+
+
+def test_the_figure_is_that_of_the_parser(tmp_path):
+    recipe = short("sst-parser")
+    value = train(recipe, tmp_path / "run")["mean"]
+    parser = export_parser(tmp_path / "run", tmp_path / "p.safetensors")
+    _, dev, _ = recipe.load_data(Source(), 0)
+    counts = []
+    for tree, parse in zip(dev, parser.parse_many([tree.tokens for tree in dev]), strict=True):
+        counts.append(matched(tree.brackets(), tree.brackets([(i, j, "") for i, j in parse.spans.tolist()])))
+    right, found, true = torch.tensor(counts).sum(0).tolist()
+    assert value == pytest.approx(200 * right / (found + true), abs=0.01) and len(dev) == 80
+
+
+def test_a_tuning_part_is_of_the_training_part():
+    recipe = short("sst-parser", tuning=0.1).replace(limit=0)
+    train_part, tuning, test = recipe.load_data(Source(), 0)
+    assert (len(train_part), len(tuning), test) == (7690, 854, None)
+    published = {tuple(unlabelled_tree(tree).tokens) for tree in _dev()}
+    assert sum(tuple(tree.tokens) in published for tree in tuning) < 5
+
+
+def _dev():
+    from graphseq.datasets import SST
+
+    return SST("dev").trees
+
+
+def test_no_sentence_of_the_treebank_is_in_two_parts():
+    parts = short("treebank-parser").replace(limit=0).load_data(Source(), 0)
+    train_part, val, test = ({tuple(tree.tokens) for tree in part} for part in parts)
+    assert not train_part & (val | test) and len(parts[2]) == len(parts[1]) == 391
+
+
+def test_another_run(tmp_path):
+    train("karate-gcn", tmp_path / "run", epochs=1)
+    with pytest.raises(GraphError, match="`run`: expected a run of a parser"):
+        export_parser(tmp_path / "run", tmp_path / "p")
