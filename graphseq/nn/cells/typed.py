@@ -41,7 +41,9 @@ def typed_product(rows: Tensor, weight: Tensor, types: Tensor) -> Tensor:
     sizes = torch.bincount(types, minlength=count).tolist()
     order = torch.argsort(types, stable=True)
     parts = rows.index_select(0, order).split(sizes)
-    made = torch.cat([part @ weight[k].t() for k, part in enumerate(parts) if sizes[k]] or [rows.new_empty(0, out)])
+    # `unbind`, since the gradient of an index is as large as all matrices
+    pairs = [(part, w) for part, w in zip(parts, weight.unbind(), strict=True) if part.size(0)]
+    made = torch.cat([part @ w.t() for part, w in pairs] or [rows.new_empty(0, out)])
     return torch.zeros_like(made).index_copy(0, order, made)
 
 
