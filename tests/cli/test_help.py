@@ -23,7 +23,7 @@ finally:
 
 
 def test_the_commands():
-    assert list(COMMANDS) == ["demo", "recipes", "train", "predict", "evaluate", "parse", "doctor"]
+    assert list(COMMANDS) == ["demo", "recipes", "train", "predict", "evaluate", "parse", "sentiment", "doctor"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
