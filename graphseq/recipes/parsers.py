@@ -164,7 +164,8 @@ class TreebankParser(ParserRecipe):
 
     summary = "labelled trees of a newspaper's sentences"
 
-    epochs: int = 20
+    epochs: int = 14
+    dropout: float = 0.2
     select: Literal["loss", "metric", "last"] = "metric"
 
     def parts(self, source: Source) -> Parts:
