@@ -164,7 +164,9 @@ class TreebankParser(ParserRecipe):
 
     summary = "labelled trees of a newspaper's sentences"
 
-    epochs: int = 20
+    epochs: int = 10
+    dropout: float = 0.2
+    average: float = 0.99
     select: Literal["loss", "metric", "last"] = "metric"
 
     def parts(self, source: Source) -> Parts:

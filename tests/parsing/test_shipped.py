@@ -137,6 +137,16 @@ def test_the_shipped_file():
     assert [same(parse, other) for other in parsing.parse_many([parse.tokens])] == [True]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["...", "😀", "שלום עולם", "好看。", "a\x00b", "'", "((((", "ALL CAPITALS !!!", "x" * 5000, "e\u0301 \u202eabc"],
+)
+def test_any_text_has_a_tree(text):
+    parse = parsing.parse(text)
+    assert len(parse.spans) == 2 * len(parse.tokens) - 1
+    assert len(read_trees(parse.bracketed())[0].tokens) == len(parse.tokens)
+
+
 def test_the_shipped_parser_reaches_its_figure():
     try:
         trees = SST("dev", offline=True).trees[:100]
