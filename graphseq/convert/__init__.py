@@ -1,8 +1,9 @@
-"""From text to PyG ``Data``: words, sentences' phrase structure and dependency trees, syntax trees of Python source."""
+"""From text to PyG ``Data``: words, sentences' phrase structure and dependency trees, graphs of programs."""
 
 from .binarise import binarise, collapse_unary, restore_unary, unbinarise
 from .brackets import Vocabulary, encode_words, leaf_spans, read_trees, write_trees
 from .branching import branching
+from .code import EDGES, from_code
 from .conllu import read_conllu, write_conllu
 from .heads import COLLINS_HEADS, HeadRule, head_children
 from .nltk import from_dependency_graph, from_nltk, to_dependency_graph, to_nltk
@@ -10,10 +11,12 @@ from .penn import remove_root, remove_traces, strip_function, strip_functions
 from .source import KINDS, NAME, encode_tokens, syntax_tree
 from .spacy import from_spacy
 from .stanza import constituency_from_stanza, from_stanza
+from .subtokens import split_identifier
 from .words import tokenize, treebank_words
 
 __all__ = [
     "COLLINS_HEADS",
+    "EDGES",
     "KINDS",
     "NAME",
     "HeadRule",
@@ -24,6 +27,7 @@ __all__ = [
     "constituency_from_stanza",
     "encode_tokens",
     "encode_words",
+    "from_code",
     "from_dependency_graph",
     "from_nltk",
     "from_spacy",
@@ -35,6 +39,7 @@ __all__ = [
     "remove_root",
     "remove_traces",
     "restore_unary",
+    "split_identifier",
     "strip_function",
     "strip_functions",
     "syntax_tree",

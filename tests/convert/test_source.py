@@ -154,7 +154,7 @@ def test_tokens_without_a_vocabulary():
         ("x = 1\ny = = 2", "in line 2, column 5"),
         ("x = '\0'", "null byte"),
         ("(" * 5000, "got "),
-        (b"x", "b'x'"),
+        (b"x = \xff", "bytes that are not utf-8 in line 1, column 5"),
         (None, "None"),
     ],
 )
