@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +18,7 @@ from ..topology import Topology
 from .features import WordFeatures
 from .result import Parse
 from .trees import decode
+from .weights import load_weights, save_weights
 
 __all__ = ["Parser", "parse", "parse_many", "parser", "tokens_of"]
 
@@ -119,14 +118,11 @@ class Parser:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, as float16, and vocabularies to a safetensors file."""
-        from safetensors.torch import save
-
-        weights = {name: value.detach().half().contiguous() for name, value in self.model.state_dict().items()}
         meta = {
             "options": self.model.options, "words": self.features.words, "affixes": self.features.affixes,
             "labels": self.labels, "about": self.about,
         }  # fmt: skip
-        Path(path).write_bytes(save(weights, {"graphseq.parser": json.dumps(meta, ensure_ascii=False)}))
+        save_weights(path, "parser", self.model, meta)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str = "cpu") -> Parser:
@@ -139,17 +135,13 @@ class Parser:
         Raises:
             GraphError: no such file, or another kind of file.
         """
-        from safetensors import SafetensorError, safe_open
-
+        weights, meta = load_weights(path, "parser", "Parser.save")
         try:
-            with safe_open(path, framework="pt") as file:
-                meta: dict[str, Any] = json.loads((file.metadata() or {})["graphseq.parser"])
-                weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no mapping
             model = SpanParser(**meta["options"])
             model.load_state_dict(weights)
             features = WordFeatures(tuple(meta["words"]), tuple(meta["affixes"]))
             return cls(model.to(device), features, meta["labels"], about=meta["about"])
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, GraphError):
                 raise
             raise expected("path", "a file that Parser.save wrote", Words(f"{os.fspath(path)}: {error}")) from None
