@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn as torch_nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 import graphseq as gs
 from graphseq import nn
@@ -199,3 +200,64 @@ def test_a_copy_is_apart(make):
         for p in cell.parameters():
             p.add_(1.0)
     assert torch.equal(nn.Recurrent(other)(x, TREE, edge_attr=types)[0], before)
+
+
+# -- PyTorch's machinery -----------------------------------------------------------------------------------------------
+
+ALL = {
+    "recursive": lambda: nn.RecursiveCell(3, 4), "rntn": lambda: nn.RNTNCell(3, 4),
+    "matrix-vector": lambda: nn.MatrixVectorCell(3, 4), "tree-gru": lambda: nn.TreeGRUCell(3, 4),
+    "nary-gru": lambda: nn.NaryTreeGRUCell(3, 4), "attentive": lambda: nn.AttentiveTreeLSTMCell(3, 4),
+    "dependency": lambda: nn.DependencyTreeLSTMCell(3, 4, 6), "typed": lambda: nn.TypedRecursiveCell(3, 4, 6),
+}  # fmt: skip
+every = pytest.mark.parametrize("name", ALL)
+
+
+def called(layer, x):
+    return tensors(layer(x, TREE, edge_attr=torch.arange(8) % 6 if "num_" in repr(layer) else None))[0]
+
+
+@every
+@pytest.mark.parametrize("norm", [weight_norm, spectral_norm])
+def test_weights_that_are_functions_of_others(name, norm):
+    cell, plain, x = ALL[name](), ALL[name](), torch.randn(9, 3)
+    norm(cell, "weight_hh")
+    cell.eval()
+    own = {k: v for k, v in cell.state_dict().items() if "parametr" not in k}
+    plain.load_state_dict(own | {"weight_hh": cell.weight_hh.detach()})
+    found = called(nn.Recurrent(cell), x)
+    assert_close(found, called(nn.Recurrent(plain), x))
+    found.sum().backward()
+    assert all(p.grad is not None for p in cell.parameters())
+
+
+@every
+def test_hooks_on_parameters_fire_once(name):
+    cell, fired = ALL[name](), []
+    for key, p in cell.named_parameters():
+        p.register_hook(lambda grad, key=key: fired.append(key))
+    called(nn.Recurrent(cell), torch.randn(9, 3)).sum().backward()
+    assert sorted(fired) == sorted(key for key, _ in cell.named_parameters())
+
+
+@every
+def test_an_ensemble_by_vmap(name):
+    layers, x = [nn.Recurrent(ALL[name]()) for _ in range(3)], torch.randn(9, 3)
+    params, _ = torch.func.stack_module_state(layers)
+    kwargs = {"edge_attr": torch.arange(8) % 6} if "num_" in repr(layers[0]) else {}
+
+    def call(p):
+        return tensors(torch.func.functional_call(layers[0], p, (x, TREE), kwargs))[0]
+
+    assert_close(torch.func.vmap(call)(params), torch.stack([called(layer, x) for layer in layers]))
+
+
+@every
+def test_a_method_set_on_an_object_counts(name):
+    cell, x = ALL[name](), torch.randn(9, 3)
+    once, update = called(nn.Recurrent(cell), x), cell.update
+    cell.update = lambda p, state: tuple(2 * s for s in update(p, state))
+    doubled = called(nn.Recurrent(cell), x)
+    leaves = TREE.in_degree == 0
+    assert_close(doubled[leaves], 2 * once[leaves])
+    assert not torch.allclose(doubled[~leaves], 2 * once[~leaves])
