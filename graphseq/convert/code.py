@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from ..errors import Words, expected
-from .python_flow import computed_from, last_occurrences
+from .python_assignments import computed_from
+from .python_flow import last_occurrences
 from .python_parser import parse_python
 from .python_tree import read_tree
 from .subtokens import split_identifier
@@ -120,8 +121,9 @@ def _python(
     tree = read_tree(parse_python(source))
     names = [EDGES[kind] for kind in wanted]
     more: dict[str, list[tuple[int, int]]] = {name: [] for name in _DATA_FLOW}
-    if "last_use" in names or "last_write" in names:
-        for node, write, earlier in last_occurrences(tree):
+    kinds = [write for write, name in ((False, "last_use"), (True, "last_write")) if name in names]
+    if kinds:
+        for node, write, earlier in last_occurrences(tree, kinds):
             more["last_write" if write else "last_use"].append((node, earlier))
     if "computed_from" in names:
         more["computed_from"] += computed_from(tree)
@@ -133,7 +135,7 @@ def _check_edges(edges: Sequence[str], language: str) -> list[int]:
     if not isinstance(language, str):
         raise expected("language", "the name of a language", language)
     known = EDGES if language == "python" else tuple(name for name in EDGES if name not in _DATA_FLOW)
-    named = ", ".join(f'"{name}"' for name in known[1:])
+    named = ", ".join(f'"{name}"' for name in known)
     if isinstance(edges, str) or not isinstance(edges, Sequence):
         raise expected("edges", f"a list of {named}", edges)
     for name in edges:

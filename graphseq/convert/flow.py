@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 __all__ = ["Flow"]
@@ -50,14 +50,16 @@ class Flow:
         if self.live[block]:
             self.events[block].append(_Event(node, variable, write, first))
 
-    def last(self) -> Iterator[tuple[int, bool, int]]:
+    def last(self, kinds: Sequence[bool]) -> Iterator[tuple[int, bool, int]]:
         """Yield (node, write, earlier) where an earlier node may be the last read or write before a node's first event.
+
+        `kinds` says whether reads (False), writes (True) or both are wanted.
 
         Reaching definitions: ``in = ∪ out of the blocks before``, ``out = gen ∪ (in \\ kill)``, on sets of bits.
         """
         order = self._order()
         for places in self._chunks():
-            yield from self._solve(order, places)
+            yield from self._solve(order, places, kinds)
 
     def _chunks(self) -> Iterator[dict[_Group, list[int]]]:
         """Yield the nodes that read and that write each variable, some variables at a time."""
@@ -74,7 +76,9 @@ class Flow:
                 chunk, size = {}, 0
         yield chunk
 
-    def _solve(self, order: list[int], places: dict[_Group, list[int]]) -> Iterator[tuple[int, bool, int]]:
+    def _solve(
+        self, order: list[int], places: dict[_Group, list[int]], kinds: Sequence[bool]
+    ) -> Iterator[tuple[int, bool, int]]:
         start: dict[_Group, int] = {}
         mask: dict[_Group, int] = {}
         bit: dict[tuple[int, bool], int] = {}
@@ -97,7 +101,7 @@ class Flow:
         for block, found in events.items():
             state = reaching[block]
             for event in found:
-                for write in (False, True) if event.first else ():
+                for write in kinds if event.first else ():
                     nodes = places[event.variable, write]
                     earlier = (state & mask[event.variable, write]) >> start[event.variable, write]
                     yield from ((event.node, write, nodes[i]) for i in _ones(earlier))

@@ -3,60 +3,27 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from .flow import Flow
+from .python_assignments import is_read
 from .python_tree import PythonTree
 
-__all__ = ["computed_from", "last_occurrences"]
+__all__ = ["last_occurrences"]
 
 _Steps = Iterator[int]  # the nodes that are visited meanwhile, one after the other
 _FUNCTIONS = ("FunctionDef", "AsyncFunctionDef", "Lambda")
 _COMPREHENSIONS = ("ListComp", "SetComp", "DictComp", "GeneratorExp")
-_ASSIGNMENTS = {  # the fields of targets and value
-    "Assign": ("targets", "value"),
-    "AugAssign": ("target", "value"),
-    "AnnAssign": ("target", "value"),
-    "NamedExpr": ("target", "value"),
-    "For": ("target", "iter"),
-    "AsyncFor": ("target", "iter"),
-    "comprehension": ("target", "iter"),
-    "withitem": ("optional_vars", "context_expr"),
-}
 
 
-def last_occurrences(tree: PythonTree) -> Iterator[tuple[int, bool, int]]:
-    """Yield (node, write, earlier) where an earlier node may be the last read or write of a node's variable."""
+def last_occurrences(tree: PythonTree, kinds: Sequence[bool]) -> Iterator[tuple[int, bool, int]]:
+    """Yield (node, write, earlier) where an earlier node may be the variable's last read (False) or write (True)."""
     bodies: list[int | None] = [None]
     while bodies:
         body = _Body(tree, bodies.pop())
-        yield from body.flow.last()
+        yield from body.flow.last(kinds)
         bodies += body.inner
-
-
-def computed_from(tree: PythonTree) -> Iterator[tuple[int, int]]:
-    """Yield each variable that is assigned with each variable in the expression that it is assigned from."""
-    last = tree.last_descendants()
-    fields: dict[int, dict[str, list[int]]] = {}
-    for node, parent in enumerate(tree.parents):
-        if parent >= 0 and type(tree.nodes[parent]).__name__ in _ASSIGNMENTS:
-            fields.setdefault(parent, {}).setdefault(tree.fields[node], []).append(node)
-    for parent, children in fields.items():
-        targets, value = _ASSIGNMENTS[type(tree.nodes[parent]).__name__]
-        reads = [v for root in children.get(value, ()) for v in range(root, last[root] + 1) if _reads(tree.nodes[v])]
-        for root in children.get(targets, ()):
-            for target in range(root, last[root] + 1):
-                if _stores(tree.nodes[target]):
-                    yield from ((target, read) for read in reads)
-
-
-def _stores(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and isinstance(getattr(node, "ctx", None), ast.Store)
-
-
-def _reads(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and not isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del))
 
 
 @dataclass
@@ -148,7 +115,7 @@ class _Body:
         """Read, write or delete a variable."""
         found = self.tree.nodes[node]
         if isinstance(found, ast.Name):
-            self.event(node, found.id, write=not _reads(found))
+            self.event(node, found.id, write=not is_read(found))
         yield from ()
 
     def alias(self, node: int) -> _Steps:

@@ -16,6 +16,7 @@ from ..errors import GraphError, Words, expected
 __all__ = ["parse_python", "read_source"]
 
 _ASCII = bytes(byte if byte < 128 else ord("?") for byte in range(256))
+_TRIES = 4  # ends of a text that are tried until one is no syntax error
 _TOO_DEEP = (RecursionError, MemoryError)  # what Python's parser raises
 
 
@@ -112,12 +113,23 @@ def _first_too_deep(before: str, parts: Sequence[str]) -> int:
     low, high = 0, len(parts)
     while high - low > 1:
         middle = (low + high) // 2
-        try:
-            _parse(before + "".join(parts[:middle]))
-        except _TOO_DEEP:
-            high = middle
-        except (SyntaxError, ValueError):  # it ends within a statement
-            low = middle
+        for end in range(middle, min(middle + _TRIES, high)):
+            too_deep = _is_too_deep(before + "".join(parts[:end]))
+            if too_deep is not None:
+                break
+        if too_deep:
+            high = end
         else:
-            low = middle
+            low = middle if too_deep is None else end
     return high
+
+
+def _is_too_deep(text: str) -> bool | None:
+    """Return whether Python's parser refuses the nesting of some text, None where it ends within a statement."""
+    try:
+        _parse(text)
+    except _TOO_DEEP:
+        return True
+    except (SyntaxError, ValueError):
+        return None
+    return False

@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 from graphseq.convert import EDGES, from_code
 
 NAMES = "abc"
-SIMPLE = ("{n} = {e}", "{n} += {e}", "{n}, {m} = {e}", "{n}: {e}", "{n}: {m} = {e}", "del {n}", "{e}", "{n}[{m}] = {e}",
-          "assert {e}, {m}", "raise {e}", "return {e}", "import {n}.x", "from x import y as {n}", "f({n}={e}, *{m})",
-          "{n}.x += {e}", "print({e}, (lambda {m}: {e})({n}))")  # fmt: skip
-EXPRESSIONS = ("{n}", "({e} + {f})", "({e} and {f})", "({e} or {f} or {n})", "({e} if {n} else {f})",
-               "({n} < {e} < {f})", "({n} := {e})", "[{e} for {n} in {f} if {m}]", "{{{n}: {m} for {n} in {m} for {m} in {e}}}")  # fmt: skip
+SIMPLE = (
+    "{n} = {e}", "{n} += {e}", "{n}, {m} = {e}", "{n}: {e}", "{n}: {m} = {e}", "del {n}", "{e}", "{n}[{m}] = {e}",
+    "assert {e}, {m}", "raise {e}", "return {e}", "import {n}.x", "from x import y as {n}", "f({n}={e}, *{m})",
+    "{n}.x += {e}", "print({e}, (lambda {m}: {e})({n}))",
+)  # fmt: skip
+EXPRESSIONS = (
+    "{n}", "({e} + {f})", "({e} and {f})", "({e} or {f} or {n})", "({e} if {n} else {f})", "({n} < {e} < {f})",
+    "({n} := {e})", "[{e} for {n} in {f} if {m}]", "{{{n}: {m} for {n} in {m} for {m} in {e}}}",
+)  # fmt: skip
 
 
 @st.composite
@@ -23,23 +27,31 @@ def expressions(draw, depth=2):
     return form.format(**inner, n=n, m=m)
 
 
+COMPOUND = ("if", "while", "for", "try", "finally", "star", "with", "match", "def", "class")
+
+
 @st.composite
-def blocks(draw, depth=3, loop=False):
-    lines = [line for _ in range(draw(st.integers(1, 3))) for line in draw(statements(depth, loop))]
+def programs(draw):
+    """A program with few kinds of statements, so that each often is inside of each other."""
+    return draw(blocks(3, False, draw(st.lists(st.sampled_from(COMPOUND), min_size=2, max_size=3, unique=True))))
+
+
+@st.composite
+def blocks(draw, depth, loop, compound):
+    lines = [line for _ in range(draw(st.integers(1, 3))) for line in draw(statements(depth, loop, compound))]
     return [f" {line}" for line in lines]
 
 
 @st.composite
-def statements(draw, depth, loop):
+def statements(draw, depth, loop, compound):
     def body(inner=loop):
-        return draw(blocks(depth - 1, inner))
+        return draw(blocks(depth - 1, inner, compound))
 
     def maybe(head, inner=loop):
         return [head, *body(inner)] if draw(st.booleans()) else []
 
     e, (n, m, _) = draw(expressions()), draw(st.permutations(NAMES))
-    kinds = ["simple"] * 3 + ["jump"] * loop
-    kinds += ["if", "while", "for", "try", "finally", "star", "with", "match", "def", "class"] * (depth > 0)
+    kinds = ["simple"] * 2 + ["jump"] * loop + compound * (depth > 0)
     match draw(st.sampled_from(kinds)):
         case "simple":
             f, g = draw(expressions(1)), draw(st.sampled_from(SIMPLE))
@@ -347,8 +359,8 @@ def converted(text):
     return {(kinds.index(t), name[a], name[b]) for t, a, b in rows if t in kinds}
 
 
-@settings(max_examples=120, deadline=None)
-@given(blocks())
+@settings(max_examples=150, deadline=None)
+@given(programs())
 def test_data_flow_is_that_of_all_paths(lines):
     text = "if z:\n" + "\n".join(lines)
     truth = interpret(text)
