@@ -15,6 +15,7 @@ import scipy.sparse
 import torch
 
 import graphseq as gs
+from graphseq import parsing
 from graphseq.errors import GraphError
 from graphseq.recipes import Job, Source, all_recipes, find_recipe, open_run, reference_results, train
 from graphseq.train import Machine, Session, launch
@@ -371,7 +372,7 @@ def test_a_sentence_is_read_as_a_tree(tmp_path: Path) -> None:
     train(recipe, tmp_path)
     run = open_run(tmp_path)
     plain = run.predict("not bad, really")
-    drawn = run.predict("(_ (_ not) (_ (_ bad) (_ (_ ,) (_ really))))")
+    drawn = run.predict(parsing.parse("not bad, really").bracketed())
     assert plain == drawn and plain[0]["input"] == "not bad , really" and len(plain) == 7
     for text in ("(_ (_ a) (_ b) (_ c))", "(_ a) (_ b)", "(_ (_ a)"):
         with pytest.raises(GraphError):
