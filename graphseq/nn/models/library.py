@@ -25,7 +25,7 @@ def cells() -> dict[str, type[Cell]]:
     """Return the cells of :mod:`graphseq.nn` that can be made from an input size and a hidden size, by name.
 
     >>> sorted(cells())[:3]
-    ['child-sum-tree-lstm', 'elman', 'gru']
+    ['attentive-tree-lstm', 'child-sum-tree-lstm', 'elman']
     """
     known = {"input_size": 1, "hidden_size": 1}
     found = _classes(_cells, "Cell").items()
