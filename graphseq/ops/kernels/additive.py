@@ -57,7 +57,11 @@ def _additive_backward(
                 for h in range(heads):
                     z = _added(s, r, b, u, index[k], edge[k], h)
                     dz[edge[k], h] = z
-                    own[(k - first) * heads + h] = relative(leaky(z, slope), lse, index[k], h)
+                    own[(k - first) * heads + h] = leaky(z, slope)
+            for k in range(first, end):  # not at once: LLVM would fuse the slope's product with the difference
+                for h in range(heads):
+                    i = (k - first) * heads + h
+                    own[i] = relative(own[i], lse, index[k], h)
             exponentials(own, (end - first) * heads)
             for h in range(heads):
                 ds[u, h] = _F(0)
