@@ -16,7 +16,7 @@ from ..plot import check_path
 from .options import AsJson
 from .show import note, say
 
-__all__ = ["parse", "read_lines", "source_of"]
+__all__ = ["parse", "read_lines", "report_lines", "source_of"]
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ def parse(
 ) -> None:  # fmt: skip
     """Parse sentences: print each one's tree in brackets, or as one JSON object with tokens, spans and brackets.
 
-    Lines that are no sentences are reported on standard error, and the rest goes on.
+    Invalid lines are reported on standard error and skipped.
     """
     check_path(svg, argument="--svg")
     if tree and as_json:
@@ -61,10 +61,7 @@ def parse(
     with source:
         for at, made in enumerate(found.parse_many(read_lines(source, good, bad, tokens_of))):
             _show(made, tree, as_json, good[at])
-    if bad:
-        note(f"{len(bad):,} of {len(bad) + len(good):,} lines are no sentences")
-    if bad and not good:
-        raise typer.Exit(1)
+    report_lines(good, bad)
 
 
 def source_of(given: str) -> BinaryIO | None:
@@ -101,6 +98,14 @@ def read_lines(source: BinaryIO, good: list[int], bad: list[int], read: Callable
         else:
             good.append(number)
             yield words
+
+
+def report_lines(good: list[int], bad: list[int]) -> None:
+    """Say how many lines were skipped, and exit with 1 if all were."""
+    if bad:
+        note(f"{len(bad):,} of {len(bad) + len(good):,} lines are no sentences")
+    if bad and not good:
+        raise typer.Exit(1)
 
 
 def _show(made: Parse, tree: bool, as_json: bool, line: int | None) -> None:

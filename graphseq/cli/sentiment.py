@@ -15,8 +15,8 @@ from ..parsing import Sentiment, SentimentModel, read_sentence, sentiment_model
 from ..plot import check_path
 from ..train.files import write_bytes
 from .options import AsJson
-from .parse import read_lines, source_of
-from .show import note, say, table
+from .parse import read_lines, report_lines, source_of
+from .show import say, table
 
 __all__ = ["sentiment"]
 
@@ -40,7 +40,7 @@ def sentiment(
 ) -> None:  # fmt: skip
     """Tell the sentiment of a sentence and of every phrase, from -2 to 2; of a file, one line for each sentence.
 
-    Lines that are no sentences are reported on standard error, and the rest goes on.
+    Invalid lines are reported on standard error and skipped.
     """
     check_path(svg, argument="--svg")
     if sentence is None or not sentence.strip():
@@ -66,10 +66,7 @@ def sentiment(
                 say(json.dumps({"line": good[at]} | made.to_dict(), ensure_ascii=False))
             else:
                 say(f"{made.phrases[0].value:+.2f}  {SENTIMENTS[made.label]:13}  {' '.join(made.parse.tokens)}")
-    if bad:
-        note(f"{len(bad):,} of {len(bad) + len(good):,} lines are no sentences")
-    if bad and not good:
-        raise typer.Exit(1)
+    report_lines(good, bad)
 
 
 def _show(found: Sentiment, model: SentimentModel, sentence: str, words: bool, as_json: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,12 +130,7 @@ class Parse:
         return tree(self.topology, path, labels=labels, tokens=self.tokens)
 
     def _repr_svg_(self) -> str:
-        import matplotlib
-
-        content = io.StringIO()
-        with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "graphseq"}):
-            self.figure().savefig(content, format="svg", metadata={"Date": None})
-        return content.getvalue()
+        return svg_of(self.figure)
 
     def _repr_html_(self) -> str:
         svg = self._repr_svg_()
@@ -143,3 +138,13 @@ class Parse:
 
     def __repr__(self) -> str:
         return f"Parse({self.bracketed()})"
+
+
+def svg_of(draw: Callable[[], Any]) -> str:
+    """Return a figure as SVG, the same text each time."""
+    import matplotlib
+
+    content = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "graphseq"}):
+        draw().savefig(content, format="svg", metadata={"Date": None})
+    return content.getvalue()

@@ -19,7 +19,7 @@ from ..nn import TreeClassifier
 from ..topology import batch
 from .result import Parse
 from .sentiments import Sentiment
-from .shipped import Parser, parser, tokens_of
+from .shipped import Parser, checked, parser, tokens_of
 from .weights import load_weights, save_weights
 
 __all__ = ["SentimentModel", "read_sentence", "sentiment", "sentiment_many", "sentiment_model"]
@@ -81,11 +81,7 @@ class SentimentModel:
         Raises:
             GraphError: as :meth:`score`, with the number of the sentence, from 0; no batch.
         """
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise expected("batch_size", "an integer of at least 1", batch_size)
-        if isinstance(sentences, str) or not isinstance(sentences, Iterable):
-            raise expected("sentences", "an iterable of sentences", sentences)
-        return self._stream(iter(sentences), batch_size)
+        return self._stream(checked(sentences, batch_size), batch_size)
 
     def _stream(self, sentences: Iterator[Given], size: int) -> Iterator[Sentiment]:
         at = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from ..datasets import SENTIMENTS
-from .result import Parse
+from .result import Parse, svg_of
 
 __all__ = ["Phrase", "Sentiment"]
 
@@ -98,12 +97,7 @@ class Sentiment:
         return tree(self.parse.topology, path, colours=labels, tokens=self.parse.tokens, names=SENTIMENTS)
 
     def _repr_svg_(self) -> str:
-        import matplotlib
-
-        content = io.StringIO()
-        with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "graphseq"}):
-            self.figure().savefig(content, format="svg", metadata={"Date": None})
-        return content.getvalue()
+        return svg_of(self.figure)
 
     def _repr_html_(self) -> str:
         svg = self._repr_svg_()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,11 +79,7 @@ class Parser:
         Raises:
             GraphError: as :meth:`parse`, with the number of the sentence, from 0; no batch.
         """
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise expected("batch_size", "an integer of at least 1", batch_size)
-        if isinstance(sentences, str) or not isinstance(sentences, Iterable):
-            raise expected("sentences", "an iterable of sentences", sentences)
-        return self._stream(iter(sentences), batch_size)
+        return self._stream(checked(sentences, batch_size), batch_size)
 
     def _stream(self, sentences: Iterator[Sentence], batch_size: int) -> Iterator[Parse]:
         at = 0
@@ -145,6 +142,19 @@ class Parser:
             if isinstance(error, GraphError):
                 raise
             raise expected("path", "a file that Parser.save wrote", Words(f"{os.fspath(path)}: {error}")) from None
+
+
+def checked(sentences: Any, batch_size: Any) -> Iterator[Any]:
+    """Return an iterator of sentences.
+
+    Raises:
+        GraphError: they are not an iterable, or the batch size is no number of sentences.
+    """
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise expected("batch_size", "an integer of at least 1", batch_size)
+    if isinstance(sentences, str) or not isinstance(sentences, Iterable):
+        raise expected("sentences", "an iterable of sentences", sentences)
+    return iter(sentences)
 
 
 def tokens_of(sentence: Sentence, argument: str = "sentence") -> list[str]:
