@@ -12,9 +12,11 @@ graphseq.errors.GraphError: `edge_index`: expected int64 of shape [2, E], got fl
 from __future__ import annotations
 
 import reprlib
+import warnings
 
 __all__ = [
-    "CorruptData", "DataWarning", "GraphError", "MissingData", "Words", "describe", "expected", "out_of_range",
+    "CorruptData", "DataWarning", "GraphError", "MissingData", "Words", "describe", "expected", "ignore_deprecations",
+    "out_of_range",
 ]  # fmt: skip
 
 _LONGEST = 80  # characters of a value that a message quotes
@@ -90,3 +92,8 @@ def out_of_range(argument: str, wrong: int, size: int, *, low: int = 0, least: i
     valid = f"numbers from {low} to {size - 1}" if size > low else "no entries, since there are no nodes"
     hint = "; are they counted from 1?" if wrong == size and least == low + 1 else ""
     return expected(argument, valid, Words(f"{wrong}{where}{hint}"))
+
+
+def ignore_deprecations() -> None:
+    """Ignore a warning that PyG's import causes from PyTorch 2.14 on; for processes that only run graphseq."""
+    warnings.filterwarnings("ignore", "`torch.jit.script` is", FutureWarning)

@@ -6,7 +6,8 @@ import errno
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import Annotated, Any
 
 import torch
@@ -14,17 +15,8 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
-from ..errors import GraphError
-from ..train import ignore_deprecations
-from .demo import demo
-from .doctor import doctor
-from .parse import parse
-from .recipe_options import TrainCommand, extended, with_recipe
-from .recipes import recipes
-from .runs import evaluate, predict
-from .sentiment import sentiment
+from ..errors import GraphError, ignore_deprecations
 from .show import is_first, note
-from .train import train
 
 __all__ = ["app", "main"]
 
@@ -33,12 +25,48 @@ STOPPED = 130  # a shell's exit code for a program ended by Ctrl-C
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "Storage size calculation overflowed")  # torch's message
 
 
+_MODULES = {
+    "demo": "demo", "recipes": "recipes", "train": "train", "predict": "runs", "evaluate": "runs", "parse": "parse",
+    "sentiment": "sentiment", "doctor": "doctor",
+}  # fmt: skip
+
+
+def _command(name: str) -> Any:
+    """Import a command; the function has its name."""
+    function = getattr(import_module(f".{_MODULES[name]}", __package__), name)
+    made = typer.Typer(add_completion=False, rich_markup_mode=None)
+    if name == "train":
+        from .recipe_options import TrainCommand, extended
+
+        made.command(name, cls=TrainCommand, no_args_is_help=True)(extended(function))
+    else:
+        made.command(name)(function)
+    return typer.main.get_command(made)
+
+
 class _Commands(TyperGroup):
-    """Gives `train` its recipe's options; turns errors that a user can cause into a message and an exit code."""
+    """Imports the command that is called, others only for help; gives `train` its recipe's options; turns errors that a
+    user can cause into a message and an exit code.
+    """
+
+    def _load(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self.commands:
+                self.commands[name] = _command(name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        self._load(_MODULES)
+        return list(_MODULES)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        self._load([args[0]] if args[0] in _MODULES else _MODULES)  # all, for a guess at what was meant
         name, command, rest = super().resolve_command(ctx, args)
-        return name, with_recipe(command, train, rest) if name == "train" else command, rest
+        if name != "train":
+            return name, command, rest
+        from .recipe_options import with_recipe
+        from .train import train
+
+        return name, with_recipe(command, train, rest), rest
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -93,14 +121,6 @@ def graphseq(
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
-
-
-_COMMANDS: tuple[Callable[..., None], ...] = (
-    demo, recipes, extended(train), predict, evaluate, parse, sentiment, doctor,
-)  # fmt: skip
-for _command in _COMMANDS:
-    is_train = _command.__name__ == "train"
-    app.command(cls=TrainCommand if is_train else None, no_args_is_help=is_train)(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

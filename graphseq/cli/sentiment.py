@@ -13,7 +13,6 @@ from ..datasets import SENTIMENTS
 from ..errors import Words, expected
 from ..parsing import Sentiment, SentimentModel, read_sentence, sentiment_model
 from ..plot import check_path
-from ..train.files import write_bytes
 from .options import AsJson
 from .parse import read_lines, report_lines, source_of
 from .show import say, table
@@ -56,6 +55,8 @@ def sentiment(
         if svg is not None:
             found.figure(str(svg))
         if html is not None:
+            from ..train.files import write_bytes
+
             write_bytes(html, found.page().encode("utf-8"))
         return
     good: list[int] = []

@@ -74,6 +74,8 @@ def treebank_words(text: str) -> list[str]:
 
 def _pieces(chunk: str) -> list[str]:
     """Split off the marks in a text without spaces."""
+    if chunk.isascii() and chunk.isalpha():  # most are
+        return [chunk]
     found: list[str] = []
     address = _ADDRESS.search(chunk)
     if address is not None and (not address.start() or not chunk[address.start() - 1].isalnum()):
@@ -92,6 +94,8 @@ def _pieces(chunk: str) -> list[str]:
 
 def _words(piece: str, before: str, after: list[str], last: bool) -> list[str]:
     """Return the words of a piece: a mark, or a word with its apostrophes and its period."""
+    if piece.isascii() and piece.isalpha() and piece.lower() not in _APART:
+        return [piece]
     if piece == '"':
         return ["``" if not before or before[-1] in _OPENING else "''"]
     if piece in _SAME:

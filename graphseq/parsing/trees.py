@@ -21,6 +21,11 @@ def _rooted(scores: SpanScores) -> Tensor:
     return scores.scores.masked_fill(scores.whole[:, None] & null, _NEVER)
 
 
+def _total(scores: Tensor) -> Tensor:
+    """Return the log of the sum over labels of `[K, S, L]`."""
+    return scores[..., 0] if scores.size(2) == 1 else scores.logsumexp(2)
+
+
 def _charts(scores: SpanScores, values: Tensor) -> tuple[Tensor, Tensor]:
     """Return the charts of `[K, S]` as one batch `[K · B, T, T]`, and its lengths."""
     return scores.chart(values).flatten(0, 1), scores.lengths.repeat(len(values))
@@ -48,7 +53,7 @@ def tree_crf(scores: SpanScores, gold: Tensor) -> Tensor:
         gold: int64 `[M, 4]`: sentence, first word, the one past the last, and label; with the null label the spans by
             which a node may be binarised. No span is there twice.
     """
-    chart, lengths = _charts(scores, _rooted(scores).logsumexp(2))
+    chart, lengths = _charts(scores, _total(_rooted(scores)))
     loss = log_partition(chart, lengths) - log_partition(_allowed(scores, gold), lengths)
     return loss.view(-1, len(scores.lengths)).mean(0)
 
@@ -93,9 +98,9 @@ def decode(scores: SpanScores, *, by_marginals: bool = True, threshold: float = 
     rooted = _rooted(scores)
     members, _, labels = rooted.shape
     if by_marginals:
-        chances = marginals(*_charts(scores, rooted.logsumexp(2)))
-        of_spans = chances.view(members, -1).index_select(1, scores.place)
-        gain = (of_spans[..., None] * rooted.softmax(2)).mean(0)
+        chances = marginals(*_charts(scores, _total(rooted)))
+        of_spans = chances.view(members, -1).index_select(1, scores.place)[..., None]
+        gain = (of_spans if labels == 1 else of_spans * rooted.softmax(2)).mean(0)
     else:
         gain, threshold = rooted.sum(0), 0.0
     if labels == 1:

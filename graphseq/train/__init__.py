@@ -4,7 +4,7 @@ from .collate import chain_split, graph_split, node_split, tree_split
 from .files import read_json, read_tensors, write_bytes, write_json, write_tensors
 from .folder import Log, RunFolder, environment
 from .loop import Outcome, Stopped, fit
-from .machine import Machine, first_of_all, ignore_deprecations, launch
+from .machine import Machine, first_of_all, launch
 from .metrics import METRICS, Metric, measure, metric
 from .options import Option, Options, nearest
 from .randomness import seed_all
@@ -52,7 +52,6 @@ __all__ = [
     "fit",
     "graph_split",
     "graph_splits",
-    "ignore_deprecations",
     "launch",
     "may_change",
     "measure",

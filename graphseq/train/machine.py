@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import torch
 from pydantic import Field, model_validator
 
-from ..errors import GraphError, Words, expected
+from ..errors import GraphError, Words, expected, ignore_deprecations
 from .options import Options
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Machine", "first_of_all", "ignore_deprecations", "launch"]
+__all__ = ["Machine", "first_of_all", "launch"]
 
 
 class Machine(Options):
@@ -163,11 +163,6 @@ class _Guarded:
         gc.collect()  # the wrapped model must be freed before the process group, and that before Python exits
         torch.distributed.destroy_process_group()
         return result
-
-
-def ignore_deprecations() -> None:
-    """Ignore a warning that PyG's import causes from PyTorch 2.14 on; for processes that only run graphseq."""
-    warnings.filterwarnings("ignore", "`torch.jit.script` is", FutureWarning)
 
 
 def _hush() -> None:

@@ -10,7 +10,7 @@ import graphseq as gs
 from graphseq.cli import app
 
 GROUP = typer.main.get_command(app)
-COMMANDS = dict(GROUP.commands)
+COMMANDS = {name: GROUP.commands[name] for name in GROUP.list_commands(None)}
 
 START = """
 import sys
@@ -37,6 +37,17 @@ def test_every_command_and_parameter_has_help(name, graphseq):
     for parameter in command.params:
         shown = parameter.opts[0] if parameter.opts[0].startswith("-") else (parameter.metavar or parameter.name)
         assert shown.strip("[]") in out
+
+
+def test_a_command_imports_no_other(graphseq):
+    made = subprocess.run(
+        [sys.executable, "-c", START.replace('"--help"', '"parse", "It works."')],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = made.stderr.split()
+    assert "graphseq.parsing" in loaded and not {"graphseq.train", "graphseq.recipes", "torch_geometric"} & set(loaded)
 
 
 def test_alone_it_prints_help(graphseq):
