@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import chains, cuda, graphs, layers, operators, timing, training, trees
+from . import chains, cuda, graphs, layers, operators, parsing, timing, training, trees
 
 
 def run(argv: list[str]) -> int:
@@ -14,7 +14,8 @@ def run(argv: list[str]) -> int:
         return main(argv[1:])
     groups = {
         "chains": chains.rows, "trees": trees.rows, "graphs": graphs.rows, "layers": layers.rows,
-        "operators": operators.rows, "training": training.rows, "cuda": cuda.rows,
+        "operators": operators.rows, "training": training.rows,
+        "parsing": parsing.rows, "cuda": cuda.rows,
     }  # fmt: skip
     return timing.main(groups, argv)
 
