@@ -35,7 +35,10 @@ RunArgument = Annotated[
 Columns = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="A column of FILE that has another name than in training: text_column=Body."
+        "--set",
+        metavar="KEY=VALUE",
+        help="A column of FILE that has another name than in training, as text_column=Body; of a run on the sentiment "
+        "treebank, evaluated=phrases or =sentences.",
     ),
 ]
 
@@ -90,8 +93,9 @@ def _opened(folder: Path, recipe: str | None, columns: Sequence[str] | None, dev
     if opened.path != folder.expanduser():
         note(f"Run: {opened.path}")
     named = pairs(columns or [])
-    if other := [name for name in named if not name.endswith("_column")]:
-        raise expected("--set", "the name of a column, such as label_column=y", Words(other[0]))
+    if other := [name for name in named if not name.endswith("_column") and name not in opened.recipe.evaluation]:
+        what = " or ".join(["the name of a column, such as label_column=y", *opened.recipe.evaluation])
+        raise expected("--set", what, Words(other[0]))
     return dataclasses.replace(opened, recipe=opened.recipe.parse(named)) if named else opened
 
 
@@ -155,11 +159,11 @@ def evaluate(
     offline: Offline = False,
 ) -> None:
     """Evaluate the network of a run on a split of its data or on a file of your own."""
-    opened = _opened(run, recipe, columns if file else None, device)
+    opened = _opened(run, recipe, columns, device)
     if file is not None and split is not None:
         raise expected("--split", "no split together with a file", split)
-    if columns and file is None:
-        raise expected("--set", "columns of a file, together with FILE", columns[0])
+    if file is None and (told := [name for name in pairs(columns or []) if name.endswith("_column")]):
+        raise expected("--set", "columns of a file, together with FILE", Words(told[0]))
     machine = Machine(device=device)
     with contextlib.redirect_stdout(sys.stderr):
         if file is not None:

@@ -10,8 +10,10 @@ from .status import SetStatus, status
 from .stdlib import VERBS, FunctionTrees, bag_of_kinds, stdlib_functions
 from .treebank import Treebank, treebank
 from .tudataset import tudataset
+from .vectors import word_vectors
 
 __all__ = [
     "SENTIMENTS", "SST", "VERBS", "FunctionTrees", "Phrases", "SetStatus", "Treebank", "bag_of_kinds", "cache_folder",
     "data_roots", "digits", "karate", "molecules", "planetoid", "status", "stdlib_functions", "treebank", "tudataset",
+    "word_vectors",
 ]  # fmt: skip

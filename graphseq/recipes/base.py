@@ -67,6 +67,7 @@ class Recipe(Training, ABC):
     reports: ClassVar[str] = "test"  # the split that is reported: "test" or "val"
     input: ClassVar[str]  # one line, what `predict` takes
     example: ClassVar[str] = ""  # an input to try
+    evaluation: ClassVar[Sequence[str]] = ()  # options that `evaluate` may set anew, since training doesn't read them
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {}  # the options that cross-validation selects from
     loss: ClassVar[Callable[[Tensor, Tensor], Tensor]] = staticmethod(class_loss)
 

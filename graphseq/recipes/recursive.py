@@ -61,10 +61,10 @@ class SentimentTrees(SentimentRecipe):
         return model
 
     def splits(self, data: Any, metadata: Metadata, seed: int) -> Splits:
-        """Return the published splits: all phrases to train on, the roots to evaluate on."""
+        """Return the published splits: all phrases to train on, the roots or all to evaluate on."""
         train, dev, test = data
-        some = slice(self.limit or None)
-        evaluated = (None if part is None else tree_split(part.trees[some], on="roots") for part in (dev, test))
+        some, on = slice(self.limit or None), "roots" if self.evaluated == "sentences" else "nodes"
+        evaluated = (None if part is None else tree_split(part.trees[some], on=on) for part in (dev, test))
         return Splits(tree_split(train.trees[some], root_weight=self.root_weight), *evaluated)
 
     def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -106,10 +107,11 @@ class SentimentLSTM(SentimentRecipe):
         return TextClassifier(*sizes, dropout=self.dropout, unknown=self.unknown)
 
     def splits(self, data: Any, metadata: Metadata, seed: int) -> Splits:
-        """Return the published splits: phrases or sentences to train on, sentences to evaluate on."""
+        """Return the published splits: phrases or sentences to train and to evaluate on."""
         train, dev, test = data
         some = self.limit or None
-        evaluated = (None if part is None else _sequences(_whole(part), some) for part in (dev, test))
+        of = _whole if self.evaluated == "sentences" else partial(SST.phrases, unique=False)
+        evaluated = (None if part is None else _sequences(of(part), some) for part in (dev, test))
         trained = _sequences(train.phrases() if self.phrases else _whole(train), some)
         return Splits(trained, *evaluated)
 

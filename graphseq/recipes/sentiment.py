@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import torch
 from pydantic import Field
 
 from ..convert import treebank_words
-from ..datasets import SENTIMENTS, SST
-from ..errors import MissingData, expected
-from ..train import LRSchedule, Optimizer
+from ..datasets import SENTIMENTS, SST, word_vectors
+from ..errors import MissingData, Words, expected
+from ..train import LRSchedule, Optimizer, Task
 from .base import Metadata, Recipe, Source
 
 __all__ = ["SentimentRecipe", "words_of"]
@@ -23,6 +24,7 @@ class SentimentRecipe(Recipe):
     """
 
     reports = "val"
+    evaluation = ("evaluated",)
 
     optimizer: Optimizer = "adamw"
     lr: float = 2e-3
@@ -41,6 +43,14 @@ class SentimentRecipe(Recipe):
     hidden: int = Field(default=150, ge=1, description="hidden units")
     dropout: float = Field(default=0.5, ge=0, le=1, description="dropout probability of word vectors and states")
     unknown: float = Field(default=0.1, ge=0, le=1, description="share of words made unknown in training")
+    evaluated: Literal["sentences", "phrases"] = Field(
+        default="sentences", description="evaluate on whole sentences, or on all phrases"
+    )
+    vectors: str = Field(
+        default="",
+        description="a text file of word vectors, as GloVe's or word2vec's, to begin with; with them, try "
+        "embedding_decay=0",
+    )
 
     def load_data(self, source: Source, seed: int) -> list[SST | None]:
         """Read training, development and test split; the last may be missing."""
@@ -67,6 +77,19 @@ class SentimentRecipe(Recipe):
         """Return the classes and the words."""
         classes = list(SENTIMENTS) if self.labels_of == "fine" else ["negative", "positive"]
         return {"classes": classes, "words": list(data[0].vocabulary.words)}
+
+    def task(self, source: Source, seed: int) -> tuple[Task, Metadata]:
+        """Make everything that training needs; known words begin with their vectors from the file, if there is one."""
+        task, metadata = super().task(source, seed)
+        if self.vectors:
+            vectors, found = word_vectors(self.vectors, metadata["words"], self.embedding)
+            known = found.nonzero()[:, 0]
+            if not len(known):
+                raise expected("vectors", "vectors of some of the words", Words(f"{self.vectors}, which has none"))
+            embedding: Any = task.model.embedding
+            with torch.no_grad():
+                embedding.weight[known + 1] = vectors[known]
+        return task, metadata
 
     def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
         """Return all but the word vectors, and these with a weight decay of their own."""

@@ -177,6 +177,10 @@ def test_sentences_are_parsed(graphseq, tmp_path):
     assert [row["input"] for row in found["predictions"]] == spans
     assert "note" not in graphseq("predict", "run", "(_ (_ It) (_ works))", "--json").last
     assert graphseq("evaluate", "run", "--data-root", "root", "--json").last["split"] == "dev"
+    found = graphseq("evaluate", "run", "--data-root", "root", "--set", "evaluated=phrases", "--json").last
+    assert sum(row["examples"] for row in found["classes"]) == 8
+    error = graphseq("evaluate", "run", "--set", "hidden=3", code=2).err
+    assert "expected the name of a column, such as label_column=y or evaluated, got hidden" in error
 
 
 def test_a_split_that_the_data_lack(graphseq, karate_run, monkeypatch):
