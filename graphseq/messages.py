@@ -203,7 +203,8 @@ class Var(Merge):
 
     def reduce(self, rows: Tensor, segments: Segments, scores: Tensor | None) -> Tensor:
         """Return the mean square of what rows differ from their mean."""
-        apart = rows - segments.spread(segments.mean(rows))
+        apart = rows - segments.spread(segments.first(rows.detach()))  # 0 where rows are equal, whose mean is rounded
+        apart = apart - segments.spread(segments.mean(apart))
         return segments.mean(apart * apart)
 
 

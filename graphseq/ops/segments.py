@@ -48,6 +48,14 @@ class Segments:
         """Give each row the value of its receiver: `[R, ...]` → `[E, ...]`."""
         return values if self.single else values.index_select(0, self._index)
 
+    def first(self, rows: Tensor) -> Tensor:
+        """Return the first row of each receiver, any numbers for one without rows."""
+        if self.single:
+            return rows
+        if torch.compiler.is_compiling() or rows.size(0) == 0:  # where the number of rows may be unknown
+            rows = torch.cat([rows, rows.new_zeros(1, *rows.shape[1:])])
+        return rows.index_select(0, self.ptr[:-1].clamp(max=rows.size(0) - 1))
+
     def sum(self, rows: Tensor) -> Tensor:
         """Sum the rows of each receiver, 0 for one without rows; 16-bit numbers are summed in 32 bits."""
         if self.single:

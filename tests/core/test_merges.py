@@ -46,6 +46,32 @@ def test_equal_rows_and_zeros_have_no_gradient():
         assert torch.isfinite(grad).all() and not grad[:, 0].any()
 
 
+@pytest.mark.parametrize("merge", ["var", "std"])
+def test_equal_rows_whose_mean_is_rounded_do_not_vary(merge):
+    """0.1 eleven times, say, has a mean beside 0.1; a layer that normalises its results would make noise of that."""
+    receivers = torch.tensor([2] * 11 + [0] * 7 + [4] * 5)
+    links = gs.Links.between(torch.stack([torch.arange(23), receivers]), 23, 6)
+    x = torch.randn(6, 40).index_select(0, receivers).requires_grad_()
+    (out,) = core.aggregate(links, (x,), merge=merge)
+    (grad,) = torch.autograd.grad(out.sum(), x)
+    assert not out.any() and not grad.any()
+
+
+@pytest.mark.parametrize("merge", ["var", "std"])
+def test_compiled_for_a_number_of_edges_that_is_not_known(merge):
+    layer = nn.SAGEConv(3, 2, aggr=merge)
+
+    def without_loops(x, edge_index):
+        return layer(x, edge_index[:, edge_index[0] != edge_index[1]])
+
+    torch._dynamo.reset()
+    with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
+        compiled = torch.compile(without_loops, backend="aot_eager", fullgraph=True)
+        for nodes, edges in ((6, 20), (5, 0), (4, 9)):
+            x, edge_index = torch.randn(nodes, 3), torch.randint(nodes, (2, edges))
+            assert_close(compiled(x, edge_index), without_loops(x, edge_index), 1e-6)
+
+
 def test_powers_do_not_overflow():
     x = torch.tensor([[1e30], [2e30], [1e-30]])
     (out,) = core.aggregate(LINKS, (x,), merge=gs.PowerMean(20))

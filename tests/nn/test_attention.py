@@ -12,6 +12,7 @@ import graphseq as gs
 from graphseq import core, lowering, nn
 from graphseq.messages import FIRST
 from graphseq.nn.attention import Additive, Dot, PerFeature
+from graphseq.nn.lowerings.attend import parts_of
 from tests.oracles import assert_close
 
 FILLS = ("mean", "add", "min", "max", "mul", 0.5)
@@ -342,3 +343,15 @@ def test_opcheck(kind, dtype):
     keep = torch.tensor([[1, 0], [1, 1], [0, 1], [1, 1], [1, 1]], dtype=torch.uint8)
     operator = getattr(torch.ops.graphseq, f"{kind}_attention").default
     torch.library.opcheck(operator, (*given, *matrix, keep, 2, 2.0, 0.2), atol=1e-5, rtol=1e-4)
+
+
+def test_room_for_the_edges_of_one_row_is_in_proportion_to_all_edges():
+    for most in (200_000, 150_000, 5_000, 1):  # edges into one node; the others have one each
+        degrees = torch.ones(200_000 - most + 10, dtype=torch.long)
+        degrees[7] = most
+        ptr = torch.cat([degrees.new_zeros(1), degrees.cumsum(0)])
+        edges = int(ptr[-1])
+        parts, room = parts_of(ptr, 8, 64, 2)
+        assert parts[0] == 0 and parts[-1] == len(degrees) and (parts[1:] >= parts[:-1]).all()
+        assert len(room) == len(parts) - 1 and room.shape[1] == 2 * 8 * int(degrees.max())
+        assert room.size <= 4 * 2 * 8 * edges

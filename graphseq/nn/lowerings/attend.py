@@ -79,9 +79,11 @@ def parts_of(ptr: Tensor, heads: int, width: int, arrays: int) -> tuple[Any, Any
     edges, count = int(ptr.numpy()[-1]), ptr.size(0) - 1
     if edges * width <= _PARTED:  # one part; room for all edges costs less than to find the row with most
         return np.array([0, count]), np.empty((1, arrays * edges * heads), np.float32)
-    parts = torch.searchsorted(ptr, torch.arange(_PARTS + 1) * edges // _PARTS)
+    most = int(ptr.diff().max())
+    made = min(_PARTS, 4 * edges // most)  # fewer where one row has most edges, or the room would be many times theirs
+    parts = torch.searchsorted(ptr, torch.arange(made + 1) * edges // made)
     parts[0], parts[-1] = 0, count
-    return parts.numpy(), np.empty((_PARTS, arrays * int(ptr.diff().max()) * heads), np.float32)
+    return parts.numpy(), np.empty((made, arrays * most * heads), np.float32)
 
 
 def settings(edges: Edges, heads: int, width: int) -> tuple[Any, ...]:
