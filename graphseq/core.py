@@ -199,8 +199,8 @@ def sweep_packed(
     """Like :func:`sweep`, with all rows in packed order; `start` as for :func:`graphseq.walk.walk`."""
     merge, packed = cell.merger, topology.packed
     slot = _packed_slot(merge, topology)
-    lowered = find(cell, cell.message, merge, inputs.x.device) if edge is None else None
-    done = None if lowered is None else lowered(cell, inputs, packed.structure(slot), start)
+    lowered = find(cell, cell.message, merge, inputs.x.device, types=edge is not None)
+    done = None if lowered is None else lowered(cell, inputs, packed.structure(slot)._replace(types=edge), start)
     if done is not None:
         return done
 

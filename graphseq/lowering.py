@@ -42,7 +42,9 @@ def disabled() -> Iterator[None]:
         _OFF -= 1
 
 
-def lower(cell: type[Cell] | None, message: Any, merge: Any, device: str) -> Callable[..., Any]:
+def lower(
+    cell: type[Cell] | None, message: Any, merge: Any, device: str, *, types: bool = False
+) -> Callable[..., Any]:
     """Register a function in the table.
 
     Args:
@@ -51,32 +53,35 @@ def lower(cell: type[Cell] | None, message: Any, merge: Any, device: str) -> Cal
         message: the message or its type; for a method of the cell's class, the function.
         merge: the merge, its name or its type.
         device: its type, such as "cpu"; "any" if its operators support all of them.
+        types: whether a sweep has types of edges, which are in its structure.
     """
 
     said = message if isinstance(message, type | FunctionType) else type(message)
     kind = merge if isinstance(merge, type) else type(find_merge(merge))
 
     def enter(function: Callable[..., State | None]) -> Callable[..., State | None]:
-        _TABLE[cell, said, kind, device] = function, _said(cell, kind)
+        _TABLE[cell, said, kind, device, types] = function, _said(cell, kind)
         return function
 
     return enter
 
 
-def find(cell: Cell | None, message: Message, merge: Merge, device: torch.device) -> Callable[..., State | None] | None:
+def find(
+    cell: Cell | None, message: Message, merge: Merge, device: torch.device, *, types: bool = False
+) -> Callable[..., State | None] | None:
     """Return the lowering for exactly this, or None."""
     if _OFF or is_transformed():
         return None
     said: Any
     if cell is None:
-        found = _TABLE.get((None, type(message), type(merge), "any"))
-        found = found or _TABLE.get((None, type(message), type(merge), device.type))
+        found = _TABLE.get((None, type(message), type(merge), "any", False))
+        found = found or _TABLE.get((None, type(message), type(merge), device.type, False))
         return None if found is None or _has_own(merge, _MERGES) or found[1] != _said(None, type(merge)) else found[0]
     kind: Any = type_before_parametrizations(cell)
     said = message if "message" in vars(cell) else kind.message  # a method as the class has it
     # In tracing, an operator of any device can be used, since its body supports all of them.
     where = "cpu" if torch.compiler.is_compiling() else device.type
-    found = _TABLE.get((kind, said if isinstance(said, FunctionType) else type(said), type(merge), where))
+    found = _TABLE.get((kind, said if isinstance(said, FunctionType) else type(said), type(merge), where, types))
     if found is None or _has_own(merge, _MERGES) or _has_own(cell, _METHODS):
         return None
     return found[0] if found[1] == _said(kind, type(merge)) else None
@@ -139,7 +144,7 @@ class SweepOperator(FusedOperator):
     ) -> None:  # fmt: skip
         def reference(*given: Any) -> State:
             cell, p, start = equations(*given)
-            return walk(cell, Plan(given[-1]), p, None, start)
+            return walk(cell, Plan(given[-1]), p, given[-1].types, start)
 
         super().__init__(
             name, inputs, Structure, states=states, saved=saved, kernel=kernel, gradient=gradient,

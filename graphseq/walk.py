@@ -48,7 +48,7 @@ class Plan:
     """
 
     def __init__(self, structure: Structure, numbers: Numbers | None = None, *, strided: bool = False) -> None:
-        level_ptr, level_edges, _, senders, receivers, slot, form = structure
+        level_ptr, level_edges, _, senders, receivers, slot, form, _ = structure
         if numbers is None:
             numbers = Numbers(level_ptr.tolist(), level_edges.tolist(), int(form))
         self.ptr, self.aligned = numbers.nodes, numbers.form == ALIGNED and slot is None

@@ -111,7 +111,8 @@ class Numbers(NamedTuple):
 class Structure(NamedTuple):
     """The parts of :class:`Packed` that a sweep reads.
 
-    `slot` `[E]` is each packed edge's place among its receiver's, or None where predecessors are summed.
+    `slot` `[E]` is each packed edge's place among its receiver's, or None where predecessors are summed; `types` `[E]`
+    is each packed edge's type, for cells that read it.
     """
 
     level_ptr: Tensor
@@ -121,6 +122,7 @@ class Structure(NamedTuple):
     receivers: Tensor
     slot: Tensor | None
     form: Tensor
+    types: Tensor | None = None
 
 
 def _pack(level: Tensor, graph_ptr: Tensor, in_ptr: Tensor, in_senders: Tensor, in_edges: Tensor) -> tuple[Tensor, ...]:

@@ -4,13 +4,15 @@ import copy
 
 import pytest
 import torch
+from hypothesis import given
 from torch import nn as torch_nn
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 import graphseq as gs
-from graphseq import nn
+from graphseq import lowering, nn
 from tests import oracles
 from tests.oracles import assert_agree, assert_close, gradients, leaf, recursion, tensors
+from tests.strategies import examples, structure_for
 
 TREE = gs.Topology.tree([2, 2, 8, 5, 5, 7, 7, 8, -1])
 GRAPH = gs.Topology.from_edge_index(torch.tensor([[0, 0, 1, 2, 1, 4, 5], [1, 2, 3, 3, 3, 5, 6]]), 8)
@@ -161,6 +163,46 @@ def test_at_the_identity_relations_change_nothing():
     cell.load_state_dict(plain.state_dict() | {"weight_rh": cell.weight_rh})
     found = nn.Recurrent(cell)(x, TREE, edge_attr=torch.randint(9, (8,)))
     assert_agree(found, nn.Recurrent(plain)(x, TREE), [x])
+
+
+@given(t=structure_for(0))
+@examples(25)
+def test_the_lowering_of_dependencies_equals_the_equations(t):
+    cell = nn.DependencyTreeLSTMCell(3, 4, 3)
+    torch.nn.init.normal_(cell.weight_rh, std=0.5)
+    layer, x, types = nn.Recurrent(cell), torch.randn(t.num_nodes, 3, requires_grad=True), torch.arange(t.num_edges) % 3
+    wanted = [x, *cell.parameters()]
+    found = tensors(layer(x, t, edge_attr=types))
+    with lowering.disabled():
+        assert_agree(found, tensors(layer(x, t, edge_attr=types)), wanted)
+
+
+def test_what_runs_by_the_equations(monkeypatch):
+    """A subclass, and a cell whose parent's message is another, are not lowered."""
+    cell, x, types = nn.DependencyTreeLSTMCell(3, 4, 9), torch.randn(9, 3), torch.arange(8)
+
+    class Negated(nn.DependencyTreeLSTMCell):
+        def message(self, sent, received, edge):
+            return tuple(-m for m in super().message(sent, received, edge))
+
+    other = Negated(3, 4, 9)
+    other.load_state_dict(cell.state_dict())
+    before = nn.Recurrent(cell)(x, TREE, edge_attr=types)[0]
+    after = nn.Recurrent(other)(x, TREE, edge_attr=types)[0]
+    assert not torch.allclose(before, after)
+    message = nn.ChildSumTreeLSTMCell.message
+    monkeypatch.setattr(
+        nn.ChildSumTreeLSTMCell, "message", lambda *given: tuple(-m for m in message(*given)), raising=True
+    )
+    assert_close(nn.Recurrent(cell)(x, TREE, edge_attr=types)[0], after)
+
+
+def test_types_in_compiled_code_are_checked():
+    layer, x = nn.Recurrent(nn.DependencyTreeLSTMCell(3, 4, 3)), torch.randn(9, 3)
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    for wrong in (3, -1):
+        with pytest.raises(gs.GraphError, match=f"`edge_attr`: expected numbers from 0 to 2, got {wrong}"):
+            compiled(x, TREE, edge_attr=torch.tensor([0, 1, 2, wrong, 0, 0, 0, 0]))
 
 
 def test_types_that_are_the_places_of_children():

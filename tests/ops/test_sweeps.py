@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from graphseq import Topology
 from graphseq.nn.lowerings.childsum import SWEEP as childsum_sweep
+from graphseq.nn.lowerings.dependency import SWEEP as dependency_sweep
 from graphseq.nn.lowerings.elman import SWEEPS as ELMAN
 from graphseq.nn.lowerings.gru import SWEEP as gru_sweep
 from graphseq.nn.lowerings.lstm import SWEEP as lstm
@@ -32,6 +33,7 @@ class Case(NamedTuple):
     call: Callable[..., Any]
     shapes: Callable[[int, int, int], list[tuple[int, ...] | None]]  # None for an input that is left out
     slots: int = 1
+    types: int = 0  # of edges
 
 
 def lstm_sweep(p: Any, *given: Any) -> State:
@@ -57,6 +59,7 @@ CASES = [
     Case("gru of 3", nary_gru_sweep, lambda n, m, h: [(n, 3 * h), (5 * h, 3 * h), (3 * h,), None], slots=3),
     Case("tree gru", tree_gru_sweep, lambda n, m, h: [(n, 3 * h), (3 * h, h), (3 * h,)]),
     Case("childsum", childsum_sweep, lambda n, m, h: [(n, 4 * h), (4 * h, h)]),
+    Case("dependency", dependency_sweep, lambda n, m, h: [(n, 4 * h), (4 * h, h), (3, h, h)], types=3),
 ]
 STRUCTURES = {
     "chains": Topology.chain([3, 1, 0, 3]),
@@ -81,7 +84,8 @@ def inputs(case: Case, t: Topology, dtype: torch.dtype = torch.float64, hidden: 
 
 def run(case: Case, t: Topology, given: list[torch.Tensor | None]) -> State:
     slot = None if case.slots == 1 else t.slot[t.packed.edges]
-    return tensors(case.call(*given, t.packed.structure(slot)))
+    types = (torch.arange(t.num_edges) * 5 + 1) % 7 % case.types if case.types else None
+    return tensors(case.call(*given, t.packed.structure(slot)._replace(types=types)))
 
 
 def present(given: list[torch.Tensor | None]) -> list[torch.Tensor]:
@@ -226,7 +230,7 @@ def test_strided_inputs_and_gradients(case, dtype):
                 assert_close(a, b)
 
 
-WIDE = ("elman_tanh", "gru", "lstm without h0, c0", "recursive of 2", "gru of 2", "tree gru", "childsum")
+WIDE = ("elman_tanh", "gru", "lstm without h0, c0", "recursive of 2", "gru of 2", "tree gru", "childsum", "dependency")
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.name in WIDE], ids=lambda case: case.name)

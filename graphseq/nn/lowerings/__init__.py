@@ -3,6 +3,7 @@
 from .additive import additive
 from .attend import attend
 from .childsum import childsum
+from .dependency import dependency
 from .dot_product import dot_product
 from .elman import elman, recursive
 from .gru import gru
@@ -14,6 +15,7 @@ from .rntn import rntn
 from .tree_gru import tree_gru
 
 __all__ = [
-    "additive", "attend", "childsum", "dot_product", "elman", "gru", "lstm", "nary", "nary_gru", "neighbour_maximum",
-    "neighbour_mean", "neighbour_minimum", "neighbour_sum", "per_feature", "recursive", "rntn", "tree_gru",
+    "additive", "attend", "childsum", "dependency", "dot_product", "elman", "gru", "lstm", "nary", "nary_gru",
+    "neighbour_maximum", "neighbour_mean", "neighbour_minimum", "neighbour_sum", "per_feature", "recursive", "rntn",
+    "tree_gru",
 ]  # fmt: skip
