@@ -146,6 +146,8 @@ def _report(summary: dict[str, Any], recipe: Recipe, folder: Path) -> str:
     name, count, folds = summary["recipe"], len(summary["values"]), summary.get("folds")
     runs = f", {folds} folds" if folds else f", {count} runs" if count > 1 else ""
     lines = [f"{name}{runs}: {told(summary)}, in {summary['seconds']:.0f} s", f"Folder: {folder}"]
+    if "test" in summary:
+        lines.insert(1, f"Test part, evaluated once: {told({**summary, **summary['test'], 'split': 'test'})}")
     if "baseline" in summary:
         what = "the most frequent class" if summary["unit"] == "%" else "the mean"
         constant = number(summary["baseline"], summary["unit"])

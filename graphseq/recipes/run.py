@@ -64,7 +64,9 @@ def train(
         options: of the recipe.
 
     Returns:
-        ``recipe``, ``metric``, ``mean``, ``std``, ``values``, ``seconds``, ``split``, ``unit`` and ``out``, the folder.
+        ``recipe``, ``metric``, ``mean``, ``std``, ``values``, ``seconds``, ``split``, ``unit`` and ``out``, the folder;
+        of a recipe that reports the validation part also ``test``, ``mean``, ``std`` and ``values`` of the test part,
+        where there is one.
 
     Raises:
         GraphError: there is no such recipe or option, data or files are missing, or the folder holds another run.
@@ -112,17 +114,23 @@ def summary(recipe: Recipe, results: Sequence[dict[str, Any]], seconds: float) -
     """Return the mean and sample standard deviation of the results of some runs; shares are in per cent."""
     values = [result["value"] for result in results]
     baselines = [result["baseline"] for result in results if "baseline" in result]
+    tests = [result["test"][recipe.metrics[0]] for result in results if result.get("test")]
+    also = recipe.reports == "val" and len(tests) == len(results)
     return {
         "recipe": recipe.name,
         "metric": recipe.metrics[0],
-        "mean": statistics.fmean(values),
-        "std": statistics.stdev(values) if len(values) > 1 else 0.0,
-        "values": values,
+        **_spread(values),
         "seconds": seconds,
         "split": "dev" if recipe.reports == "val" else recipe.reports,
         "unit": metric(recipe.metrics[0]).unit,
+        **({"test": _spread(tests)} if also else {}),
         **({"baseline": statistics.fmean(baselines)} if baselines else {}),
     }
+
+
+def _spread(values: Sequence[float]) -> dict[str, Any]:
+    std = statistics.stdev(values) if len(values) > 1 else 0.0
+    return {"mean": statistics.fmean(values), "std": std, "values": list(values)}
 
 
 def _config(recipe: Recipe, seed: int) -> dict[str, Any]:

@@ -183,6 +183,20 @@ def test_sentences_are_parsed(graphseq, tmp_path):
     assert "expected the name of a column, such as label_column=y or evaluated, got hidden" in error
 
 
+def test_the_test_part_is_evaluated_where_it_is(graphseq, tmp_path):
+    (tmp_path / "root/sst").mkdir(parents=True)
+    command = ("train", "sst-treelstm", "--data-root", "root", "--no-check", "--epochs", 1, "--hidden", 4)
+    for split in ("train", "dev", "test"):
+        if split == "test":
+            assert "test" not in graphseq(*command, "--json").last
+        (tmp_path / f"root/sst/{split}.txt").write_text("(3 (2 It) (3 (3 works) (2 .)))\n(1 (2 It) (1 fails))\n")
+    found = graphseq(*command, "--json", "--seeds", 2).last
+    assert found["split"] == "dev" and found["test"]["values"] == found["values"]  # of the same trees
+    out = graphseq(*command, "--out", "run").out
+    assert f"Test part, evaluated once: test accuracy {found['test']['values'][0]:.1f}" in out
+    assert graphseq("evaluate", "run", "--data-root", "root", "--split", "test", "--json").last["split"] == "test"
+
+
 def test_a_split_that_the_data_lack(graphseq, karate_run, monkeypatch):
     whole = KarateGCN.task
 
