@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +21,9 @@ from .show import note, say
 __all__ = ["parse", "read_lines", "report_lines", "source_of"]
 
 T = TypeVar("T")
+
+_AT_ONCE, _BLOCK = 512, 1 << 16  # sentences, and bytes that are read at once
+_PAUSE = 0.02  # seconds without a line after which those that are there are answered
 
 
 def parse(
@@ -59,8 +64,10 @@ def parse(
     bad: list[int] = []
     good: list[int] = []
     with source:
-        for at, made in enumerate(found.parse_many(read_lines(source, good, bad, tokens_of))):
-            _show(made, tree, as_json, good[at])
+        numbers = iter(good)
+        for some in read_lines(source, good, bad, tokens_of):
+            for made in found.parse_many(some):
+                _show(made, tree, as_json, next(numbers))
     report_lines(good, bad)
 
 
@@ -81,9 +88,19 @@ def source_of(given: str) -> BinaryIO | None:
         return None
 
 
-def read_lines(source: BinaryIO, good: list[int], bad: list[int], read: Callable[[str], T]) -> Iterator[T]:
-    """Yield what `read` makes of each line; blank lines are skipped, and reported those that it refuses."""
-    for number, line in enumerate(source, start=1):
+def read_lines(source: BinaryIO, good: list[int], bad: list[int], read: Callable[[str], T]) -> Iterator[list[T]]:
+    """Yield what `read` makes of the lines, as many at once as are there; blank lines are skipped, and those that it
+    refuses reported and skipped.
+    """
+    found: list[T] = []
+    number = 0
+    for line in _lines(source):
+        if line is None or len(found) == _AT_ONCE:
+            yield found
+            found = []
+        if line is None:
+            continue
+        number += 1
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
             if not text.strip():
@@ -97,7 +114,24 @@ def read_lines(source: BinaryIO, good: list[int], bad: list[int], read: Callable
             note(f"line {number}: {error}")
         else:
             good.append(number)
-            yield words
+            found.append(words)
+    yield found
+
+
+def _lines(source: BinaryIO) -> Iterator[bytes | None]:
+    """Yield lines, and None when no more are there for now, so that answers to those needn't wait for others."""
+    try:
+        file = source.fileno()
+    except OSError:  # no file of the system's
+        yield from source
+        return
+    rest = b""
+    while block := os.read(file, _BLOCK):
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
+        if sys.platform != "win32" and not select.select([file], [], [], _PAUSE)[0]:
+            yield None
+    yield rest
 
 
 def report_lines(good: list[int], bad: list[int]) -> None:

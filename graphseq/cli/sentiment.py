@@ -62,11 +62,13 @@ def sentiment(
     good: list[int] = []
     bad: list[int] = []
     with source:
-        for at, made in enumerate(model.score_many(read_lines(source, good, bad, read_sentence))):
-            if as_json:
-                say(json.dumps({"line": good[at]} | made.to_dict(), ensure_ascii=False))
-            else:
-                say(f"{made.phrases[0].value:+.2f}  {SENTIMENTS[made.label]:13}  {' '.join(made.parse.tokens)}")
+        numbers = iter(good)
+        for some in read_lines(source, good, bad, read_sentence):
+            for made in model.score_many(some):
+                if as_json:
+                    say(json.dumps({"line": next(numbers)} | made.to_dict(), ensure_ascii=False))
+                else:
+                    say(f"{made.phrases[0].value:+.2f}  {SENTIMENTS[made.label]:13}  {' '.join(made.parse.tokens)}")
     report_lines(good, bad)
 
 

@@ -1,6 +1,8 @@
 """`graphseq parse`, with a small parser of its own."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -52,6 +54,26 @@ def test_standard_input(weights):
     found = run("-", "--weights", weights, input="It works.\nFine\n")
     assert len(found.stdout.splitlines()) == 2
     assert run("-", "--weights", weights, input="\x00\n").exit_code == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs pipes that can be waited for")
+def test_a_line_is_answered_before_the_next_one_comes(weights):
+    command = [sys.executable, "-m", "graphseq", "parse", "-", "--weights", weights, "--json"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        for number, line in enumerate((b"It works.\n", b"Fine\n"), start=1):
+            process.stdin.write(line)
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["line"] == number
+        rest, _ = process.communicate(b"and more\nwithout an end")
+    assert [json.loads(line)["line"] for line in rest.splitlines()] == [3, 4] and process.returncode == 0
+
+
+def test_more_lines_than_are_read_at_once(weights, tmp_path):
+    path = tmp_path / "lines.txt"
+    path.write_text("".join(f"line {i} works\n" if i % 100 else "\n" for i in range(1200)))
+    rows = [json.loads(line) for line in run(str(path), "--weights", weights, "--json").stdout.splitlines()]
+    assert [row["line"] for row in rows] == [i + 1 for i in range(1200) if i % 100]
+    assert all(row["tokens"][1] == str(row["line"] - 1) for row in rows)
 
 
 @pytest.mark.parametrize(
