@@ -24,7 +24,7 @@ import torch_geometric
 from graphseq import GraphError, __version__
 from graphseq.recipes import Job, cross_validate, find_recipe, train
 
-from . import code
+from . import source
 
 Row = dict[str, Any]
 RESULTS = Path(__file__).parents[1] / "graphseq/recipes/reference_results.json"
@@ -53,7 +53,7 @@ class Measured:
 
 METRICS = {"bracket_f1": ", F1", "subtoken_f1": ", F1"}  # where a result is no accuracy
 BASELINES: dict[str, Callable[[], list[Row]]] = {
-    "stdlib-treelstm": code.verbs, "stdlib-names": code.names, "stdlib-misuse": code.misuses,
+    "stdlib-treelstm": source.verbs, "stdlib-names": source.names, "stdlib-misuse": source.misuses,
 }  # fmt: skip
 RECIPES = {
     "karate-gcn": Measured(10, f"4 members for training, 10 for validation, 20 for test, drawn by the seed; {BY_LOSS}"),

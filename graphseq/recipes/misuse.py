@@ -31,7 +31,7 @@ _SYNTAX = ("child", "next_token")
 
 
 class VariableMisuse(SourceRecipe):
-    """A gated graph network on program graphs, which points at one of the local variables for a place.
+    """A gated graph network (Li et al. 2016) on program graphs, which points at one of the local variables for a place.
 
     The name at the place is hidden before the data flow is computed. Rows of the model are the logarithms of the
     probabilities of the best wrong candidate and of the right one, which is class 1 therefore; a tie is wrong.
@@ -42,20 +42,20 @@ class VariableMisuse(SourceRecipe):
     example = "def f(low, high):\n    if low > high:\n        low, high = high, low\n    return high - high"
     loss: ClassVar[Callable[[Tensor, Tensor], Tensor]] = staticmethod(lambda rows, target: -rows[:, 1])
 
-    epochs: int = 10
+    epochs: int = 6
     batch_size: int = 25
     optimizer: Optimizer = "adamw"
     lr: float = 2e-3
     weight_decay: float = 0.05
     schedule: LRSchedule = "cosine"
     clip_norm: float = 1.0
-    limit: int = Field(default=8000, ge=0, description="number of examples to train on; 0 for all")
+    limit: int = Field(default=8000, ge=0, description="number of examples to train on, at most; 0 for all")
     places: int = Field(default=3, ge=1, description="maximum number of places of a function, each an example")
     edges: Literal["all", "syntax"] = Field(
         default="all", description="the program graph's edges: all, or the tree's and those to the next token"
     )
     hidden: int = Field(default=64, ge=1, description="hidden units")
-    rounds: int = Field(default=6, ge=1, description="rounds of messages")
+    rounds: int = Field(default=4, ge=1, description="rounds of messages")
     dropout: float = Field(default=0.2, ge=0, le=1, description="dropout probability of node vectors and states")
 
     def load_data(self, source: Source, seed: int) -> HiddenVariables:
@@ -175,9 +175,8 @@ def _split(graphs: Sequence[Data], edges: str) -> Split:
         kind, part, count, edge, relations, place, occurrence = zip(*(tensors[i] for i in chosen), strict=True)
         sizes, options = torch.tensor([len(each) for each in kind]), torch.tensor([amounts[i] for i in chosen])
         first, begin = sizes.cumsum(0) - sizes, options.cumsum(0) - options
-        shifts = torch.stack([first, begin], 1)
-        edge_index = torch.cat([each + shift for each, shift in zip(edge, first, strict=True)], 1)
-        where = torch.cat([each + shift[:, None] for each, shift in zip(occurrence, shifts, strict=True)], 1)
+        edge_index = torch.cat(edge, 1) + _each(first, edge)
+        where = torch.cat(occurrence, 1) + _each(torch.stack([first, begin]), occurrence)
         total, several = int(sizes.sum()), int(options.sum())
         owner = torch.arange(len(chosen)).repeat_interleave(options)
         types = torch.cat(relations)
@@ -192,6 +191,11 @@ def _split(graphs: Sequence[Data], edges: str) -> Split:
         return Batch(inputs, torch.ones(len(chosen), dtype=torch.int64))
 
     return Split(len(graphs), collate)
+
+
+def _each(shift: Tensor, parts: Sequence[Tensor]) -> Tensor:
+    """Return the shift of each part for all of its columns."""
+    return shift.repeat_interleave(torch.tensor([part.size(-1) for part in parts]), -1)
 
 
 RECIPES: dict[str, Recipe] = {"stdlib-misuse": VariableMisuse()}

@@ -49,10 +49,10 @@ def names() -> list[Row]:
         data = function_names(seed=seed, max_nodes=recipe.max_nodes, limit=recipe.limit)
         frequent, linear = values.values()
         frequent.append(_frequent(data))
-        splits = [_bags(part, len(data.vocabulary), len(data.names)) for part in (data.train, data.val, data.test)]
+        splits = [_bags(part, len(data.names)) for part in (data.train, data.val, data.test)]
         torch.manual_seed(seed)
-        model = nn.Linear(len(KINDS) + len(data.vocabulary), len(data.names))
-        settings = Training(epochs=20, batch_size=25, lr=1e-3, schedule="cosine", select="metric")
+        model = _Linear(len(KINDS) + len(data.vocabulary), len(data.names))
+        settings = Training(epochs=20, batch_size=100, lr=5e-3, schedule="cosine", select="metric")
         task = Task(model, *splits, loss=label_loss, metrics=("subtoken_f1",))
         linear.append(fit(task, settings, seed=seed).test["subtoken_f1"])
     return _rows("stdlib-names", "subtoken_f1", values)
@@ -63,9 +63,8 @@ def misuses() -> list[Row]:
     values: dict[str, list[float]] = {"candidate used last before the place": [], "most frequent candidate": []}
     for seed in SEEDS:
         recipe = find_recipe("stdlib-misuse")
-        test = variable_misuse(
-            seed=seed, max_nodes=recipe.max_nodes, places=recipe.places, limit=recipe.limit
-        ).test  # fmt: skip
+        options = {name: getattr(recipe, name) for name in ("max_nodes", "places", "limit")}
+        test = variable_misuse(seed=seed, **options).test
         for found, rule in zip(values.values(), (_last, _most), strict=True):
             found.append(100 * statistics.fmean(rule(graph) == int(graph.y) for graph in test))
     return _rows("stdlib-misuse", "accuracy", values)
@@ -98,18 +97,30 @@ def _target(tree: Data, num_labels: int) -> Tensor:
     return torch.bincount(tree.y, minlength=num_labels).float()
 
 
-def _bags(trees: Sequence[Data], num_parts: int, num_labels: int) -> Split:
-    """Return a split whose inputs are ``log(1 + count)`` of each kind and each sub-token in a tree."""
+class _Linear(nn.Module):
+    """A linear layer whose inputs are mostly 0: the indices of the others, their values, and where each row begins."""
 
-    def bag(tree: Data) -> Tensor:
-        kinds, parts = torch.bincount(tree.kind, minlength=len(KINDS)), torch.bincount(tree.part, minlength=num_parts)
-        return torch.cat([kinds, parts]).float().log1p()
+    def __init__(self, num_features: int, num_labels: int) -> None:
+        super().__init__()
+        self.weight = nn.EmbeddingBag(num_features, num_labels, mode="sum")
+        self.bias = nn.Parameter(torch.full((num_labels,), -5.0))
+        nn.init.zeros_(self.weight.weight)
+
+    def forward(self, index: Tensor, value: Tensor, begin: Tensor) -> Tensor:
+        scores: Tensor = self.weight(index, begin, per_sample_weights=value)
+        return scores + self.bias
+
+
+def _bags(trees: Sequence[Data], num_labels: int) -> Split:
+    """Return a split whose inputs are ``log(1 + count)`` of each kind and each sub-token in a tree."""
+    bags = [torch.cat([tree.kind, tree.part + len(KINDS)]).unique(return_counts=True) for tree in trees]
 
     def collate(indices: Tensor) -> Batch:
-        chosen = [trees[i] for i in indices.tolist()]
-        return Batch(
-            (torch.stack(list(map(bag, chosen))),), torch.stack([_target(tree, num_labels) for tree in chosen])
-        )
+        chosen = indices.tolist()
+        index, count = (torch.cat(parts) for parts in zip(*(bags[i] for i in chosen), strict=True))
+        sizes = torch.tensor([len(bags[i][0]) for i in chosen])
+        target = torch.stack([_target(trees[i], num_labels) for i in chosen])
+        return Batch((index, count.float().log1p(), sizes.cumsum(0) - sizes), target)
 
     return Split(len(trees), collate)
 
