@@ -128,6 +128,6 @@ def _bags(trees: Sequence[Data], num_labels: int) -> Split:
 def _rows(name: str, metric: str, values: dict[str, list[float]]) -> list[Row]:
     return [
         {"name": name, "network": network, "split": "test", "metric": metric, "values": each,
-         "mean": statistics.fmean(each), "std": statistics.stdev(each), "baseline": True}
+         "mean": statistics.fmean(each), "std": statistics.stdev(each) if len(each) > 1 else 0.0, "baseline": True}
         for network, each in values.items()
     ]  # fmt: skip

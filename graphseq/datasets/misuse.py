@@ -72,7 +72,7 @@ def variable_misuse(
         max_nodes: size of the largest graph that is kept.
         places: the number of places of a function at most, each an example of its own.
         min_count: how often a sub-token must be in the training part for an index of its own.
-        limit: the number of examples to train on; 0 for all.
+        limit: the number of examples to train on, counted before equal ones are dropped; 0 for all.
         folder: Python source to read; by default the standard library of the running Python. Folders of tests and
             files that this Python can't parse are skipped.
 

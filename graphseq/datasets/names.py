@@ -73,7 +73,7 @@ def function_names(
         min_nodes: size of the smallest tree that is kept.
         max_nodes: size of the largest tree that is kept.
         min_count: how often a sub-token must be in the training part for an index of its own.
-        limit: the number of functions to train on; 0 for all.
+        limit: the number of functions to train on, counted before equal ones are dropped; 0 for all.
         folder: Python source to read; by default the standard library of the running Python. Folders of tests and
             files that this Python can't parse are skipped.
 
