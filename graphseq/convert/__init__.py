@@ -12,11 +12,13 @@ from .source import KINDS, NAME, encode_tokens, syntax_tree
 from .spacy import from_spacy
 from .stanza import constituency_from_stanza, from_stanza
 from .subtokens import split_identifier
+from .variables import HIDDEN, hide_place, variable_places
 from .words import tokenize, treebank_words
 
 __all__ = [
     "COLLINS_HEADS",
     "EDGES",
+    "HIDDEN",
     "KINDS",
     "NAME",
     "HeadRule",
@@ -33,6 +35,7 @@ __all__ = [
     "from_spacy",
     "from_stanza",
     "head_children",
+    "hide_place",
     "leaf_spans",
     "read_conllu",
     "read_trees",
@@ -48,6 +51,7 @@ __all__ = [
     "tokenize",
     "treebank_words",
     "unbinarise",
+    "variable_places",
     "write_conllu",
     "write_trees",
 ]
