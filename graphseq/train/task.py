@@ -91,12 +91,7 @@ class Split:
 
 
 def class_loss(scores: Tensor, target: Tensor) -> Tensor:
-    """Return the cross entropy of each row, `[n]`, of scores `[n, C]` and classes int64 `[n]`; of scores `[n, C, K]` of
-    K members of an ensemble, their mean.
-    """
-    if scores.dim() == 3:
-        each = cross_entropy(scores, target[:, None].expand(-1, scores.size(2)), reduction="none")
-        return each.mean(1)
+    """Return the cross entropy of each row, `[n]`, of scores `[n, C]` and classes int64 `[n]`."""
     return cross_entropy(scores, target, reduction="none")
 
 
