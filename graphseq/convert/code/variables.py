@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .code import EDGES, from_code
+from .program_graph import EDGES, from_code
 from .python_tree import read_tree
 from .source import KINDS
 
