@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ __all__ = ["parse", "read_lines", "report_lines", "source_of"]
 
 T = TypeVar("T")
 
+_NAME = re.compile(r"\S+\.(?:txt|text|csv|tsv|jsonl?|md|mrg|ptb|trees?|html?)", re.I)  # of a file
 _AT_ONCE, _BLOCK = 512, 1 << 16  # sentences, and bytes that are read at once
 _PAUSE = 0.02  # seconds without a line after which those that are there are answered
 
@@ -39,7 +41,7 @@ def parse(
     as_json: AsJson = False,
     weights: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A parser of your own, as Parser.save writes it.", show_default=False),
+        typer.Option(metavar="FILE", help="A parser of your own: a run, or a file of Parser.save.", show_default=False),
     ] = None,
 ) -> None:  # fmt: skip
     """Parse sentences: print each one's tree in brackets, or as one JSON object with tokens, spans and brackets.
@@ -51,7 +53,7 @@ def parse(
         raise expected("--tree", "either --tree or --json", Words("both"))
     if sentence is None or not sentence.strip():
         raise expected("sentence", "a sentence, a file, or - for standard input", Words("nothing"))
-    found = Parser.load(weights) if weights is not None else parser()
+    found = _parser(weights)
     source = source_of(sentence)
     if source is None:
         made = found.parse(sentence)
@@ -71,6 +73,16 @@ def parse(
     report_lines(good, bad)
 
 
+def _parser(weights: Path | None) -> Parser:
+    if weights is None:
+        return parser()
+    if not weights.is_dir():
+        return Parser.load(weights)
+    from ..recipes.parsers import parser_of
+
+    return parser_of(weights)
+
+
 def source_of(given: str) -> BinaryIO | None:
     """Return standard input or the file of this name; None if it is a sentence."""
     if given == "-":
@@ -81,7 +93,12 @@ def source_of(given: str) -> BinaryIO | None:
         path = Path(given)
         if path.is_dir():
             raise expected("sentence", "a sentence or a file", Words(f"{given}, a folder"))
-        return path.open("rb") if path.is_file() else None
+        if path.is_file():
+            return path.open("rb")
+        if _NAME.fullmatch(given.strip()):
+            what = "a file that exists, or a sentence (of one word that looks like a file: on standard input)"
+            raise expected("sentence", what, given)
+        return None
     except GraphError:
         raise
     except (OSError, ValueError):  # too long for a name, or a NUL in it
@@ -135,10 +152,13 @@ def _lines(source: BinaryIO) -> Iterator[bytes | None]:
 
 
 def report_lines(good: list[int], bad: list[int]) -> None:
-    """Say how many lines were skipped, and exit with 1 if all were."""
+    """Say how many lines were skipped, and exit with 1 if none is left."""
     if bad:
-        note(f"{len(bad):,} of {len(bad) + len(good):,} lines are no sentences")
-    if bad and not good:
+        were = "line was" if len(bad) == 1 else "lines were"
+        note(f"{len(bad):,} {were} skipped, {len(good):,} read")
+    elif not good:
+        note("no sentences: all lines are blank")
+    if not good:
         raise typer.Exit(1)
 
 

@@ -12,6 +12,7 @@ import typer
 from ..datasets import SENTIMENTS
 from ..errors import Words, expected
 from ..parsing import Sentiment, SentimentModel, read_sentence, sentiment_model
+from ..parsing.sentiments import signed
 from ..plot import check_path
 from .options import AsJson
 from .parse import read_lines, report_lines, source_of
@@ -30,14 +31,16 @@ def sentiment(
     ] = None,
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw one sentence: .svg, .png, .pdf.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one sentence's tree and phrases.")] = None,
-    words: Annotated[bool, typer.Option("--words", help="Tell how much each word moves the answer.")] = False,
+    words: Annotated[bool, typer.Option("--words", help="Show how much each word contributes.")] = False,
     as_json: AsJson = False,
     weights: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A model of your own, as SentimentModel.save writes it.", show_default=False),
+        typer.Option(
+            metavar="FILE", help="A model of your own: a run, or a file of SentimentModel.save.", show_default=False
+        ),
     ] = None,
 ) -> None:  # fmt: skip
-    """Tell the sentiment of a sentence and of every phrase, from -2 to 2; of a file, one line for each sentence.
+    """Print the sentiment of a sentence and of every phrase, from -2 to 2; of a file, one line for each sentence.
 
     Invalid lines are reported on standard error and skipped.
     """
@@ -48,7 +51,7 @@ def sentiment(
     for name, given in (("--svg", svg), ("--html", html), ("--words", words or None)):
         if source is not None and given is not None:
             raise expected(name, "one sentence", Words("a file of them"))
-    model = SentimentModel.load(weights) if weights is not None else sentiment_model()
+    model = _model(weights)
     if source is None:
         found = model.score(sentence)
         _show(found, model, sentence, words, as_json)
@@ -68,8 +71,18 @@ def sentiment(
                 if as_json:
                     say(json.dumps({"line": next(numbers)} | made.to_dict(), ensure_ascii=False))
                 else:
-                    say(f"{made.phrases[0].value:+.2f}  {SENTIMENTS[made.label]:13}  {' '.join(made.parse.tokens)}")
+                    say(f"{signed(made.value, 2):>5}  {SENTIMENTS[made.label]:13}  {' '.join(made.parse.tokens)}")
     report_lines(good, bad)
+
+
+def _model(weights: Path | None) -> SentimentModel:
+    if weights is None:
+        return sentiment_model()
+    if not weights.is_dir():
+        return SentimentModel.load(weights)
+    from ..recipes.recursive import sentiment_of
+
+    return sentiment_of(weights)
 
 
 def _show(found: Sentiment, model: SentimentModel, sentence: str, words: bool, as_json: bool) -> None:

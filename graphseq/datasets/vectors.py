@@ -89,7 +89,8 @@ def _numbers(text: str, size: int, where: str) -> list[float]:
     """Return the numbers of a line."""
     parts = text.split()
     if len(parts) != size:
-        raise expected("vectors", f"{size} numbers after each word", Words(f"{len(parts)} in {where}"))
+        wanted = f"{size} numbers after each word, the size of an embedding"
+        raise expected("vectors", wanted, Words(f"{len(parts)} in {where}"))
     try:
         row = [float(part) for part in parts]
     except ValueError as error:

@@ -5,7 +5,7 @@ from .features import WordFeatures
 from .gold import GoldTree, labelled_tree, matched, unlabelled_tree
 from .grammar import Grammar
 from .result import Parse
-from .scorer import SentimentModel, read_sentence, sentiment, sentiment_many, sentiment_model
+from .scorer import SentimentModel, is_bracketed, read_sentence, sentiment, sentiment_many, sentiment_model
 from .sentiments import Phrase, Sentiment
 from .shipped import Parser, parse, parse_many, parser, tokens_of
 from .trees import decode, max_margin, tree_crf
@@ -20,6 +20,7 @@ __all__ = [
     "SentimentModel",
     "WordFeatures",
     "decode",
+    "is_bracketed",
     "labelled_tree",
     "left_branching",
     "matched",

@@ -41,10 +41,12 @@ class Grammar:
 
     def __init__(self, productions: Iterable[tuple[str, tuple[str, ...], float]], roots: Mapping[str, float]) -> None:
         listed = list(productions)
+        if not isinstance(roots, Mapping):
+            raise expected("roots", 'the probability of each root, as {"S": 1.0}', roots)
         for parent, children, chance in listed:
-            if len(children) not in (1, 2) or not 0 < chance <= 1 + 1e-9:
-                what = Words(f"{parent} → {' '.join(children)} with {chance}")
-                raise expected("productions", "two symbols or one word, with a probability", what)
+            if not isinstance(children, tuple) or len(children) not in (1, 2) or not 0 < chance <= 1 + 1e-9:
+                what = Words(f"{parent} → {children!r} with {chance}")
+                raise expected("productions", "a tuple of two symbols or one word, and a probability up to 1", what)
         below = {child for _, children, _ in listed if len(children) == 2 for child in children}
         self.symbols = sorted({parent for parent, *_ in listed} | below | set(roots))
         index = {name: i for i, name in enumerate(self.symbols)}
@@ -93,7 +95,8 @@ class Grammar:
         return cls(rules, {name: n / roots.total() for name, n in roots.items()})
 
     def parse(self, tokens: Sequence[str]) -> Parse:
-        """Return the most probable tree of a sentence, without the tags of words.
+        """Return the most probable tree of a sentence, without the tags of words; if it has none, a tree that branches
+        to the right, of which :meth:`log_probability` is -inf.
 
         Args:
             tokens: its words.
@@ -102,17 +105,30 @@ class Grammar:
             GraphError: there are no words.
         """
         fallback = right_branching(tokens)
-        lexical = torch.full((len(tokens), len(self.symbols)), -math.inf, dtype=torch.float64)
-        for row, word in enumerate(tokens):
-            for a, chance in self._known(word):
-                lexical[row, a] = chance
-        [(nodes, score)] = best_derivations(
-            lexical, torch.tensor([len(tokens)]), self._rules, self._weight, self._start
-        )
+        nodes, score = self._best(tokens)
         if score == -math.inf:
             return Parse(fallback.tokens, fallback.spans, ["S", *[""] * (len(fallback.spans) - 1)])
         labels = [_without_tag(self.symbols[a], end - start == 1) for start, end, a in nodes]
         return Parse(list(tokens), torch.tensor([node[:2] for node in nodes]), labels)
+
+    def log_probability(self, tokens: Sequence[str]) -> float:
+        """Return the logarithm of the probability of the most probable tree, -inf for a sentence that has none.
+
+        >>> grammar = Grammar([("S", ("N", "V"), 0.5), ("N", ("It",), 1.0), ("V", ("works",), 1.0)], {"S": 1.0})
+        >>> round(grammar.log_probability(["It", "works"]), 4), grammar.log_probability(["works", "It"])
+        (-0.6931, -inf)
+        """
+        right_branching(tokens)  # checks them
+        return self._best(tokens)[1]
+
+    def _best(self, tokens: Sequence[str]) -> tuple[list[tuple[int, int, int]], float]:
+        """Return the nodes of the most probable tree, in preorder, and its log-probability."""
+        lexical = torch.full((len(tokens), len(self.symbols)), -math.inf, dtype=torch.float64)
+        for row, word in enumerate(tokens):
+            for a, chance in self._known(word):
+                lexical[row, a] = chance
+        [found] = best_derivations(lexical, torch.tensor([len(tokens)]), self._rules, self._weight, self._start)
+        return found
 
     def _known(self, word: str) -> list[tuple[int, float]]:
         """Return a word's symbols with their log-probabilities: its own, its form's, its class's, all rare ones'."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from ..errors import Words, expected
 from ..topology import Topology
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
 
 __all__ = ["Parse"]
 
@@ -113,6 +116,13 @@ class Parse:
             else:
                 lines.append(f"{lead}┐ {name}".rstrip())
         return "\n".join(lines)
+
+    def to_data(self) -> Data:
+        """Return the tree as PyG ``Data``, as :func:`graphseq.convert.read_trees` makes it of :meth:`bracketed`."""
+        from ..convert import read_trees
+
+        [tree] = read_trees(self.bracketed())
+        return tree
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `graphseq parse --json` prints: tokens, spans, and the bracketed tree."""

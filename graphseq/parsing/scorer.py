@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Union, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..convert import Vocabulary, binarise, collapse_unary, leaf_spans, read_trees
-from ..errors import Words, expected
+from ..convert import Vocabulary, binarise, collapse_unary, from_nltk, leaf_spans, read_trees, remove_traces
+from ..errors import GraphError, Words, expected
 from ..nn import TreeClassifier
 from ..topology import batch
 from .result import Parse
 from .sentiments import Sentiment
-from .shipped import Parser, checked, parser, tokens_of
+from .shipped import Parser, Sentence, checked, parser, tokens_of
 from .weights import load_weights, save_weights
 
-__all__ = ["SentimentModel", "read_sentence", "sentiment", "sentiment_many", "sentiment_model"]
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
+
+__all__ = ["SentimentModel", "is_bracketed", "read_sentence", "sentiment", "sentiment_many", "sentiment_model"]
 
 WEIGHTS = Path(__file__).with_name("weights") / "sentiment.safetensors"
 _POINTS = 32  # of the path of integrated gradients
 
-Given = str | Sequence[str]
+Given = Union[str, Sequence[str], Parse, "Data"]
+_TREE = re.compile(r"\s*\(\s*(?:(?:[^\s()]+\s*)?\(|_\s)")  # a bracket, perhaps a label, and a bracket; or the label _
 
 
 class SentimentModel:
@@ -62,13 +68,15 @@ class SentimentModel:
         """Return the sentiment of one sentence.
 
         Args:
-            sentence: a text; a list of words; or a bracketed tree, as ``(_ (_ not) (_ bad))``, of which labels are
-                ignored, chains of one child are one node, and nodes with more than two children are binarised.
+            sentence: a text; a list of words; a :class:`Parse`; or a tree, bracketed as ``(_ (_ not) (_ bad))``, as
+                ``Data`` or as ``nltk.Tree``, of which labels are ignored, traces removed, chains of one child are one
+                node, and nodes with more than two children are binarised. A text is a tree if it begins with a bracket,
+                perhaps a label, and another bracket, or with ``(_``.
 
         Raises:
             GraphError: there is no word in it, more than one tree, or something else than texts.
         """
-        found = _tree(sentence) or self.parser.parse(sentence)
+        found = self._parse(sentence)
         return self._scored([found])[0]
 
     def score_many(self, sentences: Iterable[Given], *, batch_size: int = 64) -> Iterator[Sentiment]:
@@ -88,12 +96,16 @@ class SentimentModel:
         while some := list(islice(sentences, size)):
             trees = [_tree(sentence, f"sentences[{at + i}]") for i, sentence in enumerate(some)]
             plain = [
-                tokens_of(s, f"sentences[{at + i}]")
+                tokens_of(cast(Sentence, s), f"sentences[{at + i}]")
                 for i, (s, tree) in enumerate(zip(some, trees, strict=True)) if tree is None
             ]  # fmt: skip
             parsed = iter(self.parser.parse_many(plain, batch_size=size))
             yield from self._scored([next(parsed) if tree is None else tree for tree in trees])
             at += len(some)
+
+    def _parse(self, sentence: Given) -> Parse:
+        made = _tree(sentence)
+        return self.parser.parse(cast(Sentence, sentence)) if made is None else made
 
     @torch.no_grad()
     def _scored(self, parses: list[Parse]) -> list[Sentiment]:
@@ -125,7 +137,7 @@ class SentimentModel:
         Raises:
             GraphError: as of :meth:`score`; no such label.
         """
-        found = _tree(sentence) or self.parser.parse(sentence)
+        found = self._parse(sentence)
         count = self.model.classifier.out_features
         if label is not None and (not isinstance(label, int) or not 0 <= label < count):
             raise expected("label", f"an integer from 0 to {count - 1}", label)
@@ -170,14 +182,34 @@ class SentimentModel:
             raise expected("path", "a file that SentimentModel.save wrote", got) from None
 
 
+def is_bracketed(text: str) -> bool:
+    """Return whether a text is read as a bracketed tree.
+
+    >>> is_bracketed("(_ (_ not) (_ bad))"), is_bracketed("(not bad)"), is_bracketed("(I like it (a bit))")
+    (True, False, False)
+    """
+    return _TREE.match(text) is not None
+
+
 def _tree(sentence: Given, argument: str = "sentence") -> Parse | None:
-    """Return the parse that a bracketed text is; None for other sentences."""
-    if not isinstance(sentence, str) or not sentence.lstrip().startswith("("):
+    """Return the parse that is given, or that a tree is; None for other sentences."""
+    if isinstance(sentence, Parse):
+        return sentence
+    if hasattr(sentence, "edge_index"):
+        trees = [sentence]
+    elif hasattr(sentence, "productions"):
+        trees = [from_nltk(sentence)]
+    elif isinstance(sentence, str) and is_bracketed(sentence):
+        what = "one bracketed tree (the words of a text that begins like one can be given as a list)"
+        try:
+            trees = read_trees(sentence.strip())
+        except GraphError as error:
+            raise expected(argument, what, Words(str(error).removeprefix("text, "))) from None
+        if len(trees) != 1:
+            raise expected(argument, what, Words(f"{len(trees)} in {sentence[:80]!r}"))
+    else:
         return None
-    trees = read_trees(sentence.strip()) if sentence.rstrip().endswith(")") else []
-    if len(trees) != 1:
-        raise expected(argument, "one bracketed tree, or a sentence", Words(f"{sentence[:80]!r}"))
-    tree = binarise(collapse_unary(trees[0]), side="right")
+    tree = binarise(collapse_unary(remove_traces(trees[0])), side="right")
     return Parse(list(tree.tokens), leaf_spans(tree))
 
 
@@ -187,7 +219,8 @@ def read_sentence(text: str) -> Given:
     Raises:
         GraphError: there is no word in it, or it is no tree.
     """
-    return tokens_of(text) if _tree(text) is None else text.strip()
+    made = _tree(text)
+    return tokens_of(text) if made is None else made
 
 
 @cache

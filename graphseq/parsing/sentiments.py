@@ -69,6 +69,11 @@ class Sentiment:
         """Return the probability of each label of the sentence, `[5]`."""
         return self.probabilities[0]
 
+    @property
+    def value(self) -> float:
+        """Return the expected sentiment of the sentence, from -2 to 2."""
+        return self.phrases[0].value
+
     def drawn(self, *, colours: bool = False) -> str:
         """Return the tree as lines of text: before each phrase its expected sentiment, from -2 to 2.
 
@@ -77,16 +82,23 @@ class Sentiment:
         """
         names = []
         for phrase in self.phrases:
-            number = f"{phrase.value:+.1f}".replace("-", "−")
+            number = signed(phrase.value, 1).replace("-", "−")
             names.append(f"\x1b[1;38;5;{_TERMINAL[phrase.label]}m{number}\x1b[0m" if colours else number)
         return self.parse.drawn(names)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``graphseq sentiment --json`` prints."""
         phrases = [
-            {"span": list(p.span), "text": p.text, "label": p.label, "scores": _rounded(p.scores)} for p in self.phrases
-        ]
-        found = {"label": self.label, "sentiment": SENTIMENTS[self.label], "scores": _rounded(self.scores)}
+            {
+                "span": list(p.span), "text": p.text, "label": p.label, "value": round(p.value, 4),
+                "scores": _rounded(p.scores),
+            }
+            for p in self.phrases
+        ]  # fmt: skip
+        found = {
+            "label": self.label, "sentiment": SENTIMENTS[self.label], "value": round(self.value, 4),
+            "scores": _rounded(self.scores),
+        }  # fmt: skip
         return found | {"phrases": phrases, "parse": self.parse.to_dict()}
 
     def figure(self, path: str | None = None) -> Any:
@@ -106,7 +118,7 @@ class Sentiment:
     def page(self) -> str:
         """Return a page of HTML: the drawn tree, and a table of phrases."""
         rows = "\n".join(
-            f"<tr><td>{escape(p.text)}</td><td>{SENTIMENTS[p.label]}</td><td>{p.value:+.2f}</td></tr>"
+            f"<tr><td>{escape(p.text)}</td><td>{SENTIMENTS[p.label]}</td><td>{signed(p.value, 2)}</td></tr>"
             for p in self.phrases
         )
         sentence = escape(" ".join(self.parse.tokens))
@@ -119,6 +131,16 @@ class Sentiment:
 
     def __repr__(self) -> str:
         return f"Sentiment({SENTIMENTS[self.label]}: {' '.join(self.parse.tokens)})"
+
+
+def signed(value: float, digits: int) -> str:
+    """Return a number with its sign, and zero without one.
+
+    >>> signed(0.04, 1), signed(-0.04, 1), signed(-0.06, 1)
+    ('0.0', '0.0', '-0.1')
+    """
+    number = f"{value:+.{digits}f}"
+    return number if number.strip("+-0.") else number[1:]
 
 
 def _rounded(scores: Tensor) -> Sequence[float]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..errors import Words, expected
+from ..errors import GraphError, Words, expected
 
 __all__ = ["load_weights", "save_weights"]
 
@@ -42,9 +42,18 @@ def load_weights(path: str | os.PathLike[str], kind: str, maker: str) -> tuple[d
     """
     from safetensors import SafetensorError, safe_open
 
+    if Path(path).is_dir():
+        what = f"a file that {maker} wrote; the recipe's export function writes one of a run"
+        raise expected("path", what, Words(f"{os.fspath(path)}, a folder"))
     try:
         with safe_open(path, framework="pt") as file:
-            meta: dict[str, Any] = json.loads((file.metadata() or {})[f"graphseq.{kind}"])
+            kinds = file.metadata() or {}
+            if f"graphseq.{kind}" not in kinds:
+                other = ", ".join(key.removeprefix("graphseq.") for key in kinds) or "something else"
+                raise expected("path", f"a file that {maker} wrote", Words(f"{os.fspath(path)}, which has {other}"))
+            meta: dict[str, Any] = json.loads(kinds[f"graphseq.{kind}"])
             return {name: file.get_tensor(name).float() for name in file.keys()}, meta  # noqa: SIM118 - no mapping
+    except GraphError:
+        raise
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise expected("path", f"a file that {maker} wrote", Words(f"{os.fspath(path)}: {error}")) from None

@@ -117,7 +117,7 @@ class Recipe(Training, ABC):
             metadata: the run's.
             source: where data come from, if they are needed.
         """
-        raise expected("run", "a run of a recipe that predicts", Words(f"one of {type(self).__name__}"))
+        raise expected("run", "a run of a recipe that predicts", Words(f"one of {self.name}, {self.input}"))
 
     def rows(self, scores: Tensor, read: Prediction, metadata: Metadata) -> list[dict[str, Any]] | None:
         """Return the predictions of an input, where they are others than a class or a number for each row of scores;

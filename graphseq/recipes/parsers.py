@@ -35,7 +35,7 @@ from ..train import Batch, LRSchedule, Optimizer, Split
 from .base import Metadata, Recipe, Source, Splits
 from .load import open_run
 
-__all__ = ["RECIPES", "ParserRecipe", "SentimentParser", "TreebankParser", "export_parser"]
+__all__ = ["RECIPES", "ParserRecipe", "SentimentParser", "TreebankParser", "export_parser", "parser_of"]
 
 Parts = tuple[list[GoldTree], list[GoldTree] | None, list[GoldTree] | None]  # training, validation, test
 
@@ -49,7 +49,7 @@ class ParserRecipe(Recipe):
     metrics = ("bracket_f1",)
     network = "bidirectional LSTMs, span scores, CKY"
     loss: ClassVar[Callable[[Tensor, Tensor], Tensor]] = staticmethod(lambda rows, target: rows[:, 0])
-    input = "nothing; graphseq.recipes.parsers.export_parser writes a file for `graphseq parse --weights`"
+    input = "whose parser takes sentences by `graphseq parse --weights RUN`; export_parser writes it to a file"
 
     epochs: int = 7
     batch_size: int = 16
@@ -76,7 +76,7 @@ class ParserRecipe(Recipe):
     unknown: float = Field(default=0.15, ge=0, le=1, description="share of words made unknown in training")
     min_count: int = Field(default=2, ge=1, description="words that are less frequent in training are unknown")
     check: bool = Field(default=True, description="require the published files, by their checksums")
-    limit: int = Field(default=0, ge=0, description="number of sentences per part, for a quick try; 0 for all")
+    limit: int = Field(default=0, ge=0, description="only the first sentences of each part, for a quick try; 0 for all")
 
     @property
     def threads(self) -> int:
@@ -197,13 +197,18 @@ def export_parser(run: str | os.PathLike[str], path: str | os.PathLike[str], *, 
 
         export_parser("runs/parser", "parser.safetensors")
     """
+    parser = parser_of(run, about=about)
+    parser.save(path)
+    return parser
+
+
+def parser_of(run: str | os.PathLike[str], *, about: str = "") -> Parser:
+    """Return the parser of a run; errors are those of :func:`export_parser`."""
     opened = open_run(run)
     if not isinstance(opened.model, _Measured):
         raise expected("run", "a run of a parser", Words(f"one of {opened.name}"))
     features = WordFeatures(tuple(opened.metadata["words"]), tuple(opened.metadata["affixes"]))
-    parser = Parser(opened.model.parser, features, opened.model.labels, about=about)
-    parser.save(path)
-    return parser
+    return Parser(opened.model.parser, features, opened.model.labels, about=about)
 
 
 class _Measured(nn.Module):

@@ -13,7 +13,7 @@ from ..convert import Vocabulary, encode_words, leaf_spans, read_trees
 from ..errors import Words, expected
 from ..nn import TreeClassifier
 from ..nn.models import cells
-from ..parsing import SentimentModel, parse
+from ..parsing import SentimentModel, is_bracketed, parse
 from ..topology import Topology
 from ..train import Batch, tree_split
 from .base import Metadata, Prediction, Recipe, Source, Splits
@@ -24,7 +24,7 @@ from .sentiment import SentimentRecipe, words_of
 if TYPE_CHECKING:
     from torch_geometric.data import Data
 
-__all__ = ["PARSED", "RECIPES", "SentimentTrees", "export_sentiment"]
+__all__ = ["PARSED", "RECIPES", "SentimentTrees", "export_sentiment", "sentiment_of"]
 
 PARSED = (
     "the tree is that of `graphseq parse`, which can be wrong; give a tree, as (_ (_ (_ not) (_ bad)) (_ film)), to be "
@@ -71,7 +71,7 @@ class SentimentTrees(SentimentRecipe):
         """Read a tree, or a sentence."""
         vocabulary = Vocabulary(tuple(metadata["words"]), lower=True)
         text = text.strip()
-        given = text.startswith("(")
+        given = is_bracketed(text)
         tree = _one_tree(text if given else parse(words_of(text)).bracketed())
         topology = Topology.from_data(tree)
         if int(topology.in_degree.max()) > 2:
@@ -151,6 +151,13 @@ def export_sentiment(run: str | os.PathLike[str], path: str | os.PathLike[str], 
 
         export_sentiment("runs/sst", "sentiment.safetensors")
     """
+    model = sentiment_of(run, about=about)
+    model.save(path)
+    return model
+
+
+def sentiment_of(run: str | os.PathLike[str], *, about: str = "") -> SentimentModel:
+    """Return the network of a run with its words; errors are those of :func:`export_sentiment`."""
     opened = open_run(run)
     recipe = opened.recipe
     if not isinstance(recipe, SentimentTrees) or recipe.labels_of != "fine":
@@ -161,9 +168,7 @@ def export_sentiment(run: str | os.PathLike[str], path: str | os.PathLike[str], 
         "num_symbols": len(words) + 1, "embedding_size": recipe.embedding, "hidden_size": recipe.hidden,
         "num_classes": len(opened.metadata["classes"]), "cell": recipe.cell, "bidirectional": recipe.both_ways,
     }  # fmt: skip
-    model = SentimentModel(cast(TreeClassifier, opened.model), words, options, about=about)
-    model.save(path)
-    return model
+    return SentimentModel(cast(TreeClassifier, opened.model), words, options, about=about)
 
 
 RECIPES: dict[str, Recipe] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -110,10 +109,16 @@ class SentimentLSTM(SentimentRecipe):
         """Return the published splits: phrases or sentences to train and to evaluate on."""
         train, dev, test = data
         some = self.limit or None
-        of = _whole if self.evaluated == "sentences" else partial(SST.phrases, unique=False)
-        evaluated = (None if part is None else _sequences(of(part), some) for part in (dev, test))
+        evaluated = (None if part is None else self._evaluated(part) for part in (dev, test))
         trained = _sequences(train.phrases() if self.phrases else _whole(train), some)
         return Splits(trained, *evaluated)
+
+    def _evaluated(self, part: SST) -> Split:
+        """Return whole sentences, or all phrases of the same ones."""
+        if self.evaluated == "sentences":
+            return _sequences(_whole(part), self.limit or None)
+        count = sum(int((tree.y >= 0).sum()) for tree in part.trees[: self.limit or None])
+        return _sequences(part.phrases(unique=False), count)
 
     def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
         """Read a sentence."""

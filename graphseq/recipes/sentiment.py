@@ -36,7 +36,7 @@ class SentimentRecipe(Recipe):
         default="fine", description="five classes (fine), or positive and negative (binary)"
     )
     check: bool = Field(default=True, description="require the published files, by their checksums")
-    limit: int = Field(default=0, ge=0, description="number of examples per split, for a quick try; 0 for all")
+    limit: int = Field(default=0, ge=0, description="only the first examples of each split, for a quick try; 0 for all")
     min_count: int = Field(default=1, ge=1, description="words that are less frequent in training are unknown")
     embedding: int = Field(default=300, ge=1, description="size of the word vectors")
     embedding_decay: float = Field(default=1.0, ge=0, description="weight decay of the word vectors")

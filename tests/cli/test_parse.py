@@ -47,13 +47,16 @@ def test_lines_and_bad_ones(weights, tmp_path):
     assert found.exit_code == 0 and [row["line"] for row in rows] == [1, 5]
     assert rows[0]["tokens"] == ["It", "works", "."] and rows[1]["tokens"] == ["Fine"]
     assert "line 3: `sentence`: expected a text" in found.stderr and "line 4: not UTF-8" in found.stderr
-    assert "2 of 4 lines are no sentences" in found.stderr
+    assert "2 lines were skipped, 2 read" in found.stderr
 
 
 def test_standard_input(weights):
     found = run("-", "--weights", weights, input="It works.\nFine\n")
     assert len(found.stdout.splitlines()) == 2
     assert run("-", "--weights", weights, input="\x00\n").exit_code == 1
+    for blank in ("", "\n\n"):
+        found = run("-", "--weights", weights, input=blank)
+        assert found.exit_code == 1 and "no sentences" in found.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs pipes that can be waited for")
@@ -84,6 +87,7 @@ def test_more_lines_than_are_read_at_once(weights, tmp_path):
         (["a", "--tree", "--json"], "`--tree`: expected either --tree or --json"),
         (["a", "--svg", "x.txt"], "`--svg`: expected a file name that ends in"),
         (["."], "`sentence`: expected a sentence or a file"),
+        (["nofile.txt"], "`sentence`: expected a file that exists, or a sentence"),
     ],
 )
 def test_errors(weights, arguments, message):

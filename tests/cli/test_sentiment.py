@@ -44,7 +44,7 @@ def test_lines_and_bad_ones(weights, tmp_path):
     assert [row["line"] for row in rows] == [1, 5]
     assert "line 3:" in found.stderr
     assert "line 4: not UTF-8" in found.stderr
-    assert "2 of 4 lines are no sentences" in found.stderr
+    assert "2 lines were skipped, 2 read" in found.stderr
     plain = run(str(path), "--weights", weights).stdout.splitlines()
     assert len(plain) == 2
     assert plain[0].endswith("The film .")

@@ -54,7 +54,7 @@ def test_compressed(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("b 1 2\na 1 2 3\n", "expected 2 numbers after each word, got 3 in .*line 2"),
+        ("b 1 2\na 1 2 3\n", "expected 2 numbers after each word, the size of an embedding, got 3 in .*line 2"),
         ("a 1 x\n", "could not convert .* in .*line 1"),
         ("a 1 nan\n", "expected finite numbers"),
         (b"\x00\x01binary", "expected a text file of word vectors"),

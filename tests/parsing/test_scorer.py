@@ -7,11 +7,11 @@ import torch
 
 import graphseq as gs
 from graphseq import GraphError
-from graphseq.convert import read_trees
+from graphseq.convert import read_trees, to_nltk, treebank_words
 from graphseq.datasets import SST
 from graphseq.errors import MissingData
 from graphseq.nn import TreeClassifier
-from graphseq.parsing import SentimentModel, scorer
+from graphseq.parsing import SentimentModel, read_sentence, scorer
 from graphseq.parsing.result import Parse
 from tests.parsing.test_shipped import make as make_parser
 
@@ -65,6 +65,27 @@ def test_trees_of_other_forms():
         torch.testing.assert_close(found.probabilities, wanted.probabilities)
 
 
+def test_trees_of_other_kinds():
+    """A parse, PyG's Data and NLTK's trees; words without traces."""
+    model = make()
+    wanted = model.score(TREE)
+    [data] = read_trees(TREE)
+    for given in (wanted.parse, data, wanted.parse.to_data(), to_nltk(data)):
+        assert torch.equal(model.score(given).probabilities, wanted.probabilities)
+        [many] = model.score_many([given])
+        assert torch.equal(many.probabilities, wanted.probabilities)
+    assert model.attributions(wanted.parse) == model.attributions(TREE)
+    traced = model.score("( (S (NP-SBJ (-NONE- *-1)) (VP (VBZ bores) (NP (PRP us)))) )")
+    assert traced.parse.tokens == ["bores", "us"]
+
+
+@pytest.mark.parametrize("text", ["(not good)", "(bad) film", "(I like it (a bit))", "(3 stars) fine", "(bad", ")("])
+def test_brackets_in_a_text_are_words(text):
+    model = make()
+    assert model.score(text).parse.tokens == treebank_words(text)
+    assert read_sentence(text) == treebank_words(text)
+
+
 @pytest.mark.parametrize("label", [None, 0, 4])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_attributions_sum_to_the_difference_of_logits(label, bidirectional):
@@ -103,8 +124,9 @@ def test_saved_and_loaded(tmp_path):
     ([], "`sentence`: expected at least one word"),
     (None, "`sentence`: expected a text or a list of words"),
     ("(_ a) (_ b)", "`sentence`: expected one bracketed tree"),
-    ("(not a tree", "`sentence`: expected one bracketed tree"),
-    ("(_ (_ a)", "text, line 1, column 9"),
+    ("(3 (2 not) (1 a tree)", "`sentence`: expected one bracketed tree .*, got line 1, column 17"),
+    ("(_ (_ a)", "`sentence`: expected one bracketed tree .*, got line 1, column 9"),
+    ("(-NONE- (-NONE- *))", "-NONE-"),
 ])  # fmt: skip
 def test_what_is_no_sentence(sentence, message):
     with pytest.raises(GraphError, match=message):
@@ -124,7 +146,7 @@ def test_shown():
     assert found.page().count("<tr>") == 12
     told = found.to_dict()
     assert json.loads(json.dumps(told)) == told
-    assert set(told) == {"label", "sentiment", "scores", "phrases", "parse"}
+    assert set(told) == {"label", "sentiment", "value", "scores", "phrases", "parse"}
     assert "&lt;b&gt;" in make().score(["<b>", "film"]).page()
 
 

@@ -9,7 +9,7 @@ import torch
 from graphseq import GraphError
 from graphseq.parsing import Parser, matched, unlabelled_tree
 from graphseq.recipes import Source, find_recipe, open_run, train
-from graphseq.recipes.parsers import export_parser
+from graphseq.recipes.parsers import export_parser, parser_of
 
 DATA = Path(os.environ.get("GRAPHSEQ_DATA", ""))
 SMALL = {"epochs": 3, "limit": 80, "hidden": 16, "span": 16, "embedding": 8, "affix": 8, "average": 0.0, "lr": 1e-2}
@@ -35,6 +35,9 @@ def test_trains_and_is_exported(name, options, tmp_path):
     assert again.about == "few sentences" and again.labels == parser.labels
     assert len(again.labels) == 1 if name == "sst-parser" else "S" in again.labels and "" in again.labels
     assert again.parse("It works .").tokens == ["It", "works", "."]
+    with pytest.raises(GraphError, match=r"expected a file that Parser\.save wrote; .* got .*, a folder"):
+        Parser.load(tmp_path / "run")
+    assert parser_of(tmp_path / "run").parse("It works .").spans.tolist() == parser.parse("It works .").spans.tolist()
 
 
 def test_the_figure_is_that_of_the_parser(tmp_path):

@@ -38,7 +38,7 @@ def test_phrases_are_evaluated(name, tmp_path):
     run = open_run(tmp_path / "run")
     _, dev, _ = run.recipe.load_data(Source(), 0)
     split = run.recipe.splits((dev, dev, None), run.metadata, 0).val
-    count = sum(len(tree.y) for tree in dev.trees[:40]) if name == "sst-treelstm" else 40
+    count = sum(len(tree.y) for tree in dev.trees[:40])
     scores = torch.cat([run._scores(split.batch(part)) for part in torch.arange(split.size).split(7)])
     assert len(scores) == count
     y = torch.cat([tree.y for tree in dev.trees])[:count]
@@ -56,7 +56,7 @@ def test_known_words_begin_with_their_vectors(tmp_path):
     assert mine[at].tolist() == [1, 2, 3, 4]
     rest = torch.arange(len(mine)) != at
     assert torch.equal(mine[rest], other[rest])
-    with pytest.raises(GraphError, match="expected 5 numbers after each word, got 4"):
+    with pytest.raises(GraphError, match="expected 5 numbers after each word, the size of an embedding, got 4"):
         recipe.replace(embedding=5).task(Source(), 0)
     file.write_text("never-seen-word 0 0 0 0\n")
     with pytest.raises(GraphError, match="vectors of some of the words"):
