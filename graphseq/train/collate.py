@@ -15,7 +15,7 @@ from .task import Batch, Split
 if TYPE_CHECKING:
     from torch_geometric.data import Data
 
-__all__ = ["chain_split", "check_graphs", "check_trees", "graph_split", "node_split", "tree_split"]
+__all__ = ["chain_split", "check_graphs", "check_is_data", "check_trees", "graph_split", "node_split", "tree_split"]
 
 
 def graph_split(graphs: Sequence[Data], *, weight: Tensor | None = None) -> Split:
@@ -53,7 +53,7 @@ def check_graphs(graphs: Sequence[Data]) -> bool:
     """
     weighted = False
     for i, graph in enumerate(graphs):
-        _is_data(graph, f"graphs[{i}]")
+        check_is_data(graph, f"graphs[{i}]")
         width = "F" if not i else graphs[0].x.size(1)
         if not isinstance(graph.x, Tensor) or graph.x.dim() != 2 or (i and graph.x.size(1) != width):
             raise expected(f"graphs[{i}].x", f"a tensor of shape [N, {width}]", graph.x)
@@ -76,12 +76,17 @@ def check_trees(trees: Sequence[Data], tensors: Sequence[str]) -> None:
         GraphError: one lacks a tensor, or is not PyG ``Data``.
     """
     for i, tree in enumerate(trees):
-        _is_data(tree, f"trees[{i}]")
+        check_is_data(tree, f"trees[{i}]")
         if lost := [name for name in tensors if not isinstance(tree.get(name), Tensor)]:
             raise expected(f"trees[{i}]", f"Data with the tensors {', '.join(tensors)}", Words(f"no {lost[0]}"))
 
 
-def _is_data(given: Any, name: str) -> None:
+def check_is_data(given: Any, name: str) -> None:
+    """Check that an argument is a graph.
+
+    Raises:
+        GraphError: it is not PyG ``Data``.
+    """
     from torch_geometric.data import Data
 
     if not isinstance(given, Data):

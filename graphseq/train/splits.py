@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from ..convert import Vocabulary, tokenize
-from ..errors import DataWarning, Words, expected
+from ..errors import DataWarning, Words, describe, expected
 from ..topology import Topology
-from .collate import chain_split, check_graphs, check_trees, graph_split, node_split, tree_split
+from .collate import chain_split, check_graphs, check_is_data, check_trees, graph_split, node_split, tree_split
 from .task import Split
 
 if TYPE_CHECKING:
@@ -283,16 +283,37 @@ def node_splits(
         seed: of the assignment; classes are in the same proportion in all parts.
         parts: the nodes for training, validation and test, or masks, in place of shares.
         x: the features in a different form, such as :class:`graphseq.nn.SparseFeatures`.
+
+    Raises:
+        GraphError: no `Data` with x and y of its nodes; classes of another shape; as of :func:`deal`.
     """
+    _check_nodes(data, ("x", "y") if x is None else ("y",))
     if parts is None and all(isinstance(data.get(f"{part}_mask"), Tensor) for part in ("train", "val", "test")):
         parts = [data[f"{part}_mask"] for part in ("train", "val", "test")]
     if parts is None:
+        if data.y.dim() != 1:
+            turned = "squeeze(1)" if data.y.shape[1:] == (1,) else "argmax(1)"
+            got = Words(f"{describe(data.y)}; data.y.{turned} may be meant")
+            raise expected("data.y", f"classes, int64 of shape [{data.num_nodes}], where `parts` is None", got)
         labelled = (data.y >= 0).nonzero()[:, 0]
         parts = [labelled[i] for i in deal(data.y[labelled], val=val, test=test, seed=seed)]
     topology = Topology.from_data(data)  # one, compiled once, for all parts
     dealt = _checked(parts, int(data.num_nodes))
     made = [node_split(data, part, x=x, topology=topology) if len(part) else None for part in dealt]
     return Splits(*made)  # type: ignore[arg-type]
+
+
+def _check_nodes(data: Any, names: Sequence[str]) -> None:
+    """Check that a graph's nodes have features and targets.
+
+    Raises:
+        GraphError: they have not.
+    """
+    check_is_data(data, "data")
+    for name in names:
+        rows = data.get(name)
+        if not isinstance(rows, Tensor) or rows.dim() == 0 or rows.size(0) != data.num_nodes:
+            raise expected(f"data.{name}", f"a tensor with {data.num_nodes} rows, one for each node", rows)
 
 
 def _chains(
@@ -343,8 +364,10 @@ def _checked(parts: Parts, count: int) -> list[Tensor]:
 
 
 def _some(examples: Sequence[Any], name: str, labels: Any = None) -> None:
-    if isinstance(examples, str) or not hasattr(examples, "__len__") or hasattr(examples, "edge_index"):
-        raise expected(name, "a list", examples)
+    listed = hasattr(examples, "__len__") and hasattr(examples, "__getitem__")
+    if isinstance(examples, str) or not listed or hasattr(examples, "edge_index"):
+        what = "a list, such as a loader's `dataset`" if hasattr(examples, "dataset") else "a list"
+        raise expected(name, what, examples)
     if not len(examples):
         raise expected(name, "at least one", Words("none"))
     if labels is not None and len(labels) != len(examples):

@@ -125,6 +125,13 @@ class Task:
     metrics: Sequence[str] = ("accuracy",)
     groups: Sequence[Mapping[str, Any]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """Check the names of metrics."""
+        if isinstance(self.metrics, str) or not self.metrics:
+            raise expected("metrics", "a list of at least one name", self.metrics)
+        for name in self.metrics:
+            metric(name)
+
     def check(self) -> None:
         """Check that the task can be trained.
 
@@ -140,7 +147,3 @@ class Task:
                 raise expected(name, "a Split", split)
             if split is not None and not split.size:
                 raise expected(name, "a split with at least one example", Words("an empty one"))
-        if isinstance(self.metrics, str) or not self.metrics:
-            raise expected("metrics", "a list of at least one name", self.metrics)
-        for name in self.metrics:
-            metric(name)

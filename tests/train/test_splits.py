@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import Data
+from torch_geometric.loader import DataLoader
 
 import graphseq as gs
 from graphseq import nn, train
@@ -148,6 +149,21 @@ def test_what_a_newcomer_gets_wrong():
               for i in range(20)]  # fmt: skip
     with pytest.warns(DataWarning, match="edge_attr is not used"):
         train.graph_splits(graphs)
+    with pytest.raises(gs.GraphError, match="`graphs`: expected a list, such as a loader's `dataset`"):
+        train.graph_splits(DataLoader(graphs))
+    with pytest.raises(gs.GraphError, match="`metrics`: expected names from"):
+        train.Task(nn.GraphClassifier(2, 4, 2), train.Split(1, lambda indices: None), metrics=["acc"])
+    x, y = torch.zeros(3, 2), torch.tensor([0, 1, 1])
+    for tensors, message in (
+        ({"x": x}, r"`data\.y`: expected a tensor with 3 rows, one for each node, got None"),
+        ({"y": y, "num_nodes": 3}, r"`data\.x`: expected a tensor with 3 rows"),
+        ({"x": x, "y": y[:, None]}, r"`data\.y`: expected classes, .*; data\.y\.squeeze\(1\) may be meant"),
+        ({"x": x, "y": torch.eye(3).long()}, r"`data\.y`: expected classes, .*; data\.y\.argmax\(1\) may be meant"),
+    ):
+        with pytest.raises(gs.GraphError, match=message):
+            train.node_splits(Data(edge_index=path, **tensors))
+    with pytest.raises(gs.GraphError, match=r"`data`: expected torch_geometric\.data\.Data"):
+        train.node_splits(x)
 
 
 def test_devices_by_name():
