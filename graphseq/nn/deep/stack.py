@@ -1,4 +1,4 @@
-"""Layers on top of each other, and the connections past them."""
+"""Layers on top of each other, and the skip connections around them."""
 
 from __future__ import annotations
 
@@ -76,6 +76,10 @@ class Stack(nn.Module):
         if isinstance(jump, str) and jump not in ("cat", "max"):
             raise expected("jump", '"cat", "max" or a module, such as JumpingKnowledge("lstm", channels, layers)', jump)
         self.jump = JumpingKnowledge(jump) if isinstance(jump, str) else jump
+        for i, layer in enumerate(layers):
+            if not _takes_edges(layer):
+                got = Words(f"{type(layer).__name__}, whose call takes one argument")
+                raise expected(f"layers[{i}]", "a module with a call (x, edge_index, …)", got)
         self._takes, self._batched = [arguments(layer) for layer in layers], takes_batch(self.norms)
 
     def forward(
@@ -95,7 +99,8 @@ class Stack(nn.Module):
         given = {name: value for name, value in given.items() if value is not None}
         for name in given:
             if not any(name in takes for takes in self._takes):
-                raise expected(name, "None for layers that don't take it", given[name])
+                hint = "; features are passed as edge_attr=" if name == "edge_weight" else ""
+                raise expected(name, f"None, since no layer takes {name}{hint}", given[name])
 
         def call(i: int, h: Tensor, first: Tensor) -> Tensor:
             takes = self._takes[i]
@@ -158,7 +163,7 @@ def run(
 
 
 def check_connection(connection: Any, alpha: Any = 0.0) -> None:
-    """Check a connection past layers, and the share of the initial one.
+    """Check a connection around layers, and the share of the initial one.
 
     Raises:
         GraphError: there is no such connection, the share is not from 0 to 1.
@@ -188,6 +193,8 @@ def norms_of(norm: Any, count: int) -> nn.ModuleList:
     """
     if norm is None:
         return nn.ModuleList()
+    if isinstance(norm, str):
+        raise expected("norm", "a module, such as nn.PairNorm() or nn.GraphNorm(channels)", norm)
     if isinstance(norm, nn.Module) and not isinstance(norm, nn.ModuleList):
         return nn.ModuleList(deepcopy(norm) for _ in range(count))
     listed = list(norm) if isinstance(norm, list | tuple | nn.ModuleList) else []
@@ -226,6 +233,14 @@ def normaliser(
         return out
 
     return normalised
+
+
+def _takes_edges(layer: nn.Module) -> bool:
+    """Return whether a module's call takes features and edges."""
+    taken = inspect.signature(layer.forward).parameters.values()
+    kinds = [p.kind for p in taken]
+    places = kinds.count(inspect.Parameter.POSITIONAL_ONLY) + kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return places > 1 or inspect.Parameter.VAR_POSITIONAL in kinds
 
 
 def arguments(module: nn.Module) -> frozenset[str]:

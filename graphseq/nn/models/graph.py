@@ -12,7 +12,7 @@ from ...errors import Words, expected
 from ...topology import Topology
 from ..cells.base import check_sizes
 from ..convs import GINConv
-from ..deep.stack import check_connection, normaliser, run, takes_batch
+from ..deep.stack import check_connection, check_dropout, normaliser, run, takes_batch
 from ..pool import readout
 from .library import check_made, check_width, make_conv, takes_weights
 from .norms import BatchNorm, make_norm
@@ -76,7 +76,7 @@ class GraphClassifier(nn.Module):
         self._batched = takes_batch(norms)
         self.classifiers = nn.ModuleList(nn.Linear(size, num_classes) for size in sizes)
         self.widths, self.connection, self.alpha = [h] * num_layers, connection, alpha
-        self.in_channels, self.dropout, self.reduce = in_channels, nn.Dropout(dropout), reduce
+        self.in_channels, self.dropout, self.reduce = in_channels, nn.Dropout(check_dropout(dropout)), reduce
 
     def forward(
         self, x: Tensor, edge_index: Tensor | Topology, batch: Tensor | None = None, edge_weight: Tensor | None = None

@@ -209,7 +209,11 @@ def _find(given: Any, known: Mapping[str, Any], argument: str) -> Any:
     for name, kind in (_classes(_convs, "Conv") if argument == "conv" else {}).items():
         if re.sub("-", "", name) == wanted.removesuffix("conv"):
             more = ", ".join(_missing(kind))
-            what = f"a convolution that two widths suffice for ({kind.__name__} needs {more}: write a model around it)"
+            what = f"a convolution constructed from two widths alone; {kind.__name__} also needs {more}. Build it with"
+            raise expected(argument, f"{what} nn.Stack or your own module", given)
+    for name, kind in vars(_convs).items() if argument == "conv" else ():
+        if isinstance(kind, type) and issubclass(kind, nn.Module) and name.lower() == wanted:
+            what = f"a convolution constructed from two widths; {name} is none. Call it in a module of your own"
             raise expected(argument, what, given)
     close = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.7)
     hint = f"; did you mean {next(n for n in known if re.sub('-', '', n) == close[0])!r}?" if close else ""

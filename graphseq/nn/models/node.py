@@ -12,7 +12,7 @@ from ...errors import Words, expected
 from ...topology import Topology
 from ..cells.base import check_sizes
 from ..convs import SparseFeatures
-from ..deep.stack import check_connection, normaliser, run, takes_batch
+from ..deep.stack import check_connection, check_dropout, normaliser, run, takes_batch
 from .library import check_made, check_width, make_conv, takes_weights
 from .norms import make_norm
 
@@ -64,7 +64,7 @@ class NodeClassifier(nn.Module):
         made = [] if norm is None else [make_norm(norm, b) for b in self.widths[:-1]]
         self.norms, self.connection, self.alpha = nn.ModuleList(made), connection, alpha
         self._batched = takes_batch(self.norms)
-        self.in_channels, self.dropout = in_channels, nn.Dropout(dropout)
+        self.in_channels, self.dropout = in_channels, nn.Dropout(check_dropout(dropout))
 
     def forward(
         self, x: Tensor | SparseFeatures, edge_index: Tensor | Topology, edge_weight: Tensor | None = None

@@ -13,6 +13,7 @@ from ...topology import Topology
 from ...topology.inputs import check_range, same_length
 from ..cells import LSTMCell
 from ..cells.base import check_sizes
+from ..deep.stack import check_dropout
 from ..recurrent import BidirectionalTree, Recurrent
 from .library import make_cell
 from .sequence import forget
@@ -94,7 +95,7 @@ class _Member(nn.Module):
         super().__init__()
         down = LSTMCell(hidden, hidden) if bidirectional else None
         self.recurrent = Recurrent(cell) if down is None else BidirectionalTree(cell, down)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(check_dropout(dropout))
         self.classifier = nn.Linear(hidden * (2 if bidirectional else 1), num_classes)
 
     def forward(self, x: Tensor, topology: Topology, nodes: Tensor, roots: bool) -> Tensor:
