@@ -1,4 +1,4 @@
-"""A residual connection past a block."""
+"""A residual connection around a block."""
 
 from __future__ import annotations
 

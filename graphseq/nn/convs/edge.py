@@ -26,7 +26,7 @@ class EdgeConv(torch_nn.Module):
 
     Args:
         nn: maps features of edges, `[E, 2 F]` → `[E, F']`, such as a multilayer perceptron.
-        aggr: "max", "min", "mean", "add" (or "sum").
+        aggr: "max", "min", "mean", "add" (or "sum"), "var", "std", "softmax" or a :class:`graphseq.Merge`.
         flow: "source_to_target", or "target_to_source" to reverse the edges.
 
     Raises:
