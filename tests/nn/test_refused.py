@@ -100,7 +100,7 @@ T, E = gs.Topology.from_edge_index(RING), torch.randn(8, 3)
     (lambda: nn.NodeClassifier(F, 16, 3, conv="gine"), "`conv`: .* two widths alone; GINEConv also needs edge_attr"),
     (lambda: nn.Stack([nn.GCNConv(F, F)], norm="pair"), "`norm`: expected a module, such as nn.PairNorm"),
     (lambda: nn.Stack([nn.DropEdge(0.5), nn.GCNConv(F, F)]), r"`layers\[0\]`: .*got DropEdge, whose call takes one"),
-    (lambda: nn.Stack([nn.GINEConv(spread(F))])(X, RING, E), "`edge_weight`: .* no layer takes .*edge_attr="),
+    (lambda: nn.Stack([nn.GINEConv(spread(F))])(X, RING, E), "`edge_weight`: .* .* pass features as edge_attr="),
     (lambda: nn.Stack([nn.GCNConv(F, 4)])(X, RING, edge_attr=E), "`edge_attr`: expected None, since no layer takes"),
     (lambda: nn.MPNN(spread(5), spread(4))(X, RING), "`message`: expected a first layer of 16 inputs"),
     (lambda: nn.MPNN(spread(16), spread(4))(X, RING), "`update`: expected a first layer of 12 inputs"),

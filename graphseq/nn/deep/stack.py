@@ -17,6 +17,7 @@ from .jumping import JumpingKnowledge
 from .pair_norm import PairNorm
 
 CONNECTIONS = ("none", "residual", "dense", "initial")
+_HINTS = {"edge_weight": "weights", "edge_attr": "features", "edge_type": "types"}  # of edges
 
 Norms = nn.Module | Sequence[nn.Module] | None
 
@@ -84,7 +85,7 @@ class Stack(nn.Module):
 
     def forward(
         self, x: Tensor, edge_index: Tensor | Topology, edge_weight: Tensor | None = None,
-        edge_attr: Tensor | None = None, *, batch: Tensor | None = None,
+        edge_attr: Tensor | None = None, *, edge_type: Tensor | None = None, batch: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """Return the states of the nodes, `[N, F']`.
 
@@ -92,15 +93,11 @@ class Stack(nn.Module):
             x: `[N, F]`.
             edge_index: int64 `[2, E]`, or a topology of N nodes, which knows its graphs.
             edge_weight: `[E]`, for layers that take it.
-            edge_attr: for layers that take it.
+            edge_attr: `[E, D]`, for layers that take it.
+            edge_type: int64 `[E]`, for layers that take it.
             batch: int64 `[N]`, the graph of each node, for norms; one graph by default.
         """
-        given = {"edge_weight": edge_weight, "edge_attr": edge_attr}
-        given = {name: value for name, value in given.items() if value is not None}
-        for name in given:
-            if not any(name in takes for takes in self._takes):
-                hint = "; features are passed as edge_attr=" if name == "edge_weight" else ""
-                raise expected(name, f"None, since no layer takes {name}{hint}", given[name])
+        given = edge_inputs(self._takes, edge_weight, edge_attr, edge_type)
 
         def call(i: int, h: Tensor, first: Tensor) -> Tensor:
             takes = self._takes[i]
@@ -124,6 +121,30 @@ class Stack(nn.Module):
     def extra_repr(self) -> str:
         """Return the options."""
         return f"connection={self.connection!r}, dropout={self.dropout}"
+
+
+def edge_inputs(
+    takes: Sequence[frozenset[str]], edge_weight: Tensor | None, edge_attr: Tensor | None, edge_type: Tensor | None
+) -> dict[str, Tensor]:
+    """Return those inputs of edges that are given, by name.
+
+    Args:
+        takes: the names of what each layer's call takes.
+        edge_weight: `[E]`, or None.
+        edge_attr: `[E, D]`, or None.
+        edge_type: int64 `[E]`, or None.
+
+    Raises:
+        GraphError: no layer takes one of them.
+    """
+    given = {"edge_weight": edge_weight, "edge_attr": edge_attr, "edge_type": edge_type}
+    known = {name: value for name, value in given.items() if value is not None}
+    taken = frozenset[str]().union(*takes) if known else frozenset()
+    for name, value in known.items():
+        if name not in taken:
+            hint = "".join(f"; pass {what} as {other}=" for other, what in _HINTS.items() if other in taken)
+            raise expected(name, f"None, since no layer takes {name}{hint}", value)
+    return known
 
 
 def run(
