@@ -374,7 +374,7 @@ def test_slips():
         (lambda: nn.ResidualGraphNetwork(Ends())(x, t), "`block`: expected a block that returns nodes"),
         (lambda: nn.RecurrentGraphNetwork(nn.GraphNetwork(), f), "`nodes`: expected a cell with a hidden_size"),
         (lambda: nn.RecurrentGraphNetwork(nn.GraphNetwork(), cell, f), "`edges`: expected a cell"),
-        (lambda: nn.RecurrentGraphNetwork(nn.GraphNetwork(), cell, cell)(x, t), "`edge_attr`: expected features where"),
+        (lambda: nn.RecurrentGraphNetwork(nn.GraphNetwork(), cell, cell)(x, t), "`edge_attr`: .* there is a cell"),
         (lambda: nn.RecurrentGraphNetwork(nn.GraphNetwork(), cell, steps=0), "`steps`: expected a whole number"),
         (lambda: nn.GraphIndependent(f)(x, t), "`edge_attr`: expected features, since the block has a model of edges"),
         (lambda: nn.GraphIndependent(torch.relu), r"`edge_model`: expected a torch\.nn\.Module"),

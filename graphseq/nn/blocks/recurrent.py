@@ -68,7 +68,7 @@ class RecurrentGraphNetwork(nn.Module):
         cells, given = (self.nodes, self.edges, self.globals), (x, edge_attr, u)
         for name, cell, part in zip(("x", "edge_attr", "u"), cells, given, strict=True):
             if cell is not None and part is None:
-                raise expected(name, "features where there is a cell", part)
+                raise expected(name, "features, since there is a cell for them", part)
         states = [_first(cell, part) for cell, part in zip(cells, given, strict=True)]
         if state is not None:
             shapes, found = _shapes(states), _shapes(state) if isinstance(state, tuple) else state
