@@ -121,8 +121,9 @@ def _row(prediction: dict[str, Any]) -> list[str]:
     name = cut("  " * prediction.get("depth", 0) + str(prediction["input"]), _LONGEST)
     if "class" in prediction:
         return [name, str(prediction["class"]), number(100 * prediction["probability"], "%")]
-    values = prediction["value"]
-    return [name, " ".join(f"{v:.4g}" for v in (values if isinstance(values, list) else [values]))]
+    found = prediction["value"]
+    values = found if isinstance(found, list) else [found]
+    return [name, " ".join(value if isinstance(value, str) else f"{value:.4g}" for value in values)]
 
 
 def _table(predictions: Sequence[dict[str, Any]]) -> str:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
+import itertools
 import os
-import random
 import re
 import sys
-import sysconfig
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +17,7 @@ from torch import Tensor
 from ..convert import KINDS, Vocabulary, syntax_tree
 from ..errors import Words, expected
 from .cache import Stored, cache_key, cached
+from .modules import deal_modules, fingerprint, functions_of, module_of, source_files, source_folder, without_repeats
 from .trees import flatten, texts_to_ids
 
 if TYPE_CHECKING:
@@ -30,9 +27,6 @@ __all__ = ["VERBS", "FunctionTrees", "bag_of_kinds", "stdlib_functions"]
 
 # The ten most frequent verbs of CPython 3.11, except `load`, half of whose functions are in one module.
 VERBS = ("get", "set", "is", "add", "read", "close", "parse", "create", "find", "check")
-
-_SKIPPED = {"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__"}
-_TRAIN, _VAL = 0.7, 0.15  # shares of the functions; the test split has the rest
 
 # getName, get_name, _get_name and get, but not getter.
 _VERB = re.compile(rf"_*({'|'.join(VERBS)})(?![a-z])")
@@ -86,14 +80,14 @@ def stdlib_functions(
     """
     if not 1 <= min_nodes <= max_nodes:
         raise expected("min_nodes", f"an integer from 1 to max_nodes={max_nodes}", min_nodes)
-    top = Path(sysconfig.get_paths()["stdlib"] if folder is None else folder).resolve()
-    paths = list(_source_files(top))
-    key = cache_key(_fingerprint(top, paths), sys.version)
+    top = source_folder(folder)
+    paths = list(source_files(top))
+    key = cache_key(fingerprint(top, paths), sys.version)
     modules = _within(cached("stdlib", key, lambda: _read(top, paths)), min_nodes, max_nodes)
     if not modules:
         came = Words(f"{top}, which has none with {min_nodes} to {max_nodes} nodes")
         raise expected("folder", f"Python source with functions named {', '.join(VERBS)}", came)
-    splits = _split(modules, seed)
+    splits = deal_modules(modules, seed)
     vocabulary = Vocabulary.build((token for tree in splits[0] for token in tree.tokens if token), min_count=min_count)
     train, val, test = _unique(splits, vocabulary)
     return FunctionTrees(train, val, test, vocabulary)
@@ -113,19 +107,6 @@ def bag_of_kinds(dataset: Sequence[Data]) -> Tensor:
     """
     counts = [torch.bincount(tree.kind, minlength=len(KINDS)) for tree in dataset]
     return torch.stack(counts).float() if counts else torch.zeros(0, len(KINDS))
-
-
-def _source_files(top: Path) -> Iterator[Path]:
-    """Yield the files of Python source below a folder, in the same order everywhere."""
-    for folder, folders, files in os.walk(top):
-        folders[:] = sorted(name for name in folders if name not in _SKIPPED)
-        yield from (Path(folder, name) for name in sorted(files) if name.endswith(".py"))
-
-
-def _fingerprint(top: Path, paths: Sequence[Path]) -> str:
-    """Return a checksum of the files' names, sizes and times of change."""
-    lines = [f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}" for path in paths for stat in [path.stat()]]
-    return hashlib.sha256("\n".join([str(top), *lines]).encode(errors="surrogateescape")).hexdigest()
 
 
 def _read(top: Path, paths: Sequence[Path]) -> Stored:
@@ -163,53 +144,18 @@ def _within(stored: Stored, min_nodes: int, max_nodes: int) -> list[list[Data]]:
 def _trees(path: Path) -> Iterator[tuple[Data, int]]:
     """Yield the trees of a module's functions that have a verb, each with its line."""
     text = path.read_bytes()
-    if not _NAMES_ONE.search(text):
-        return
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an invalid escape in the source
-            root = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return
-    for node, verb in _functions(root):
-        tree = syntax_tree(node, hide=node.name)
-        tree.y = VERBS.index(verb)
-        yield tree, node.lineno
+    root = module_of(text) if _NAMES_ONE.search(text) else None
+    for node in () if root is None else functions_of(root):
+        if (match := _VERB.match(node.name)) is not None:
+            tree = syntax_tree(node, hide=node.name)
+            tree.y = VERBS.index(match[1])
+            yield tree, node.lineno
 
 
-def _functions(root: ast.Module) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, str]]:
-    """Yield the functions with a verb that are in no other function, from top to bottom."""
-    stack: list[ast.AST] = [root]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            match = _VERB.match(node.name)
-            if match is not None:
-                yield node, match[1]
-        elif not isinstance(node, ast.expr):
-            stack.extend(reversed(list(ast.iter_child_nodes(node))))
-
-
-def _split(modules: list[list[Data]], seed: int) -> tuple[list[Data], list[Data], list[Data]]:
-    """Assign whole modules, shuffled, to train, val and test."""
-    modules = modules.copy()
-    random.Random(seed).shuffle(modules)
-    total = sum(map(len, modules))
-    splits: tuple[list[Data], list[Data], list[Data]] = ([], [], [])
-    dealt = 0
-    for trees in modules:
-        share = dealt / total
-        splits[(share >= _TRAIN) + (share >= _TRAIN + _VAL)].extend(trees)
-        dealt += len(trees)
-    return splits
-
-
-def _unique(splits: tuple[list[Data], ...], vocabulary: Vocabulary) -> list[list[Data]]:
+def _unique(splits: Sequence[list[Data]], vocabulary: Vocabulary) -> list[list[Data]]:
     """Give the trees their ``token`` and drop those that a model could not tell from an earlier one."""
-    first: dict[bytes, tuple[int, Data]] = {}
-    for split, trees in enumerate(splits):
-        for tree in trees:
-            tree.token = torch.tensor([vocabulary[token] if token else -1 for token in tree.tokens])
-            key = torch.cat([tree.kind, tree.token, tree.edge_index[1]]).numpy().tobytes()
-            first.setdefault(key, (split, tree))
-    return [[tree for split, tree in first.values() if split == wanted] for wanted in range(len(splits))]
+    for tree in itertools.chain(*splits):
+        tree.token = torch.tensor([vocabulary[token] if token else -1 for token in tree.tokens])
+    return without_repeats(
+        splits, lambda tree: torch.cat([tree.kind, tree.token, tree.edge_index[1]]).numpy().tobytes()
+    )

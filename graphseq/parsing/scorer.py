@@ -126,7 +126,7 @@ class SentimentModel:
             GraphError: as of :meth:`score`; no such label.
         """
         found = _tree(sentence) or self.parser.parse(sentence)
-        count = self.model.num_classes
+        count = self.model.classifier.out_features
         if label is not None and (not isinstance(label, int) or not 0 <= label < count):
             raise expected("label", f"an integer from 0 to {count - 1}", label)
         chosen = self._scored([found])[0].label if label is None else label

@@ -44,6 +44,7 @@ class Prediction(NamedTuple):
             trees have `tokens`.
         depths: of each row, where rows are the nodes of a tree in preorder.
         note: how the input was read, printed with the answer.
+        places: of the names, what :meth:`Recipe.rows` needs of them.
     """
 
     batch: Batch
@@ -51,6 +52,7 @@ class Prediction(NamedTuple):
     structures: Sequence[Any] = ()
     depths: Sequence[int] = ()
     note: str = ""
+    places: Sequence[Any] = ()
 
 
 class Recipe(Training, ABC):
@@ -116,6 +118,13 @@ class Recipe(Training, ABC):
             source: where data come from, if they are needed.
         """
         raise expected("run", "a run of a recipe that predicts", Words(f"one of {type(self).__name__}"))
+
+    def rows(self, scores: Tensor, read: Prediction, metadata: Metadata) -> list[dict[str, Any]] | None:
+        """Return the predictions of an input, where they are others than a class or a number for each row of scores;
+        dictionaries with ``input`` and either ``class`` and ``probability`` or ``value``, a list of words. By default
+        None.
+        """
+        return None
 
     def describe(self, metadata: Metadata) -> str:
         """Return a description of the data, printed before training; by default empty."""

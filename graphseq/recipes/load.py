@@ -70,8 +70,9 @@ class Run:
             data: the location of the data, if the recipe needs them.
 
         Returns:
-            For each part a dictionary: ``input``, ``class`` and ``probability`` or ``value``, and ``depth`` where parts
-            are phrases of a tree. The list's ``note`` describes how the input was read, if that may be wrong.
+            For each part a dictionary: ``input``, ``class`` and ``probability`` or ``value``, a number or
+            words, and ``depth`` where parts are phrases of a tree. The list's ``note`` describes how the input was
+            read, if that may be wrong.
 
         Raises:
             GraphError: the input is not what the recipe takes.
@@ -81,7 +82,9 @@ class Run:
         if isinstance(self.recipe, OwnRecipe) and (path := self.recipe.file(source)) is not None:
             return self.predict_file(path)
         read = self.recipe.read(text_of(source), self.metadata, Source() if data is None else data)
-        rows = self._rows(self._scores(read.batch), read.names)
+        scores = self._scores(read.batch)
+        rows = self.recipe.rows(scores, read, self.metadata)
+        rows = self._rows(scores, read.names) if rows is None else rows
         for row, depth in zip(rows, read.depths, strict=False):
             row["depth"] = depth
         return Predictions(rows, read.note)

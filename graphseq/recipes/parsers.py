@@ -37,7 +37,7 @@ from .load import open_run
 
 __all__ = ["RECIPES", "ParserRecipe", "SentimentParser", "TreebankParser", "export_parser"]
 
-Parts = tuple[list[GoldTree], list[GoldTree], list[GoldTree] | None]  # training, validation, test
+Parts = tuple[list[GoldTree], list[GoldTree] | None, list[GoldTree] | None]  # training, validation, test
 
 
 class ParserRecipe(Recipe):
@@ -91,10 +91,10 @@ class ParserRecipe(Recipe):
     def parts(self, source: Source) -> Parts:
         """Return the trees to train on, those of the validation part, and those of the test part, if there is one."""
 
-    def some(self, train: list[GoldTree], val: list[GoldTree], test: list[GoldTree] | None) -> Parts:
+    def some(self, train: list[GoldTree], val: list[GoldTree] | None, test: list[GoldTree] | None) -> Parts:
         """Return the parts within the limit."""
         some = slice(self.limit or None)
-        return train[some], val[some], None if test is None else test[some]
+        return train[some], None if val is None else val[some], None if test is None else test[some]
 
     def metadata(self, data: Parts) -> Metadata:
         """Return the words, the affixes and the labels."""
@@ -123,8 +123,8 @@ class ParserRecipe(Recipe):
         features = WordFeatures(tuple(metadata["words"]), tuple(metadata["affixes"]))
         labels = Vocabulary(tuple(metadata["labels"])) if metadata["labels"] else None
         train, val, test = data
-        last = None if test is None else _split(test, features, labels)
-        return Splits(_split(train, features, labels), _split(val, features, labels), last)
+        rest = (None if part is None else _split(part, features, labels) for part in (val, test))
+        return Splits(_split(train, features, labels), *rest)
 
 
 class SentimentParser(ParserRecipe):
@@ -157,9 +157,10 @@ class SentimentParser(ParserRecipe):
 class TreebankParser(ParserRecipe):
     """Labelled trees of NLTK's sample of the Penn Treebank, without the words' tags.
 
-    The last tenth of the sentences is the test part, the tenth before it selects the epoch; sentences of either that
-    are among the others are left out of these. F1 by evalb's rules with COLLINS.prm: punctuation, traces, functional
-    tags and TOP don't count, ADVP and PRT are equal.
+    The last tenth of the sentences is the test part, the tenth before it selects the epoch, or is trained on as well,
+    once options and the number of epochs are chosen; sentences of either that are among the others are left out of
+    these. F1 by evalb's rules with COLLINS.prm: punctuation, traces, functional tags and TOP don't count, ADVP and PRT
+    are equal.
     """
 
     summary = "labelled trees of a newspaper's sentences"
@@ -168,15 +169,17 @@ class TreebankParser(ParserRecipe):
     dropout: float = 0.2
     average: float = 0.99
     select: Literal["loss", "metric", "last"] = "metric"
+    with_val: bool = Field(default=False, description="train on the validation part, too, and take the last epoch")
 
     def parts(self, source: Source) -> Parts:
         """Return training, validation and test part."""
         published = treebank(source.root, check=self.check, offline=source.offline)
         trees = [tree for tree in map(labelled_tree, published) if tree is not None]
         last, before = len(trees) - len(trees) // 10, len(trees) - 2 * (len(trees) // 10)
-        test, val = trees[last:], trees[before:last]
-        held = {tuple(tree.tokens) for tree in [*val, *test]}
-        return [tree for tree in trees[:before] if tuple(tree.tokens) not in held], val, test
+        test, val = trees[last:], None if self.with_val else trees[before:last]
+        held = {tuple(tree.tokens) for tree in [*(val or ()), *test]}
+        train = trees[: last if self.with_val else before]
+        return [tree for tree in train if tuple(tree.tokens) not in held], val, test
 
 
 def export_parser(run: str | os.PathLike[str], path: str | os.PathLike[str], *, about: str = "") -> Parser:

@@ -5,7 +5,6 @@ Tai, Socher & Manning (2015), Improved semantic representations from tree-struct
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,12 +13,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..convert import KINDS, Vocabulary, encode_tokens, syntax_tree
-from ..datasets import VERBS, FunctionTrees, stdlib_functions
+from ..datasets import VERBS, FunctionTrees, check_parts, source_folder, stdlib_functions
 from ..errors import Words, expected
 from ..nn import TreeLSTM
 from ..topology import Topology
 from ..train import LRSchedule, Optimizer, Split, tree_split
 from .base import Metadata, Prediction, Recipe, Source, Splits
+from .programs import SourceRecipe, functions_in
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -27,12 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["RECIPES", "VerbTreeLSTM"]
 
 
-class VerbTreeLSTM(Recipe):
-    """A child-sum Tree-LSTM on syntax trees of Python's own library; a node's input is its kind and its name."""
+class VerbTreeLSTM(SourceRecipe):
+    """A child-sum Tree-LSTM on syntax trees of Python; a node's input is its kind and its name."""
 
-    summary = "the verb that begins a function's name, from its syntax tree; built in"
+    summary = "the verb that begins a function's name, from its syntax tree; built in, or a folder of your own"
     network = "child-sum Tree-LSTM"
-    input = "Python source with functions"
     example = "def f(self, key, default=None): return self._items.get(key, default)"
 
     epochs: int = 20
@@ -41,13 +40,17 @@ class VerbTreeLSTM(Recipe):
     lr: float = 2e-3
     weight_decay: float = 0.1
     schedule: LRSchedule = "cosine"
-    max_nodes: int = Field(default=300, ge=8, description="maximum number of nodes of a tree; larger ones are left out")
     hidden: int = Field(default=128, ge=1, description="hidden units")
     dropout: float = Field(default=0.5, ge=0, le=1, description="dropout probability of node vectors and root states")
 
     def load_data(self, source: Source, seed: int) -> FunctionTrees:
         """Read the functions; the seed assigns whole modules to the splits."""
-        return stdlib_functions(seed=seed, max_nodes=self.max_nodes)
+        found = stdlib_functions(seed=seed, max_nodes=self.max_nodes, folder=self.folder or None)
+        check_parts((found.train, found.val, found.test), source_folder(self.folder), "functions named by verbs")
+        if len(verbs := {VERBS[int(tree.y)] for tree in found.train}) < 2:
+            wanted = f"Python source with functions of at least two of the verbs {', '.join(VERBS)}"
+            raise expected("folder", wanted, Words(f"{source_folder(self.folder)}, with {min(verbs)} alone"))
+        return found
 
     def metadata(self, data: FunctionTrees) -> Metadata:
         """Return the classes and the names."""
@@ -64,14 +67,7 @@ class VerbTreeLSTM(Recipe):
     def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
         """Read the functions of some source."""
         vocabulary = Vocabulary(tuple(metadata["words"]))
-        try:
-            root = ast.parse(text)
-        except (SyntaxError, ValueError) as error:
-            raise expected("input", "Python source", Words(f"text that is not: {error}")) from None
-        kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-        functions = [node for node in ast.walk(root) if isinstance(node, kinds)]
-        if not functions:
-            raise expected("input", "Python source with functions", Words("source without any"))
+        functions = functions_in(text)
         trees = [syntax_tree(node, hide=node.name) for node in functions]
         for tree in trees:
             tree.token, tree.y = encode_tokens(tree.tokens, vocabulary), torch.tensor([0])

@@ -5,7 +5,7 @@ from .files import read_json, read_tensors, write_bytes, write_json, write_tenso
 from .folder import Log, RunFolder, environment
 from .loop import Outcome, Stopped, fit
 from .machine import Machine, first_of_all, launch
-from .metrics import METRICS, Metric, measure, metric
+from .metrics import METRICS, Metric, chosen_labels, measure, metric
 from .options import Option, Options, nearest
 from .randomness import seed_all
 from .session import MAX_SEED, Session
@@ -43,6 +43,7 @@ __all__ = [
     "Task",
     "Training",
     "chain_split",
+    "chosen_labels",
     "class_loss",
     "class_names",
     "class_weights",

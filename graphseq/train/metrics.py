@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import Words, describe, expected
 
-__all__ = ["METRICS", "Metric", "measure", "metric"]
+__all__ = ["METRICS", "Metric", "chosen_labels", "measure", "metric"]
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,36 @@ def _bracket_f1(rows: Tensor, target: Tensor) -> Tensor:
     return f1
 
 
+def chosen_labels(scores: Tensor) -> Tensor:
+    """Return which labels are predicted, bool `[n, L]`, of scores `[n, L]`: those above 0, or the best one. Column 0
+    stands for labels that are unknown, and never is.
+
+    >>> chosen_labels(torch.tensor([[3.0, 1.0, 2.0], [3.0, -1.0, -2.0]])).tolist()
+    [[False, True, True], [False, True, False]]
+    """
+    known = scores[:, 1:]
+    chosen = known > 0
+    if known.size(1):
+        chosen = chosen.scatter(1, known.argmax(1, keepdim=True), torch.ones_like(chosen[:, :1]))
+    return torch.cat([torch.zeros_like(scores[:, :1], dtype=torch.bool), chosen], 1)
+
+
+def _subtoken_f1(scores: Tensor, target: Tensor) -> Tensor:
+    """Return 2 · right / (found + true) labels, of scores and the number of times that each label is there, `[n, L]`;
+    those in column 0 are missed.
+    """
+    found = chosen_labels(scores)
+    right = (found & (target > 0)).sum().double()
+    return 2 * right / (found.sum() + target.sum().double())
+
+
 METRICS: dict[str, Metric] = {
     "accuracy": _of_classes("multiclass_accuracy", average="micro"),
     "f1": _of_classes("multiclass_f1_score", average="macro"),
     "auroc": Metric(_auroc),
     "rmse": _of_numbers("mean_squared_error", squared=False),
     "bracket_f1": Metric(_bracket_f1, classes=False, counts=True),
+    "subtoken_f1": Metric(_subtoken_f1, classes=False),
     "mae": _of_numbers("mean_absolute_error"),
 }
 

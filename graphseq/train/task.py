@@ -91,12 +91,7 @@ class Split:
 
 
 def class_loss(scores: Tensor, target: Tensor) -> Tensor:
-    """Return the cross entropy of each row, `[n]`, of scores `[n, C]` and classes int64 `[n]`; of scores `[n, C, K]` of
-    K members of an ensemble, their mean.
-    """
-    if scores.dim() == 3:
-        each = cross_entropy(scores, target[:, None].expand(-1, scores.size(2)), reduction="none")
-        return each.mean(1)
+    """Return the cross entropy of each row, `[n]`, of scores `[n, C]` and classes int64 `[n]`."""
     return cross_entropy(scores, target, reduction="none")
 
 
@@ -127,6 +122,9 @@ class Task:
 
     def __post_init__(self) -> None:
         """Check the names of metrics."""
+        self._check_metrics()
+
+    def _check_metrics(self) -> None:
         if isinstance(self.metrics, str) or not self.metrics:
             raise expected("metrics", "a list of at least one name", self.metrics)
         for name in self.metrics:
@@ -147,3 +145,4 @@ class Task:
                 raise expected(name, "a Split", split)
             if split is not None and not split.size:
                 raise expected(name, "a split with at least one example", Words("an empty one"))
+        self._check_metrics()  # which may have been set since

@@ -19,7 +19,6 @@ from graphseq.nn import (
     TreeLSTM,
     readout,
 )
-from graphseq.train import class_loss
 from tests.oracles import assert_agree, assert_close, child_sum, leaf, nary, sweep_oracle
 from tests.strategies import examples, slotted_trees, trees
 
@@ -281,22 +280,3 @@ def test_options_that_do_not_fit():
         GraphClassifier(-1, 4, 2, connection="dense")
     with pytest.raises(gs.GraphError, match="`batch`: expected None with a topology"):
         GraphClassifier(3, 4, 2)(torch.zeros(2, 3), gs.Topology.chain([2]), torch.zeros(2, dtype=torch.int64))
-
-
-def test_an_ensemble_of_trees():
-    """In training each member's scores, whose loss is the mean of theirs; else the logarithm of their mean chances."""
-    tree, word = gs.Topology.tree([2, 2, 4, 4, -1]), torch.tensor([1, 2, -1, 0, -1])
-    model = TreeClassifier(3, 4, 5, 2, members=3).double()
-    alone = []
-    for member in model.members:
-        one = TreeClassifier(3, 4, 5, 2).double()
-        one.embedding, one.members[0] = model.embedding, member
-        alone.append(one(word, tree))
-    each = model(word, tree)
-    assert each.shape == (5, 2, 3) and torch.equal(each, torch.stack(alone, 2))
-    y = torch.tensor([0, 1, 1, 0, 1])
-    torch.testing.assert_close(class_loss(each, y), torch.stack([class_loss(s, y) for s in alone]).mean(0))
-    chances = torch.stack([s.softmax(1) for s in alone]).mean(0)
-    torch.testing.assert_close(model.eval()(word, tree, roots=True), chances.log()[tree.roots])
-    with pytest.raises(gs.GraphError, match="`members`: expected a whole number"):
-        TreeClassifier(3, 4, 5, 2, members=0)

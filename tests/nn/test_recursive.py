@@ -165,11 +165,13 @@ def test_at_the_identity_relations_change_nothing():
     assert_agree(found, nn.Recurrent(plain)(x, TREE), [x])
 
 
+@pytest.mark.parametrize("kind", [nn.DependencyTreeLSTMCell, nn.TypedRecursiveCell])
 @given(t=structure_for(0))
 @examples(25)
-def test_the_lowering_of_dependencies_equals_the_equations(t):
-    cell = nn.DependencyTreeLSTMCell(3, 4, 3)
-    torch.nn.init.normal_(cell.weight_rh, std=0.5)
+def test_the_lowering_equals_the_equations(kind, t):
+    cell = kind(3, 4, 3)
+    for p in cell.parameters():
+        torch.nn.init.normal_(p, std=0.5)
     layer, x, types = nn.Recurrent(cell), torch.randn(t.num_nodes, 3, requires_grad=True), torch.arange(t.num_edges) % 3
     wanted = [x, *cell.parameters()]
     found = tensors(layer(x, t, edge_attr=types))
@@ -197,8 +199,9 @@ def test_what_runs_by_the_equations(monkeypatch):
     assert_close(nn.Recurrent(cell)(x, TREE, edge_attr=types)[0], after)
 
 
-def test_types_in_compiled_code_are_checked():
-    layer, x = nn.Recurrent(nn.DependencyTreeLSTMCell(3, 4, 3)), torch.randn(9, 3)
+@pytest.mark.parametrize("kind", [nn.DependencyTreeLSTMCell, nn.TypedRecursiveCell])
+def test_types_in_compiled_code_are_checked(kind):
+    layer, x = nn.Recurrent(kind(3, 4, 3)), torch.randn(9, 3)
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
     for wrong in (3, -1):
         with pytest.raises(gs.GraphError, match=f"`edge_attr`: expected numbers from 0 to 2, got {wrong}"):

@@ -22,6 +22,7 @@ from graphseq.nn.lowerings.lstm import SWEEP as lstm
 from graphseq.nn.lowerings.nary_gru import SWEEP as nary_gru_sweep
 from graphseq.nn.lowerings.rntn import SWEEP as rntn_sweep
 from graphseq.nn.lowerings.tree_gru import SWEEP as tree_gru_sweep
+from graphseq.nn.lowerings.typed import SWEEP as typed_sweep
 from tests.oracles import State, assert_agree, assert_close, gradients, tensors
 from tests.strategies import examples, structure_for
 
@@ -59,6 +60,7 @@ CASES = [
     Case("gru of 3", nary_gru_sweep, lambda n, m, h: [(n, 3 * h), (5 * h, 3 * h), (3 * h,), None], slots=3),
     Case("tree gru", tree_gru_sweep, lambda n, m, h: [(n, 3 * h), (3 * h, h), (3 * h,)]),
     Case("childsum", childsum_sweep, lambda n, m, h: [(n, 4 * h), (4 * h, h)]),
+    Case("typed", typed_sweep, lambda n, m, h: [(n, h), (3, h, h)], types=3),
     Case("dependency", dependency_sweep, lambda n, m, h: [(n, 4 * h), (4 * h, h), (3, h, h)], types=3),
 ]
 STRUCTURES = {

@@ -69,6 +69,18 @@ def test_no_sentence_of_the_treebank_is_in_two_parts():
     assert not train_part & (val | test) and len(parts[2]) == len(parts[1]) == 391
 
 
+def test_the_validation_part_is_trained_on_as_well(tmp_path):
+    recipe = short("treebank-parser", with_val=True).replace(limit=0)
+    train_part, val, test = recipe.load_data(Source(), 0)
+    before, held, same = short("treebank-parser").replace(limit=0).load_data(Source(), 0)
+    tokens = {tuple(tree.tokens) for tree in train_part}
+    assert val is None and [t.tokens for t in test] == [t.tokens for t in same]
+    assert tokens >= {tuple(tree.tokens) for tree in before} and not tokens & {tuple(tree.tokens) for tree in test}
+    assert sum(tuple(tree.tokens) in tokens for tree in held) > 380
+    summary = train(recipe.replace(limit=30, epochs=1), tmp_path / "run")
+    assert summary["split"] == "test" and open_run(tmp_path / "run").evaluate()["bracket_f1"] >= 0
+
+
 def test_another_run(tmp_path):
     train("karate-gcn", tmp_path / "run", epochs=1)
     with pytest.raises(GraphError, match="`run`: expected a run of a parser"):

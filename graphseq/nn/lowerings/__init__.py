@@ -13,9 +13,10 @@ from .neighbours import neighbour_maximum, neighbour_mean, neighbour_minimum, ne
 from .per_feature import per_feature
 from .rntn import rntn
 from .tree_gru import tree_gru
+from .typed import typed
 
 __all__ = [
     "additive", "attend", "childsum", "dependency", "dot_product", "elman", "gru", "lstm", "nary", "nary_gru",
     "neighbour_maximum", "neighbour_mean", "neighbour_minimum", "neighbour_sum", "per_feature", "recursive", "rntn",
-    "tree_gru",
+    "tree_gru", "typed",
 ]  # fmt: skip

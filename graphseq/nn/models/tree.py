@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -12,7 +11,6 @@ from ...cell import Cell
 from ...topology import Topology
 from ...topology.inputs import check_range, same_length
 from ..cells import LSTMCell
-from ..cells.base import check_sizes
 from ..deep.stack import check_dropout
 from ..recurrent import BidirectionalTree, Recurrent
 from .library import make_cell
@@ -36,12 +34,9 @@ class TreeClassifier(nn.Module):
         unknown: share of the symbols that are made symbol 0 in training, so that the vector of unknown ones is learnt.
         bidirectional: whether an LSTM sweeps back from the root, so that each node also knows what is around it; W then
             reads both states.
-        members: K, of an ensemble whose members share the embeddings. Its scores are the logarithms of the members'
-            mean probabilities; in training they are each member's, `[N, C, K]`, as :func:`graphseq.train.class_loss`
-            takes them.
 
     Raises:
-        GraphError: no such cell, no member.
+        GraphError: no such cell.
 
     >>> import torch
     >>> model = TreeClassifier(10, 3, 4, num_classes=5)
@@ -52,19 +47,19 @@ class TreeClassifier(nn.Module):
     def __init__(
         self, num_symbols: int, embedding_size: int, hidden_size: int, num_classes: int, *,
         cell: str | Callable[[int, int], Cell] = "nary-tree-lstm", arity: int = 2, dropout: float = 0.0,
-        unknown: float = 0.0, bidirectional: bool = False, members: int = 1,
+        unknown: float = 0.0, bidirectional: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        check_sizes(members=members)
         self.embedding = nn.Embedding(num_symbols, embedding_size)
-        self.num_classes, self.unknown = num_classes, unknown
-        self.members = nn.ModuleList()
-        for _ in range(members):
-            made = make_cell(cell, embedding_size, hidden_size, arity=arity)
-            self.members.append(_Member(made, hidden_size, num_classes, dropout, bidirectional))
+        up = make_cell(cell, embedding_size, hidden_size, arity=arity)
+        self.recurrent: nn.Module = Recurrent(up)
+        if bidirectional:
+            self.recurrent = BidirectionalTree(up, LSTMCell(hidden_size, hidden_size))
+        self.dropout, self.unknown = nn.Dropout(check_dropout(dropout)), unknown
+        self.classifier = nn.Linear(hidden_size * (2 if bidirectional else 1), num_classes)
 
     def forward(self, symbols: Tensor, topology: Topology, *, roots: bool = False) -> Tensor:
-        """Return scores `[N, C]` of every node, or only of the roots, in their order; see `members` for several.
+        """Return scores `[N, C]` of every node, or only of the roots, in their order.
 
         Args:
             symbols: int64 `[N]`, each node's symbol, -1 for none.
@@ -81,24 +76,6 @@ class TreeClassifier(nn.Module):
 
     def scores(self, x: Tensor, topology: Topology, nodes: Tensor, *, roots: bool = False) -> Tensor:
         """Return the same of word vectors `[M, F]` of the nodes `[M]` that have one."""
-        made: list[Tensor] = [member(x, topology, nodes, roots) for member in self.members]
-        if len(made) == 1:
-            return made[0]
-        each = torch.stack(made, 2)
-        return each if self.training else each.log_softmax(1).logsumexp(2) - math.log(len(made))
-
-
-class _Member(nn.Module):
-    """A cell that is swept, and the classifier of its states."""
-
-    def __init__(self, cell: Cell, hidden: int, num_classes: int, dropout: float, bidirectional: bool) -> None:
-        super().__init__()
-        down = LSTMCell(hidden, hidden) if bidirectional else None
-        self.recurrent = Recurrent(cell) if down is None else BidirectionalTree(cell, down)
-        self.dropout = nn.Dropout(check_dropout(dropout))
-        self.classifier = nn.Linear(hidden * (2 if bidirectional else 1), num_classes)
-
-    def forward(self, x: Tensor, topology: Topology, nodes: Tensor, roots: bool) -> Tensor:
         states = self.recurrent(self.dropout(x), topology, nodes=nodes)
         h: Tensor = states[0] if isinstance(states, tuple) else states
         if roots:

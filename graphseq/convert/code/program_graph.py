@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ..errors import Words, expected
+from ...errors import Words, expected
 from .python_assignments import computed_from
 from .python_flow import last_occurrences
 from .python_parser import parse_python

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from ..errors import expected
+from ...errors import expected
 
 __all__ = ["split_identifier"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
-from ..errors import GraphError, Words, expected
+from ...errors import GraphError, Words, expected
 from .python_parser import read_source
 from .syntax import Syntax
 

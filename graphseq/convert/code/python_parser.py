@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import GraphError, Words, expected
+from ...errors import GraphError, Words, expected
 
 __all__ = ["parse_python", "read_source"]
 

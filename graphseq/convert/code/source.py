@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import expected
-from .brackets import Vocabulary
+from ...errors import expected
+from ..brackets import Vocabulary
 from .python_parser import parse_python
 from .python_tree import TOKEN_FIELD, read_tree
 
