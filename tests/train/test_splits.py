@@ -159,7 +159,7 @@ def test_what_a_newcomer_gets_wrong():
     task = train.Task(nn.GraphClassifier(2, 4, 2), train.Split(1, lambda indices: None))
     task.metrics = "accuracy"
     with pytest.raises(gs.GraphError, match="`metrics`: expected a list of at least one name"):
-        train.fit(task)
+        train.fit(task, train.Training(epochs=1))
     x, y = torch.zeros(3, 2), torch.tensor([0, 1, 1])
     for tensors, message in (
         ({"x": x}, r"`data\.y`: expected a tensor with 3 rows, one for each node, got None"),
