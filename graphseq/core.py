@@ -223,7 +223,7 @@ def _check(links: Any, state: Any, message: Any) -> None:
         GraphError: a wrong type, a number of rows other than that of senders.
     """
     if not isinstance(links, Links):
-        raise expected("links", "graphseq.Links or a graphseq.Topology", links)
+        raise expected("links", "graphseq.Links or a graphseq.Topology (see Topology.from_edge_index)", links)
     if not isinstance(state, tuple | list):
         raise expected("state", "a tuple of tensors", state)
     for i, s in enumerate(state):

@@ -67,6 +67,10 @@ def describe(value: object) -> str:
         device = str(getattr(value, "device", "cpu"))
         where = "" if device == "cpu" else f" on {device}"
         array = "a NumPy array, " if type(value).__name__ == "ndarray" else ""
+        if type(value).__module__.startswith("scipy."):
+            array = "a SciPy matrix, "
+        elif str(getattr(value, "layout", "")).startswith("torch.sparse"):
+            array = "a sparse matrix, "
         return f"{array}{str(dtype).removeprefix('torch.')} of shape [{', '.join(map(str, shape))}]{where}"
     text = " ".join(_repr.repr(value).split())
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
@@ -83,8 +87,19 @@ def expected(argument: str, expected: str, got: object) -> GraphError:
         expected: a noun phrase that follows the word "expected".
         got: the given value, described by :func:`describe`; or :class:`Words` that describe it.
     """
-    hint = "; torch.from_numpy(…) makes a tensor of it" if type(got).__name__ == "ndarray" else ""
-    return GraphError(f"`{argument}`: expected {expected}, got {describe(got)}{hint}")
+    return GraphError(f"`{argument}`: expected {expected}, got {describe(got)}{_hint(argument, got)}")
+
+
+def _hint(argument: str, got: object) -> str:
+    """Return what makes an argument of an object that holds one."""
+    if type(got).__name__ == "ndarray":
+        return "; torch.from_numpy(…) makes a tensor of it"
+    if not type(got).__module__.startswith("torch_geometric.data"):
+        return ""
+    if argument in ("topology", "links"):
+        return "; Topology.from_data(data) makes a topology of it"
+    part = argument.removesuffix("_or_topology")
+    return f"; pass data.{part}" if hasattr(got, part) else ""
 
 
 def out_of_range(argument: str, wrong: int, size: int, *, low: int = 0, least: int = 0, where: str = "") -> GraphError:

@@ -288,8 +288,13 @@ MERGES: dict[str, Merge] = {
 }  # fmt: skip
 
 
-def find_merge(merge: Any, slots: int = 1) -> Merge:
+def find_merge(merge: Any, slots: int = 1, *, argument: str = "merge") -> Merge:
     """Return a merge, which may be given by name; "slots" are `slots` many.
+
+    Args:
+        merge: a name, or a merge.
+        slots: how many.
+        argument: the name of the caller's argument.
 
     Raises:
         GraphError: there is no merge of this name.
@@ -301,7 +306,15 @@ def find_merge(merge: Any, slots: int = 1) -> Merge:
     if isinstance(merge, str) and merge in MERGES:
         return MERGES[merge]
     names = ", ".join(f'"{name}"' for name in MERGES)
-    raise expected("merge", f'{names}, "slots" or a graphseq.Merge', merge)
+    raise expected(argument, f'{names}, "slots" or a graphseq.Merge', meant(merge))
+
+
+def meant(merge: Any) -> Any:
+    """Return what was given in place of a merge's name, with the name that may be meant."""
+    known = {"add": "sum", "avg": "mean", "average": "mean", "maximum": "max", "minimum": "min"}
+    if not isinstance(merge, str) or merge not in known:
+        return merge
+    return Words(f'{merge!r}; did you mean "{known[merge]}"?')
 
 
 def send(message: Message, merge: Merge, sent: State, received: Any, edge: Tensor | None) -> tuple[Messages, Any]:

@@ -39,7 +39,8 @@ def check_symmetric(topology: Topology, edge_weight: Tensor | None, name: str) -
     a, b = int(difference.row[worst]), int(difference.col[worst])
     if w is None:
         a, b = (a, b) if matrix[a, b] > matrix[b, a] else (b, a)
-        raise expected(name, "as many edges u → v as v → u", Words(f"the edge {a} → {b} without its reverse"))
+        got = Words(f"the edge {a} → {b} without its reverse")
+        raise expected(name, "an undirected graph, each edge in both directions", got)
     got = Words(f"{matrix[a, b]:g} for {a} → {b} and {matrix[b, a]:g} for {b} → {a}")
     raise expected("edge_weight", "symmetric weights, of u → v as of v → u", got)
 

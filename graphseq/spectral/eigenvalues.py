@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import Words, expected
 from ..topology import Topology
-from .matrices import laplacian
+from .matrices import check_graph, laplacian
 
 __all__ = ["lambda_max", "scipy_laplacian"]
 
@@ -38,6 +38,7 @@ def lambda_max(
     """
     import numpy as np
 
+    check_graph(topology, edge_weight)
     matrix = scipy_laplacian(topology, edge_weight, normalization)
     if not np.isfinite(matrix.data).all():
         wanted = "finite numbers" if normalization is None else "finite numbers, and degrees that are not negative"

@@ -10,7 +10,7 @@ from ..ops.segment import segment_sum
 from ..ops.spmm import spmm
 from ..topology import Topology
 from ..topology.inputs import same_length
-from .matrices import check_weight, with_self_loops
+from .matrices import check_graph, with_self_loops
 
 __all__ = ["dirichlet_energy"]
 
@@ -46,13 +46,10 @@ def dirichlet_energy(
     """
     if normalization not in (None, "sym"):
         raise expected("normalization", 'None or "sym"', normalization)
-    if not isinstance(topology, Topology):
-        raise expected("topology", "a graphseq.Topology", topology)
+    check_graph(topology, edge_weight)
     same_length("x", x, topology.num_nodes, "node")
     if not x.is_floating_point():
         raise expected("x", "floating-point numbers", x)
-    if edge_weight is not None:
-        check_weight(edge_weight, topology)
     sources, targets = topology.edge_index
     rows = x.flatten(1) if x.dim() > 1 else x[:, None]
     weight = rows.new_ones(topology.num_edges) if edge_weight is None else edge_weight

@@ -15,7 +15,7 @@ from ..topology import Links, Topology
 from ..topology.inputs import check_count, check_same_kind, offsets, same_length
 from .eigenpairs import block_pairs, check_symmetric
 from .eigenvalues import scipy_laplacian
-from .matrices import check_weight
+from .matrices import check_graph
 
 __all__ = ["Basis", "basis", "filter", "inverse", "transform"]
 
@@ -83,8 +83,7 @@ def kept_basis(
     dtype: torch.dtype | None, names: tuple[str, str] = ("topology", "k"),
 ) -> Basis:  # fmt: skip
     """Return the basis, which is kept, so that nothing may change it; `names` are those of a caller's arguments."""
-    if not isinstance(topology, Topology):
-        raise expected("topology", "a graphseq.Topology", topology)
+    check_graph(topology, edge_weight)
     if normalization not in (None, "sym"):
         raise expected("normalization", 'None or "sym", for which the Laplacian is symmetric', normalization)
     if k is not None:
@@ -99,10 +98,9 @@ def kept_basis(
 
     if edge_weight is None:
         return topology.memo(("basis", normalization, k, kind), make)
-    check_weight(edge_weight, topology)
     if edge_weight.requires_grad and torch.is_grad_enabled():
-        got = Words("weights that require one; detach() them")
-        raise expected("edge_weight", "weights without a gradient, which eigenvectors don't have", got)
+        wanted = "weights that don't require gradients, which eigenvectors don't have"
+        raise expected("edge_weight", wanted, Words("weights that do; detach() them"))
     return kept(make)
 
 

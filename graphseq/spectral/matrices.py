@@ -15,7 +15,7 @@ from ..topology import Links, Topology
 from ..topology.inputs import check_range
 
 __all__ = [
-    "NORMALIZATIONS", "check_weight", "gcn_norm", "laplacian", "scaled_laplacian", "self_loops", "with_self_loops",
+    "NORMALIZATIONS", "check_graph", "gcn_norm", "laplacian", "scaled_laplacian", "self_loops", "with_self_loops",
 ]  # fmt: skip
 
 NORMALIZATIONS = (None, "sym", "rw")
@@ -90,8 +90,7 @@ def gcn_norm(
     >>> gcn_norm(Topology.from_edge_index(torch.tensor([[0, 1], [1, 0]])))[1]
     tensor([0.5000, 0.5000, 0.5000, 0.5000])
     """
-    if edge_weight is not None:
-        check_weight(edge_weight, topology)
+    check_graph(topology, edge_weight)
 
     def make() -> tuple[Topology, Tensor]:
         looped, weight = topology, edge_weight
@@ -142,8 +141,7 @@ def laplacian(
     """
     if normalization not in NORMALIZATIONS:
         raise expected("normalization", 'None, "sym" or "rw"', normalization)
-    if edge_weight is not None:
-        check_weight(edge_weight, topology)
+    check_graph(topology, edge_weight)
     kind = dtype or (torch.float32 if edge_weight is None else edge_weight.dtype)
 
     def make() -> tuple[Topology, Tensor]:
@@ -191,6 +189,7 @@ def scaled_laplacian(
     Raises:
         GraphError: as of :func:`laplacian`; λ of the wrong shape.
     """
+    check_graph(topology, edge_weight)
     kind = dtype or (torch.float32 if edge_weight is None else edge_weight.dtype)
 
     def make() -> tuple[Topology, Tensor]:
@@ -216,11 +215,13 @@ def scaled_laplacian(
     return topology.memo(("scaled laplacian", normalization, kind), make)
 
 
-def check_weight(edge_weight: Any, topology: Topology) -> None:
-    """Check the weights of edges.
+def check_graph(topology: Any, edge_weight: Any = None) -> None:
+    """Check a structure, and the weights of its edges, if any.
 
     Raises:
-        GraphError: not one for each edge.
+        GraphError: no topology; not one weight for each edge.
     """
-    if not (isinstance(edge_weight, Tensor) and edge_weight.shape == (topology.num_edges,)):
+    if not isinstance(topology, Topology):
+        raise expected("topology", "a graphseq.Topology (see Topology.from_edge_index)", topology)
+    if edge_weight is not None and not (isinstance(edge_weight, Tensor) and edge_weight.shape == (topology.num_edges,)):
         raise expected("edge_weight", f"shape [{topology.num_edges}], one for each edge", edge_weight)

@@ -45,9 +45,20 @@ def check_edges(edge_index: Any) -> None:
     """
     wrong = not isinstance(edge_index, Tensor) or edge_index.dtype != torch.int64 or edge_index.dim() != 2
     if wrong or edge_index.size(0) != 2:
-        turned = not wrong and edge_index.size(1) == 2
-        got = Words(f"{describe(edge_index)}; transpose it: edge_index.t()") if turned else edge_index
-        raise expected("edge_index", "int64 of shape [2, E]", got)
+        raise expected("edge_index", "int64 of shape [2, E]", _told(edge_index))
+
+
+def _told(edge_index: Any) -> Any:
+    """Return a list of edges that is none, with what makes one of it."""
+    if hasattr(edge_index, "tocoo"):
+        return Words(f"{describe(edge_index)}; Topology.from_scipy makes a topology of it")
+    if not isinstance(edge_index, Tensor) or edge_index.dim() != 2 or edge_index.layout != torch.strided:
+        return edge_index
+    if edge_index.size(0) != 2 and edge_index.size(1) == 2:
+        return Words(f"{describe(edge_index)}; transpose it: edge_index.t()")
+    if edge_index.size(0) == 2 and edge_index.dtype != torch.int64:
+        return Words(f"{describe(edge_index)}; convert it: edge_index.long()")
+    return edge_index
 
 
 def check_count(argument: str, value: Any) -> int:

@@ -30,6 +30,7 @@ from .inputs import (
 )
 from .joining import join
 from .links import Links, checked, lasting
+from .remembered import remembered
 
 __all__ = ["Coarser", "Subgraph", "Topology"]
 
@@ -84,6 +85,31 @@ class Topology(Graphs):
         topology = cls(own, num_nodes, ptr)
         topology.know(matrix=matrix)
         return topology
+
+    @classmethod
+    def of(cls, edge_index: Tensor | Topology, num_nodes: int) -> Topology:
+        """Return the topology that a layer is called on, whether it is called with a list of edges or a topology.
+
+        A list of edges is compiled once, for as long as the tensor lives unchanged, however many layers are called with
+        it.
+
+        Args:
+            edge_index: int64 `[2, E]`, source → target; or a topology, which is returned.
+            num_nodes: N.
+
+        Raises:
+            GraphError: as of :meth:`from_edge_index`; a topology of another number of nodes.
+
+        >>> edge_index = torch.tensor([[0, 1], [1, 2]])
+        >>> Topology.of(edge_index, 4) is Topology.of(edge_index, 4)
+        True
+        """
+        if isinstance(edge_index, Topology):
+            if edge_index.num_nodes != num_nodes:
+                raise expected("edge_index", f"a topology of {num_nodes} nodes", edge_index)
+            return edge_index
+        found: Topology = remembered(edge_index, num_nodes, lambda own: cls.from_edge_index(own, num_nodes))
+        return found
 
     @classmethod
     def chain(cls, lengths: Tensor | Sequence[int]) -> Topology:

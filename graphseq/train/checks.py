@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import GraphError, Words, describe, expected
+from ..topology import Topology
 from .metrics import metric
 from .settings import Training
 from .task import Batch, Split, Task, class_loss
@@ -38,7 +39,7 @@ def check_data(
             continue
         batches = [batch for batch, _ in made.get(id(split), ())]
         examples = torch.arange(split.size).split(settings.eval_batch_size if settings.batch_size else split.size)
-        scores = score(batches[0] if batches else split.batch(examples[0][:1]))
+        scores = _scored(task, score, batches[0] if batches else split.batch(examples[0][:1]))
         if by_class and scores.dim() != 2:
             raise expected("model", "one that returns scores [n, C], as the loss or the metrics need them", scores)
         for i, chosen in enumerate(examples):
@@ -48,6 +49,21 @@ def check_data(
                 where = f"examples {int(chosen[0])} to {int(chosen[-1])} of the split `{name}`"
                 found = _in_one(split, chosen, scores.size(1) if by_class else None, name)
                 raise found or GraphError(f"{error} ({where})") from None
+
+
+def _scored(task: Task, score: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
+    """Return the model's rows.
+
+    Raises:
+        GraphError: the model has layers of PyG's, which take no topology.
+    """
+    try:
+        return score(batch)
+    except ValueError as error:
+        if "MessagePassing" not in str(error) or not any(isinstance(part, Topology) for part in batch.inputs):
+            raise
+        wanted = "one that takes a Topology; PyG's layers take the edge_index of splits made with edges='edge_index'"
+        raise expected("model", wanted, Words(type(task.model).__name__)) from error
 
 
 def _in_one(split: Split, chosen: Tensor, classes: int | None, name: str) -> GraphError | None:

@@ -15,37 +15,65 @@ from .task import Batch, Split
 if TYPE_CHECKING:
     from torch_geometric.data import Data
 
-__all__ = ["chain_split", "check_graphs", "check_trees", "graph_split", "node_split", "tree_split"]
+__all__ = ["chain_split", "check_graphs", "check_nodes", "check_trees", "graph_split", "node_split", "tree_split"]
 
 
-def graph_split(graphs: Sequence[Data], *, weight: Tensor | None = None) -> Split:
+def graph_split(
+    graphs: Sequence[Data], *, weight: Tensor | None = None, edges: str = "topology", edge_attr: bool = False
+) -> Split:
     """Return a split of graphs, whose batches are ``(x, topology)`` with one target per graph.
 
     Args:
         graphs: PyG ``Data`` with ``x``, ``edge_index`` and ``y``; if they all have ``edge_weight``, batches are
             ``(x, topology, None, edge_weight)``, as :class:`graphseq.nn.GraphClassifier` takes them.
         weight: `[n]`, weight of each graph in the loss.
+        edges: "edge_index" for ``(x, edge_index, batch)`` in place of ``(x, topology, None)``, as PyG's models take it.
+        edge_attr: whether all graphs have ``edge_attr``, which follows ``edge_weight``, or None in place of that.
 
     Raises:
         GraphError: a graph lacks x or y, its number of features differs from the first, or only some have weights.
     """
-    weighted = check_graphs(graphs)
-    x = [graph.x if graph.x.is_floating_point() else graph.x.float() for graph in graphs]
+    _check_kind(edges)
+    weighted = check_graphs(graphs, edge_attr=edge_attr)
+    x = [_floating(graph.x) for graph in graphs]
     weights = [graph.edge_weight for graph in graphs] if weighted else []
+    features = [_floating(graph.edge_attr) for graph in graphs] if edge_attr else []
     y = _targets([graph.y for graph in graphs])
     topologies = [Topology.from_data(graph) for graph in graphs]
 
     def collate(indices: Tensor) -> Batch:
         chosen = indices.tolist()
-        inputs: tuple[Any, ...] = (torch.cat([x[i] for i in chosen]), batch([topologies[i] for i in chosen]))
-        if weighted:
-            inputs += (None, torch.cat([weights[i] for i in chosen]))
-        return Batch(inputs, y[indices], weight=None if weight is None else weight[indices])
+        whole = batch([topologies[i] for i in chosen])
+        inputs: list[Any] = [torch.cat([x[i] for i in chosen])]
+        inputs += [whole, None] if edges == "topology" else [whole.edge_index, whole.batch]
+        inputs += [torch.cat([part[i] for i in chosen]) if part else None for part in (weights, features)]
+        return Batch(_without_end(inputs), y[indices], weight=None if weight is None else weight[indices])
 
     return Split(len(graphs), collate)
 
 
-def check_graphs(graphs: Sequence[Data]) -> bool:
+def _floating(values: Tensor) -> Tensor:
+    return values if values.is_floating_point() else values.float()
+
+
+def _without_end(inputs: list[Any]) -> tuple[Any, ...]:
+    """Return a model's arguments, without the last ones that are None."""
+    while inputs[-1] is None:
+        inputs.pop()
+    return tuple(inputs)
+
+
+def _check_kind(edges: str) -> None:
+    """Check what a model takes as edges.
+
+    Raises:
+        GraphError: neither of the two.
+    """
+    if edges not in ("topology", "edge_index"):
+        raise expected("edges", '"topology" or "edge_index"', edges)
+
+
+def check_graphs(graphs: Sequence[Data], *, edge_attr: bool = False) -> bool:
     """Check graphs for :func:`graph_split`, and return whether they have ``edge_weight``.
 
     Raises:
@@ -66,7 +94,35 @@ def check_graphs(graphs: Sequence[Data]) -> bool:
             what = "a tensor, as graphs[0] has it" if weighted else "none, as graphs[0] has none"
             raise expected(f"graphs[{i}].edge_weight", what, weight)
         weighted = isinstance(weight, Tensor)
+        if edge_attr:
+            _check_features(graph, f"graphs[{i}]", graphs[0])
     return weighted
+
+
+def _check_features(graph: Data, name: str, first: Data) -> None:
+    """Check the features of a graph's edges.
+
+    Raises:
+        GraphError: not one row for each edge, or not as wide as those of the first graph.
+    """
+    rows, count = graph.get("edge_attr"), 0 if graph.edge_index is None else graph.edge_index.size(1)
+    shape = [count, *first.edge_attr.shape[1:]] if isinstance(first.get("edge_attr"), Tensor) else [count, "D"]
+    if not isinstance(rows, Tensor) or list(rows.shape) != shape:
+        told = ", ".join(map(str, shape))
+        raise expected(f"{name}.edge_attr", f"a tensor of shape [{told}], a row for each edge", rows)
+
+
+def check_nodes(data: Any, names: Sequence[str]) -> None:
+    """Check that a graph's nodes have features and targets.
+
+    Raises:
+        GraphError: they have not.
+    """
+    _is_data(data, "data")
+    for name in names:
+        rows = data.get(name)
+        if not isinstance(rows, Tensor) or rows.dim() == 0 or rows.size(0) != data.num_nodes:
+            raise expected(f"data.{name}", f"a tensor with {data.num_nodes} rows, one for each node", rows)
 
 
 def check_trees(trees: Sequence[Data], tensors: Sequence[str]) -> None:
@@ -82,6 +138,11 @@ def check_trees(trees: Sequence[Data], tensors: Sequence[str]) -> None:
 
 
 def _is_data(given: Any, name: str) -> None:
+    """Check that an argument is a graph.
+
+    Raises:
+        GraphError: it is not PyG ``Data``.
+    """
     from torch_geometric.data import Data
 
     if not isinstance(given, Data):
@@ -162,8 +223,9 @@ def chain_split(values: Tensor, lengths: Tensor, y: Tensor, *, weight: Tensor | 
 
 
 def node_split(
-    data: Data, nodes: Tensor, *, weight: Tensor | None = None, x: Any = None, topology: Topology | None = None
-) -> Split:
+    data: Data, nodes: Tensor, *, weight: Tensor | None = None, x: Any = None, topology: Topology | None = None,
+    edges: str = "topology", edge_attr: bool = False,
+) -> Split:  # fmt: skip
     """Return a split of one graph's nodes; each batch has the whole graph, ``(x, topology)``.
 
     Args:
@@ -172,11 +234,20 @@ def node_split(
         weight: `[n]`, weight of each node in the loss.
         x: the features in another form, such as :class:`graphseq.nn.SparseFeatures`.
         topology: of the graph, if it has been made already.
+        edges: "edge_index" for ``(x, edge_index)``, as PyG's models take it.
+        edge_attr: whether the data have ``edge_attr``, which follows ``edge_weight``, or None in place of that.
+
+    Raises:
+        GraphError: another `edges`; features that are not one row for each edge.
     """
+    _check_kind(edges)
+    if edge_attr:
+        _check_features(data, "data", data)
     nodes = nodes.nonzero()[:, 0] if nodes.dtype == torch.bool else nodes
-    inputs: tuple[Any, ...] = (data.x if x is None else x, topology or Topology.from_data(data))
-    if isinstance(data.get("edge_weight"), Tensor):
-        inputs += (data.edge_weight,)
+    known = topology or Topology.from_data(data)
+    weights = data.edge_weight if isinstance(data.get("edge_weight"), Tensor) else None
+    listed = [data.x if x is None else x, known if edges == "topology" else known.edge_index, weights]
+    inputs = _without_end([*listed, _floating(data.edge_attr) if edge_attr else None])
 
     def collate(indices: Tensor) -> Batch:
         chosen = nodes[indices]

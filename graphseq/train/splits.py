@@ -6,15 +6,16 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..convert import Vocabulary, tokenize
-from ..errors import DataWarning, Words, expected
+from ..errors import DataWarning, Words, describe, expected
 from ..topology import Topology
-from .collate import chain_split, check_graphs, check_trees, graph_split, node_split, tree_split
+from .collate import chain_split, check_graphs, check_nodes, check_trees, graph_split, node_split, tree_split
 from .task import Split
 
 if TYPE_CHECKING:
@@ -125,17 +126,21 @@ def class_weights(y: Tensor) -> Tensor:
 
 
 def graph_splits(
-    graphs: Sequence[Data], *, val: float = 0.1, test: float = 0.1, seed: int = 0, parts: Parts | None = None
-) -> Splits:
-    """Return splits of labelled graphs, for models that are called as ``model(x, topology)``.
+    graphs: Sequence[Data], *, val: float = 0.1, test: float = 0.1, seed: int = 0, parts: Parts | None = None,
+    edges: str = "topology", edge_attr: bool = False,
+) -> Splits:  # fmt: skip
+    """Return splits of labelled graphs, for models that are called as ``model(x, topology)``, or with
+    ``edges="edge_index"`` as ``model(x, edge_index, batch)``.
 
     Args:
         graphs: PyG ``Data`` with ``x`` `[N, F]`, ``edge_index``, ``y`` with one entry, int64 for a class, and
-            optionally ``edge_weight`` `[E]`.
+            optionally ``edge_weight`` `[E]` and ``edge_attr`` `[E, D]`.
         val: share of the validation part; 0 for none.
         test: share of the test part; 0 for none.
         seed: of the assignment; classes are in the same proportion in all parts.
         parts: the indices of training, validation and test examples, or masks, in place of shares.
+        edges: "topology", which graphseq's layers take, or "edge_index", which PyG's take, too.
+        edge_attr: whether to pass the features of edges, see :func:`graph_split`.
 
     Raises:
         GraphError: too few graphs, or graphs with different attributes.
@@ -148,11 +153,10 @@ def graph_splits(
     (16, 2, 2)
     """
     _some(graphs, "graphs")
-    if any(isinstance(graph.get("edge_attr"), Tensor) for graph in graphs if hasattr(graph, "get")):
-        told = "graphs: edge_attr is not used; edge_weight is, by convolutions with weights"
-        warnings.warn(told, DataWarning, stacklevel=2)
-    check_graphs(graphs)  # all of them, so that messages have the caller's numbers
-    return _splits(graphs, _classes([graph.y for graph in graphs]), graph_split, val, test, seed, parts)
+    _warn_of_unused(graphs, edge_attr)
+    check_graphs(graphs, edge_attr=edge_attr)  # all of them, so that messages have the caller's numbers
+    make = partial(graph_split, edges=edges, edge_attr=edge_attr)
+    return _splits(graphs, _classes([graph.y for graph in graphs]), make, val, test, seed, parts)
 
 
 def tree_splits(
@@ -271,9 +275,11 @@ def text_splits(
 
 
 def node_splits(
-    data: Data, *, val: float = 0.1, test: float = 0.1, seed: int = 0, parts: Parts | None = None, x: Any = None
-) -> Splits:
-    """Return splits of one graph's nodes, for models that are called as ``model(x, topology)``.
+    data: Data, *, val: float = 0.1, test: float = 0.1, seed: int = 0, parts: Parts | None = None, x: Any = None,
+    edges: str = "topology", edge_attr: bool = False,
+) -> Splits:  # fmt: skip
+    """Return splits of one graph's nodes, for models that are called as ``model(x, topology)``, or with
+    ``edges="edge_index"`` as ``model(x, edge_index)``.
 
     Args:
         data: PyG ``Data`` with ``x`` `[N, F]`, ``edge_index`` and ``y`` `[N]`, -1 for an unlabelled node; where it
@@ -283,16 +289,32 @@ def node_splits(
         seed: of the assignment; classes are in the same proportion in all parts.
         parts: the nodes for training, validation and test, or masks, in place of shares.
         x: the features in a different form, such as :class:`graphseq.nn.SparseFeatures`.
+        edges: "topology", which graphseq's layers take, or "edge_index", which PyG's take, too.
+        edge_attr: whether to pass the features of edges, see :func:`node_split`.
+
+    Raises:
+        GraphError: no `Data` with x and y of its nodes; classes of another shape; as of :func:`deal`.
     """
+    check_nodes(data, ("x", "y") if x is None else ("y",))
     if parts is None and all(isinstance(data.get(f"{part}_mask"), Tensor) for part in ("train", "val", "test")):
         parts = [data[f"{part}_mask"] for part in ("train", "val", "test")]
     if parts is None:
+        if data.y.dim() != 1:
+            turned = "squeeze(1)" if data.y.shape[1:] == (1,) else "argmax(1)"
+            got = Words(f"{describe(data.y)}; data.y.{turned} may be meant")
+            raise expected("data.y", f"classes, int64 of shape [{data.num_nodes}], where `parts` is None", got)
         labelled = (data.y >= 0).nonzero()[:, 0]
         parts = [labelled[i] for i in deal(data.y[labelled], val=val, test=test, seed=seed)]
+    _warn_of_unused([data], edge_attr)
     topology = Topology.from_data(data)  # one, compiled once, for all parts
+    make = partial(node_split, data, x=x, topology=topology, edges=edges, edge_attr=edge_attr)
     dealt = _checked(parts, int(data.num_nodes))
-    made = [node_split(data, part, x=x, topology=topology) if len(part) else None for part in dealt]
-    return Splits(*made)  # type: ignore[arg-type]
+    return Splits(*(make(part) if len(part) else None for part in dealt))  # type: ignore[arg-type]
+
+
+def _warn_of_unused(graphs: Sequence[Any], edge_attr: bool) -> None:
+    if not edge_attr and any(isinstance(graph.get("edge_attr"), Tensor) for graph in graphs if hasattr(graph, "get")):
+        warnings.warn("edge_attr is not used; edge_attr=True passes it to the model", DataWarning, stacklevel=3)
 
 
 def _chains(
@@ -343,8 +365,10 @@ def _checked(parts: Parts, count: int) -> list[Tensor]:
 
 
 def _some(examples: Sequence[Any], name: str, labels: Any = None) -> None:
-    if isinstance(examples, str) or not hasattr(examples, "__len__") or hasattr(examples, "edge_index"):
-        raise expected(name, "a list", examples)
+    listed = hasattr(examples, "__len__") and hasattr(examples, "__getitem__")
+    if isinstance(examples, str) or not listed or hasattr(examples, "edge_index"):
+        what = "a list, such as a loader's `dataset`" if hasattr(examples, "dataset") else "a list"
+        raise expected(name, what, examples)
     if not len(examples):
         raise expected(name, "at least one", Words("none"))
     if labels is not None and len(labels) != len(examples):

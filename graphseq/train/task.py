@@ -120,6 +120,16 @@ class Task:
     metrics: Sequence[str] = ("accuracy",)
     groups: Sequence[Mapping[str, Any]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """Check the names of metrics."""
+        self._check_metrics()
+
+    def _check_metrics(self) -> None:
+        if isinstance(self.metrics, str) or not self.metrics:
+            raise expected("metrics", "a list of at least one name", self.metrics)
+        for name in self.metrics:
+            metric(name)
+
     def check(self) -> None:
         """Check that the task can be trained.
 
@@ -135,7 +145,4 @@ class Task:
                 raise expected(name, "a Split", split)
             if split is not None and not split.size:
                 raise expected(name, "a split with at least one example", Words("an empty one"))
-        if isinstance(self.metrics, str) or not self.metrics:
-            raise expected("metrics", "a list of at least one name", self.metrics)
-        for name in self.metrics:
-            metric(name)
+        self._check_metrics()  # which may have been set since

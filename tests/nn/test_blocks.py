@@ -146,6 +146,17 @@ def test_message_passing_and_interactions(merge, t):
     assert_close(effects, nn.GraphNetwork(message)(x, t, e)[1])
 
 
+@pytest.mark.parametrize("library", [nn, torch_nn])
+def test_message_passing_with_a_gated_update(library):
+    x, e, _ = parts(3, 2, 1)
+    message, cell = perceptron(8, 4), library.GRUCell(4, 3).double()
+    network, h = nn.MPNN(message, cell, rounds=2), x
+    for _ in range(2):
+        sent = message(torch.cat([e, h[EDGES[1]], h[EDGES[0]]], 1))
+        h = cell(torch.zeros(N, 4, **double).index_add(0, EDGES[1], sent), h)
+    assert_agree(network(x, EDGES, e)[0], h, [x, e, *network.parameters()], 1e-9)
+
+
 @given(t=any_graph())
 @examples(15)
 def test_structure2vec(t):
@@ -346,11 +357,11 @@ def test_slips():
     x, t, f = torch.randn(3, 4, **double), gs.Topology.chain([3]), perceptron(4, 4)
     cell = nn.GRUCell(4, 4)
     for call, message in (
-        (lambda: nn.DeepSets(f, torch.relu), r"`global_model`: expected a torch\.nn\.Module"),
+        (lambda: nn.DeepSets(f, torch.relu), r"`rho`: expected a torch\.nn\.Module"),
         (lambda: nn.DeepSets(f, f)(x, gs.Topology.chain([2])), "`x`: expected 2 rows"),
         (lambda: nn.DeepSets(f, f)(x[0]), r"`x`: expected a floating-point tensor of shape \[N, F\]"),
         (lambda: nn.DeepSets(f, f)(x, torch.tensor([1, 0, 0])), "`batch`: expected ascending graph numbers"),
-        (lambda: nn.RelationNetwork(f, f)(x), "`edge_model`: expected a first layer of 8 inputs"),
+        (lambda: nn.RelationNetwork(f, f)(x), "`relation`: expected a first layer of 8 inputs"),
         (lambda: nn.NonLocalNetwork(4, 3), "`heads`: expected a divisor of 4"),
         (lambda: nn.NonLocalNetwork(3)(x), r"`x`: expected shape \[N, 3\]"),
         (lambda: nn.CommNet(0, 2), "`in_channels`: expected a whole number"),
@@ -358,14 +369,14 @@ def test_slips():
         (lambda: nn.Structure2Vec(4, 2, 0), "`rounds`: expected a whole number"),
         (lambda: nn.Structure2Vec(5, 2)(x.float(), t), "`x`: expected features as wide"),
         (lambda: nn.MPNN(f, f, rounds=0), "`rounds`: expected a whole number"),
-        (lambda: nn.InteractionNetwork(f, f)(x, t), "`edge_model`: expected a first layer of 8 inputs"),
+        (lambda: nn.InteractionNetwork(f, f)(x, t), "`relation`: expected a first layer of 8 inputs"),
         (lambda: nn.ResidualGraphNetwork(None), "`block`: expected a module with the call of a GraphNetwork"),
         (lambda: nn.ResidualGraphNetwork(Ends())(x, t), "`block`: expected a block that returns nodes"),
         (lambda: nn.RecurrentGraphNetwork(nn.GraphNetwork(), f), "`nodes`: expected a cell with a hidden_size"),
         (lambda: nn.RecurrentGraphNetwork(nn.GraphNetwork(), cell, f), "`edges`: expected a cell"),
-        (lambda: nn.RecurrentGraphNetwork(nn.GraphNetwork(), cell, cell)(x, t), "`edge_attr`: expected features where"),
+        (lambda: nn.RecurrentGraphNetwork(nn.GraphNetwork(), cell, cell)(x, t), "`edge_attr`: .* there is a cell"),
         (lambda: nn.RecurrentGraphNetwork(nn.GraphNetwork(), cell, steps=0), "`steps`: expected a whole number"),
-        (lambda: nn.GraphIndependent(f)(x, t), "`edge_attr`: expected features where there is a model"),
+        (lambda: nn.GraphIndependent(f)(x, t), "`edge_attr`: expected features, since the block has a model of edges"),
         (lambda: nn.GraphIndependent(torch.relu), r"`edge_model`: expected a torch\.nn\.Module"),
         (lambda: nn.EncodeProcessDecode(f, f, None, steps=1), "`decoder`: expected a module"),
         (lambda: nn.EncodeProcessDecode(Ends(), f, f, steps=1)(x, t), "`encoder`: expected a block that returns nodes"),

@@ -444,3 +444,15 @@ def test_whatever_watches_a_linear_map_is_called(name):
     forward = inner.forward
     inner.forward = lambda given: 0 * forward(given)
     assert not torch.allclose(called(layer), plain)
+
+
+@pytest.mark.parametrize("called", [True, False])
+def test_a_transformer_without_root_weight_is_loaded_into_pygs(called):
+    x, edges = torch.randn(3, 5), torch.tensor([[0, 1, 2], [1, 2, 0]])
+    ours = gnn.TransformerConv(-1, 4, root_weight=False)
+    theirs = pyg.TransformerConv(-1, 4, root_weight=False)
+    wanted = ours(x, edges)
+    if called:
+        theirs(x, edges)
+    theirs.load_state_dict(ours.state_dict())
+    torch.testing.assert_close(theirs(x, edges), wanted)

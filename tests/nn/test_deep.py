@@ -317,7 +317,7 @@ def test_slips():
         (lambda: nn.Stack([conv], norm=[nn.PairNorm()] * 2), "`norm`: expected a module, or a list of 1"),
         (lambda: nn.Stack([conv], jump="last"), "`jump`: expected"),
         (lambda: nn.Stack([conv])(x, t, batch=torch.zeros(3, dtype=torch.int64)), "`batch`: expected None"),
-        (lambda: nn.Stack([conv])(x, t, edge_attr=x[:2]), "`edge_attr`: expected None for layers that don't take it"),
+        (lambda: nn.Stack([conv])(x, t, edge_attr=x[:2]), "`edge_attr`: expected None, since no layer takes edge_attr"),
         (lambda: nn.Stack([nn.GraphNetwork()])(x, edges), r"`layers\[0\]`: expected a layer that returns"),
         (lambda: dirichlet_energy(x[:2], t), "`x`: expected 3 rows"),
         (lambda: dirichlet_energy(x.long(), t), "`x`: expected floating-point numbers"),

@@ -239,6 +239,28 @@ def test_models_with_options_are_compiled(make):
     assert model(x[:0], gs.Topology.chain([0, 0])).shape[1] == 2
 
 
+@pytest.mark.parametrize("make", [NodeClassifier, GraphClassifier])
+def test_features_and_types_of_edges(make):
+    x, edges, e = torch.randn(4, 3), torch.tensor([[0, 1, 2, 3], [1, 2, 3, 0]]), torch.randn(4, 5)
+    kinds = torch.tensor([0, 1, 0, 2])
+    for conv, name, value in (
+        (partial(nn.GATConv, edge_dim=5), "edge_attr", e),
+        (lambda a, b: nn.GINEConv(torch.nn.Linear(a, b), edge_dim=5), "edge_attr", e),
+        (partial(nn.RGCNConv, num_relations=3), "edge_type", kinds),
+        ("gcn", "edge_weight", e[:, 0].abs()),
+        ("gated-graph", "edge_weight", e[:, 0]),
+    ):
+        model = make(3, 4, 4, num_layers=2, dropout=0.0, conv=conv).eval()
+        out, other = model(x, edges, **{name: value}), model(x, edges, **{name: value.flip(0)})
+        assert out.shape[1] == 4 and not torch.allclose(out, other)
+        for wrong in {"edge_attr", "edge_weight", "edge_type"} - {name}:
+            with pytest.raises(gs.GraphError, match=f"`{wrong}`: expected None, .*; pass .* as {name}="):
+                model(x, edges, **{wrong: value})
+    stack = nn.Stack([nn.RGCNConv(3, 4, 3), nn.GATConv(4, 4, edge_dim=5)], act=None)
+    wanted = stack.layers[1](stack.layers[0](x, edges, kinds), edges, e)
+    torch.testing.assert_close(stack(x, edges, edge_attr=e, edge_type=kinds), wanted)
+
+
 def test_options_that_do_not_fit():
     for make in (NodeClassifier, GraphClassifier):
         for options, message in (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch_geometric.data import Batch, Data
 from torch_geometric.loader import DataLoader
 
-from graphseq import Topology, batch
+from graphseq import GraphError, Topology, batch
 from tests.strategies import dags, examples, graphs, parents
 
 PAIRS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=10)
@@ -169,3 +169,16 @@ def test_data_with_a_transposed_adjacency_alone():
     data = ToSparseTensor()(Data(edge_index=edges, num_nodes=3))
     found = Topology.from_data(data).edge_index
     assert sorted(found.t().tolist()) == sorted(edges.t().tolist())
+
+
+def test_a_topology_of_edges_or_of_a_topology():
+    edge_index = torch.tensor([[0, 1], [1, 2]])
+    made = Topology.of(edge_index, 4)
+    assert made == Topology.from_edge_index(edge_index, 4) and Topology.of(edge_index, 4) is made
+    assert Topology.of(made, 4) is made
+    edge_index[1, 1] = 3  # every change is noticed
+    assert edges_of(Topology.of(edge_index, 4)) == [(0, 1), (1, 3)]
+    with pytest.raises(GraphError, match="`edge_index`: expected a topology of 5 nodes"):
+        Topology.of(made, 5)
+    with pytest.raises(GraphError, match=r"`edge_index`: .*got 3"):
+        Topology.of(edge_index, 3)

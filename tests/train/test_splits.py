@@ -1,12 +1,16 @@
 """Ready splits: who goes where, and that a model learns from each kind with one call."""
 
+from functools import partial
+
 import networkx
 import numpy
 import pytest
 import torch
+import torch_geometric.nn as pyg
 from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import Data
+from torch_geometric.loader import DataLoader
 
 import graphseq as gs
 from graphseq import nn, train
@@ -75,7 +79,7 @@ def test_graphs():
         graph.edge_weight = torch.ones(4)
     batch = train.graph_splits(graphs).train.batch(torch.tensor([0, 1]))
     assert nn.GraphClassifier(2, 8, 2, conv="gcn")(*batch.inputs).shape == (2, 2)
-    with pytest.raises(gs.GraphError, match="`edge_weight`: expected None for a convolution without weights"):
+    with pytest.raises(gs.GraphError, match="`edge_weight`: expected None, since no layer takes edge_weight"):
         nn.GraphClassifier(2, 8, 2)(*batch.inputs)
     wide = [*graphs, Data(x=torch.zeros(3, 9), edge_index=path, y=torch.tensor([0]), edge_weight=torch.ones(4))]
     with pytest.raises(gs.GraphError, match=r"x`: expected a tensor of shape \[N, 2\], got float32 of shape \[3, 9\]"):
@@ -148,6 +152,25 @@ def test_what_a_newcomer_gets_wrong():
               for i in range(20)]  # fmt: skip
     with pytest.warns(DataWarning, match="edge_attr is not used"):
         train.graph_splits(graphs)
+    with pytest.raises(gs.GraphError, match="`graphs`: expected a list, such as a loader's `dataset`"):
+        train.graph_splits(DataLoader(graphs))
+    with pytest.raises(gs.GraphError, match="`metrics`: expected names from"):
+        train.Task(nn.GraphClassifier(2, 4, 2), train.Split(1, lambda indices: None), metrics=["acc"])
+    task = train.Task(nn.GraphClassifier(2, 4, 2), train.Split(1, lambda indices: None))
+    task.metrics = "accuracy"
+    with pytest.raises(gs.GraphError, match="`metrics`: expected a list of at least one name"):
+        train.fit(task, train.Training(epochs=1))
+    x, y = torch.zeros(3, 2), torch.tensor([0, 1, 1])
+    for tensors, message in (
+        ({"x": x}, r"`data\.y`: expected a tensor with 3 rows, one for each node, got None"),
+        ({"y": y, "num_nodes": 3}, r"`data\.x`: expected a tensor with 3 rows"),
+        ({"x": x, "y": y[:, None]}, r"`data\.y`: expected classes, .*; data\.y\.squeeze\(1\) may be meant"),
+        ({"x": x, "y": torch.eye(3).long()}, r"`data\.y`: expected classes, .*; data\.y\.argmax\(1\) may be meant"),
+    ):
+        with pytest.raises(gs.GraphError, match=message):
+            train.node_splits(Data(edge_index=path, **tensors))
+    with pytest.raises(gs.GraphError, match=r"`data`: expected torch_geometric\.data\.Data"):
+        train.node_splits(x)
 
 
 def test_devices_by_name():
@@ -226,6 +249,55 @@ def test_nodes():
         assert fitted(nn.NodeClassifier(2, 8, 2, conv=conv, dropout=0.0), splits)
     data.train_mask, data.val_mask, data.test_mask = (torch.arange(20) % 3 == i for i in range(3))
     assert [split.size for split in train.node_splits(data)] == [7, 7, 6]
+
+
+class Pooled(torch.nn.Module):
+    """Layers of PyG's, then the mean over each graph."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = pyg.GATConv(2, 2, edge_dim=3)
+
+    def forward(self, x, edge_index, batch, edge_weight, edge_attr):
+        assert edge_weight is None
+        return pyg.global_mean_pool(self.conv(x, edge_index, edge_attr), batch)
+
+
+def test_features_of_edges_and_models_of_pyg():
+    edges = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+    graphs = [Data(x=torch.randn(3, 2), edge_index=edges, edge_attr=torch.randn(4, 3), y=torch.tensor([i % 2]))
+              for i in range(20)]  # fmt: skip
+    conv = partial(nn.GATConv, edge_dim=3)
+    splits = train.graph_splits(graphs, edge_attr=True)
+    x, topology, none, weight, e = splits.train.batch(torch.tensor([0, 1])).inputs
+    assert none is weight is None and torch.equal(e, torch.cat([graphs[i].edge_attr for i in splits.train.origin[:2]]))
+    assert fits(nn.GraphClassifier(2, 4, 2, conv=conv), splits)
+    splits = train.graph_splits(graphs, edges="edge_index", edge_attr=True)
+    given = splits.train.batch(torch.tensor([0, 1])).inputs
+    assert torch.equal(given[1], topology.edge_index) and given[2].tolist() == [0] * 3 + [1] * 3
+    assert torch.equal(given[0], x) and fits(Pooled(), splits)
+
+    data = Data(x=torch.randn(20, 2), edge_index=torch.randint(20, (2, 50)), edge_attr=torch.ones(50, 3).long(),
+                y=torch.arange(20) % 2)  # fmt: skip
+    assert fits(nn.NodeClassifier(2, 4, 2, conv=conv), train.node_splits(data, edge_attr=True))
+    with pytest.warns(DataWarning, match="edge_attr=True passes it"):
+        splits = train.node_splits(data, edges="edge_index")
+    assert fits(pyg.GCN(2, 4, 2, 2), splits) and fits(nn.NodeClassifier(2, 4, 2, conv=pyg.GATConv), splits)
+    del data.edge_attr
+    for model in (pyg.GCN(2, 4, 2, 2), nn.NodeClassifier(2, 4, 2, conv=pyg.GATConv)):
+        with pytest.raises(gs.GraphError, match=r"`model`: expected one that takes a Topology; .* edges='edge_index'"):
+            fits(model, train.node_splits(data))
+    with pytest.raises(gs.GraphError, match='`edges`: expected "topology" or "edge_index"'):
+        train.node_splits(data, edges="list")
+    with pytest.raises(gs.GraphError, match=r"`data\.edge_attr`: expected a tensor of shape \[50, D\]"):
+        train.node_splits(data, edge_attr=True)
+    graphs[3].edge_attr = torch.randn(4, 2)
+    with pytest.raises(gs.GraphError, match=r"`graphs\[3\]\.edge_attr`: expected a tensor of shape \[4, 3\]"):
+        train.graph_splits(graphs, edge_attr=True)
+
+
+def fits(model, splits):
+    return train.fit(train.Task(model, *splits), train.Training(epochs=2)).test["accuracy"] >= 0
 
 
 def test_single_layers_agree_with_those_of_torch():

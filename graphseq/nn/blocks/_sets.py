@@ -80,6 +80,12 @@ def check_models(**models: Any) -> None:
             raise expected(name, "a torch.nn.Module or None", model)
 
 
+def is_cell(module: Any) -> bool:
+    """Return whether a module is a cell of one state, of this library or of torch.nn: a function of (input, state)."""
+    known = isinstance(module, nn.Module) and isinstance(getattr(module, "hidden_size", None), int)
+    return known and len(getattr(module, "state_sizes", (0,))) == 1 and not isinstance(module, nn.LSTMCell | nn.RNNBase)
+
+
 def check_block(name: str, block: Any) -> nn.Module:
     """Check a block, and return it.
 

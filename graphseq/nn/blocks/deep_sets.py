@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from ...messages import Merge
 from ...topology import Topology
 from ..convs import GraphNetwork
-from ._sets import sets_of
+from ._sets import check_models, sets_of
 
 
 class DeepSets(nn.Module):
@@ -31,7 +31,8 @@ class DeepSets(nn.Module):
 
     def __init__(self, phi: nn.Module, rho: nn.Module, *, aggregate: str | Merge = "sum") -> None:
         super().__init__()
-        self.block = GraphNetwork(None, phi, rho, aggregate=aggregate)
+        check_models(phi=phi, rho=rho)
+        self.block = GraphNetwork(None, phi, rho, aggregate=aggregate).named("", "phi", "rho")
 
     def forward(self, x: Tensor, batch: Tensor | Topology | None = None) -> Tensor:
         """Return y, `[B, C]`.

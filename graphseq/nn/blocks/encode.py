@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...errors import expected
+from ...errors import Words, expected
 from ...topology import Topology
 from ..cells.base import check_sizes
 from ._sets import Parts, check_block, check_returned
@@ -43,9 +43,10 @@ class GraphIndependent(nn.Module):
         self, x: Tensor, edge_index: Tensor | Topology, edge_attr: Tensor | None = None, u: Tensor | None = None,
         batch: Tensor | None = None,
     ) -> Parts:  # fmt: skip
-        """Return nodes, edges and globals; arguments as of :class:`GraphNetwork`."""
+        """Return nodes, edges and globals; for the arguments see :class:`GraphNetwork`."""
         nodes = x if self.node_model is None else self.node_model(x)
-        return nodes, _mapped("edge_attr", self.edge_model, edge_attr), _mapped("u", self.global_model, u)
+        edges = _mapped("edge_attr", "edges", self.edge_model, edge_attr)
+        return nodes, edges, _mapped("u", "globals", self.global_model, u)
 
 
 class EncodeProcessDecode(nn.Module):
@@ -59,12 +60,13 @@ class EncodeProcessDecode(nn.Module):
 
     Args:
         encoder: a module with the call of a :class:`GraphNetwork`, such as :class:`GraphIndependent`.
-        core: likewise; it gets each part twice as wide as the encoder returns it, if it keeps their widths.
+        core: likewise; it gets each part twice as wide as the encoder returns it, and with several steps returns it as
+            wide as the encoder.
         decoder: likewise.
         steps: number of steps.
 
     Raises:
-        GraphError: an invalid argument; as the blocks.
+        GraphError: an invalid argument, widths of the core that don't fit; see :class:`GraphNetwork`.
 
     >>> from graphseq.nn import GraphNetwork
     >>> core = GraphNetwork(nn.Linear(3 * 8, 4), nn.Linear(4 + 8, 4))
@@ -84,7 +86,7 @@ class EncodeProcessDecode(nn.Module):
         self, x: Tensor, edge_index: Tensor | Topology, edge_attr: Tensor | None = None, u: Tensor | None = None,
         batch: Tensor | None = None,
     ) -> Parts:  # fmt: skip
-        """Return nodes, edges and globals of the last step; arguments as of :class:`GraphNetwork`."""
+        """Return nodes, edges and globals of the last step; for the arguments see :class:`GraphNetwork`."""
         latent = self._processed(x, edge_index, edge_attr, u, batch)[-1]
         return self._decoded(latent, edge_index, batch)
 
@@ -103,6 +105,8 @@ class EncodeProcessDecode(nn.Module):
         for _ in range(self.steps):
             nodes, edges, globals_ = (_beside(a, b) for a, b in zip(first, latent, strict=True))
             latent = check_returned("core", self.core(nodes, edge_index, edges, globals_, batch))
+            if self.steps > 1:
+                _check_widths(first, latent)
             states.append(latent)
         return states
 
@@ -111,13 +115,25 @@ class EncodeProcessDecode(nn.Module):
         return check_returned("decoder", self.decoder(nodes, edge_index, edges, globals_, batch))
 
 
-def _mapped(name: str, model: nn.Module | None, part: Tensor | None) -> Tensor | None:
+def _mapped(name: str, what: str, model: nn.Module | None, part: Tensor | None) -> Tensor | None:
     if model is None:
         return part
     if part is None:
-        raise expected(name, "features where there is a model", part)
+        raise expected(name, f"features, since the block has a model of {what}", part)
     out: Tensor = model(part)
     return out
+
+
+def _check_widths(first: Parts, latent: Parts) -> None:
+    """Check what the core returns, which is an input of the next step.
+
+    Raises:
+        GraphError: a part is not as wide as the encoder returns it.
+    """
+    for what, a, b in zip(("nodes", "edges", "globals"), first, latent, strict=True):
+        if a is not None and b is not None and a.size(1) != b.size(1):
+            wanted = f"a block that returns {what} {a.size(1)} wide, as the encoder does, for several steps"
+            raise expected("core", wanted, Words(f"one that returns them {b.size(1)} wide"))
 
 
 def _beside(a: Tensor | None, b: Tensor | None) -> Tensor | None:

@@ -37,7 +37,7 @@ class InteractionNetwork(nn.Module):
     def __init__(self, relation: nn.Module, object: nn.Module, *, aggregate: str | Merge = "sum") -> None:
         super().__init__()
         check_models(relation=relation, object=object)
-        self.block = GraphNetwork(relation, object, aggregate=aggregate)
+        self.block = GraphNetwork(relation, object, aggregate=aggregate).named("relation", "object")
 
     def forward(
         self, x: Tensor, edge_index: Tensor | Topology, edge_attr: Tensor | None = None

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ...errors import Words, expected
 from ...topology import Topology
 from ..cells.base import check_sizes
-from ._sets import Parts, check_block, check_returned
+from ._sets import Parts, check_block, check_returned, is_cell
 
 
 class RecurrentGraphNetwork(nn.Module):
@@ -31,7 +31,7 @@ class RecurrentGraphNetwork(nn.Module):
         steps: number of steps.
 
     Raises:
-        GraphError: an invalid argument, a part without features that has a cell; as the block.
+        GraphError: an invalid argument, a part without features that has a cell; see :class:`GraphNetwork`.
 
     >>> from graphseq.nn import GraphNetwork, GRUCell
     >>> block = RecurrentGraphNetwork(GraphNetwork(nn.Linear(2 * 5, 4), nn.Linear(4 + 5, 6)), GRUCell(6, 2), steps=3)
@@ -46,9 +46,7 @@ class RecurrentGraphNetwork(nn.Module):
         super().__init__()
         check_sizes(steps=steps)
         for name, cell in (("nodes", nodes), ("edges", edges), ("globals", globals)):
-            known = isinstance(cell, nn.Module) and isinstance(getattr(cell, "hidden_size", None), int)
-            known = known and len(getattr(cell, "state_sizes", (0,))) == 1 and not isinstance(cell, nn.LSTMCell)
-            if not known and (cell is not None or name == "nodes"):
+            if not is_cell(cell) and (cell is not None or name == "nodes"):
                 raise expected(name, "a cell with a hidden_size and one tensor of states", cell)
         self.block, self.steps = check_block("block", block), steps
         self.nodes, self.edges, self.globals = nodes, edges, globals
@@ -70,7 +68,7 @@ class RecurrentGraphNetwork(nn.Module):
         cells, given = (self.nodes, self.edges, self.globals), (x, edge_attr, u)
         for name, cell, part in zip(("x", "edge_attr", "u"), cells, given, strict=True):
             if cell is not None and part is None:
-                raise expected(name, "features where there is a cell", part)
+                raise expected(name, "features, since there is a cell for them", part)
         states = [_first(cell, part) for cell, part in zip(cells, given, strict=True)]
         if state is not None:
             shapes, found = _shapes(states), _shapes(state) if isinstance(state, tuple) else state

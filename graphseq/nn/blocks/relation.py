@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from ...messages import Merge
 from ...topology import Topology
 from ..convs import GraphNetwork
-from ._sets import complete, sets_of
+from ._sets import check_models, complete, sets_of
 
 
 class RelationNetwork(nn.Module):
@@ -36,8 +36,9 @@ class RelationNetwork(nn.Module):
         self, relation: nn.Module, output: nn.Module, *, aggregate: str | Merge = "sum", loops: bool = True
     ) -> None:  # fmt: skip
         super().__init__()
-        self.relations = GraphNetwork(relation)
-        self.output = GraphNetwork(None, None, output, aggregate=aggregate)
+        check_models(relation=relation, output=output)
+        self.relations = GraphNetwork(relation).named("relation")
+        self.output = GraphNetwork(None, None, output, aggregate=aggregate).named(global_model="output")
         self.loops = loops
 
     def forward(self, x: Tensor, batch: Tensor | Topology | None = None, q: Tensor | None = None) -> Tensor:

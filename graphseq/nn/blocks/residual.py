@@ -1,4 +1,4 @@
-"""A residual connection past a block."""
+"""A residual connection around a block."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ._sets import Parts, check_block, check_returned
 
 
 class ResidualGraphNetwork(nn.Module):
-    """Add to a block's results what it got: ``(x, e, u) + block(x, e, u)``.
+    """Add a block's inputs to its outputs: ``(x, e, u) + block(x, e, u)``.
 
     As in Sanchez-Gonzalez, Godwin, Pfaff, Ying, Leskovec & Battaglia (2020), Learning to simulate complex physics with
     graph networks. A part that is missing, or changes its width, is returned as the block returns it.
@@ -19,7 +19,7 @@ class ResidualGraphNetwork(nn.Module):
             would be doubled, so it stays as it is.
 
     Raises:
-        GraphError: no module; as the block.
+        GraphError: no module; see :class:`GraphNetwork`.
 
     >>> import torch
     >>> from graphseq.nn import GraphNetwork
@@ -37,7 +37,7 @@ class ResidualGraphNetwork(nn.Module):
         self, x: Tensor, edge_index: Tensor | Topology, edge_attr: Tensor | None = None, u: Tensor | None = None,
         batch: Tensor | None = None,
     ) -> Parts:  # fmt: skip
-        """Return nodes, edges and globals; arguments as of :class:`GraphNetwork`."""
+        """Return nodes, edges and globals; for the arguments see :class:`GraphNetwork`."""
         nodes, edges, globals_ = check_returned("block", self.block(x, edge_index, edge_attr, u, batch))
         return _added(x, nodes), _added(edge_attr, edges), _added(u, globals_)
 

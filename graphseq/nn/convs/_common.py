@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import weakref
-from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -13,11 +11,11 @@ from torch.nn.modules.module import _has_any_global_hook
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from ...core import aggregate
-from ...errors import Words, expected
-from ...messages import COPY, SCALE, Merge, Slots
-from ...ops.library import apart, is_transformed
+from ...errors import Words, describe, expected
+from ...messages import COPY, SCALE, Merge, Slots, meant
 from ...topology import Links, Topology
 from ...topology.inputs import check_same_kind
+from ...topology.remembered import remembered
 from ..cells.base import only_sets_norms, set_norms
 from .sparse import SparseFeatures
 
@@ -28,7 +26,6 @@ MERGES = {
 }  # fmt: skip
 
 _FORWARD = nn.Linear.forward
-_SEEN: dict[int, tuple[Any, Any, dict[Any, Any]]] = {}
 
 
 def structure_of(
@@ -48,21 +45,19 @@ def structure_of(
         raise expected("x", "one tensor, since this layer has no bipartite form", Words("a pair"))
     dense = isinstance(x, Tensor) and x.layout == torch.strided and x.dim() == 2 and x.is_floating_point()
     if not dense and not isinstance(x, SparseFeatures):
-        raise expected("x", "a floating-point tensor of shape [N, F]", x)
+        sparse = isinstance(x, Tensor) and x.layout != torch.strided
+        got = Words(f"{describe(x)}; nn.SparseFeatures.of(x) makes features of it") if sparse else x
+        raise expected("x", "a floating-point tensor of shape [N, F]", got)
     edges, weight = _listed(edge_index, weight, x)
     if isinstance(edges, Tensor | Links) and edges.device != x.device:
         raise expected("edge_index", f"a structure on {x.device}, as `x` is", Words(f"one on {edges.device}"))
     n = x.size(0)
     if type(edges) is Links:
         raise expected("edge_index", "a Topology for one set of nodes", edges)
-    topology = edges if isinstance(edges, Topology) else remembered(edges, n, lambda own: _topology(own, n))
+    topology = edges if isinstance(edges, Topology) else Topology.of(edges, n)
     if topology.num_nodes != n:
         raise expected("x", f"{topology.num_nodes} rows, one for each node", x)
     return topology if flow == FLOWS[0] else topology.reverse(), weight
-
-
-def _topology(edge_index: Tensor, num_nodes: int) -> Topology:
-    return Topology.from_edge_index(edge_index, num_nodes)
 
 
 def bipartite(
@@ -129,32 +124,6 @@ def _listed(edge_index: Any, weight: Tensor | None, x: Tensor | SparseFeatures) 
     if entries.shape != (n, n):
         raise expected("edge_index", f"a sparse matrix of shape [{n}, {n}], receivers by senders", entries)
     return remembered(edge_index, "edges", lambda _: entries.indices().flip(0)), entries.values().to(x.dtype)
-
-
-def remembered(given: Any, key: Any, make: Callable[[Tensor], Any]) -> Any:
-    """Return the cached result of `make` for a caller's tensor, if the tensor has not changed since.
-
-    Its values are compared with a copy each time, so that every change is noticed.
-    """
-    if torch.compiler.is_compiling() or not isinstance(given, Tensor) or is_transformed():
-        return make(given)
-    name = id(given)
-    seen = _SEEN.get(name)
-    if seen is not None and seen[0]() is given and _equal(seen[1], given):
-        if key not in seen[2]:
-            seen[2][key] = make(given)
-        return seen[2][key]
-    made = apart(lambda: make(given))
-    own = made.edge_index if isinstance(made, Links) else given.detach().clone()  # links have copied it already
-    _SEEN[name] = weakref.ref(given, lambda _: _SEEN.pop(name, None)), own, {key: made}
-    return made
-
-
-def _equal(a: Tensor, b: Tensor) -> bool:
-    if a.layout == torch.strided or a.layout != b.layout:
-        return a.layout == b.layout and torch.equal(a, b)
-    a, b = (t.to_sparse_coo().coalesce() for t in (a, b))
-    return a.shape == b.shape and torch.equal(a.indices(), b.indices())
 
 
 def check_flow(flow: Any) -> str:
@@ -318,7 +287,7 @@ def check_aggr(aggr: Any, *more: str) -> str | Merge:
         return aggr
     if not isinstance(aggr, str) or aggr not in MERGES:
         words = ", ".join(f'"{word}"' for word in (*MERGES, *more))
-        raise expected("aggr", f"{words}, or a graphseq.Merge of rows as wide as they are", aggr)
+        raise expected("aggr", f"{words}, or a graphseq.Merge that keeps the width", meant(aggr))
     return MERGES[aggr]
 
 
@@ -383,6 +352,18 @@ def check_network(nn_: Any) -> Any:
     if not isinstance(nn_, nn.Module):
         raise expected("nn", "a torch.nn.Module", nn_)
     return nn_
+
+
+def check_inputs(network: nn.Module, width: int) -> None:
+    """Check that a network inside a layer takes rows as wide as the features, if it is or begins with a linear map.
+
+    Raises:
+        GraphError: it does not.
+    """
+    first = next(iter(network._modules.values()), None) if type(network) is nn.Sequential else network
+    if isinstance(first, nn.Linear) and first.in_features != width and not isinstance(first, nn.LazyLinear):
+        wanted = f"a first layer of {width} inputs, as many as `x` has features"
+        raise expected("nn", wanted, Words(f"{first.in_features}"))
 
 
 def reset(network: nn.Module) -> None:

@@ -43,8 +43,8 @@ class APPNP(nn.Module):
         normalize: bool = True, *, flow: str = "source_to_target",
     ) -> None:  # fmt: skip
         super().__init__()
-        if isinstance(alpha, bool) or not isinstance(alpha, int | float):
-            raise expected("alpha", "a number", alpha)
+        if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 <= alpha <= 1:
+            raise expected("alpha", "a number from 0 to 1", alpha)
         self.K, self.alpha, self.dropout, self.cached = check_count("K", K), alpha, check_share(dropout), cached
         self.add_self_loops, self.normalize, self.flow = add_self_loops, normalize, check_flow(flow)
 

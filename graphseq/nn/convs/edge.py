@@ -26,7 +26,7 @@ class EdgeConv(torch_nn.Module):
 
     Args:
         nn: maps features of edges, `[E, 2 F]` → `[E, F']`, such as a multilayer perceptron.
-        aggr: "max", "min", "mean", "add" (or "sum").
+        aggr: "max", "min", "mean", "add" (or "sum"), "var", "std", "softmax" or a :class:`graphseq.Merge`.
         flow: "source_to_target", or "target_to_source" to reverse the edges.
 
     Raises:
@@ -69,7 +69,8 @@ class EdgeConv(torch_nn.Module):
         else:  # W [x_v, x_u - x_v] = (A - B) x_v + B x_u, of nodes and not of edges
             first, rest = found
             if first.in_features != 2 * sent.size(1):
-                raise expected("x", f"{first.in_features / 2:g} features, half of the network's inputs", sent)
+                wanted = f"a first layer of {2 * sent.size(1)} inputs, twice as many as `x` has features"
+                raise expected("nn", wanted, Words(f"{first.in_features}"))
             a, b = first.weight.chunk(2, 1)
             own, sent = torch_nn.functional.linear(own, a - b, first.bias), torch_nn.functional.linear(sent, b)
             message = partial(_mapped, rest)

@@ -30,8 +30,8 @@ class GATConv(nn.Module):
     and parameters (`lin.weight` or `lin_src.weight` and `lin_dst.weight`, `att_src`, `att_dst`, `lin_edge.weight`,
     `att_edge`, `res.weight`, `bias`) are those of PyG's layer. :meth:`attention` returns the α.
 
-    With `residual` and without self-loops it is ``x_v' = W_0 x_v + Σ_{u→v} α_uv W_1 x_u + b``, of learnt α;
-    :class:`GraphConv` is the same of α that are given.
+    With `residual` and without self-loops it is ``x_v' = W_0 x_v + Σ_{u→v} α_uv W_1 x_u + b`` with learnt α;
+    :class:`GraphConv` is the same with given weights.
 
     Args:
         in_channels: F; -1 to infer it from the first call; or a pair, of senders and receivers with maps of their own.

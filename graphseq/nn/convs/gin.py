@@ -10,7 +10,7 @@ from ...core import aggregate
 from ...messages import COPY, SCALE
 from ...ops.library import is_plain
 from ...topology import Links
-from ._common import bipartite, check_features, check_flow, check_network, reset
+from ._common import bipartite, check_features, check_flow, check_inputs, check_network, reset
 
 
 class GINConv(torch_nn.Module):
@@ -26,7 +26,7 @@ class GINConv(torch_nn.Module):
         flow: "source_to_target", or "target_to_source" to reverse the edges.
 
     Raises:
-        GraphError: inputs that don't fit the structure.
+        GraphError: inputs that don't fit the structure, or the network's first linear map.
 
     >>> conv = GINConv(torch.nn.Linear(3, 4))
     >>> conv(torch.zeros(2, 3), torch.tensor([[0, 1], [1, 0]])).shape
@@ -64,6 +64,7 @@ class GINConv(torch_nn.Module):
         """
         links, sent, own, weight = bipartite(x, edge_index, size, self.flow)
         check_features(sent, -1, self.nn)
+        check_inputs(self.nn, sent.size(1))
         (merged,) = aggregate(links, (sent,), message=COPY if weight is None else SCALE, edge_attr=weight)
         if own is not None:
             if is_plain(merged) and self.eps.device.type == "cpu" and not self.eps.requires_grad:

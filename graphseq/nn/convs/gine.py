@@ -12,7 +12,7 @@ from ...messages import State
 from ...topology import Links
 from ..cells.base import check_sizes
 from ._attend import check_edges
-from ._common import bipartite, check_features, check_flow, check_network, linear, reset
+from ._common import bipartite, check_features, check_flow, check_inputs, check_network, linear, reset
 
 
 class GINEConv(torch_nn.Module):
@@ -77,6 +77,8 @@ class GINEConv(torch_nn.Module):
         if not isinstance(sent, Tensor):
             raise expected("x", "a dense tensor, since messages are not linear", sent)
         check_features(sent, -1, self.nn)
+        if self.lin is None:
+            check_inputs(self.nn, sent.size(1))
         wide = sent.size(1)
         if self.lin is not None and wide != self.lin.out_features:
             raise expected("x", f"shape [N, {self.lin.out_features}], as wide as the network's inputs", sent)

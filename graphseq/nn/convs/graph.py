@@ -19,7 +19,8 @@ class GraphConv(nn.Module):
     Args:
         in_channels: F; -1 to infer it from the first call; or a pair, of senders and receivers.
         out_channels: F'.
-        aggr: "add" (or "sum"), "mean", "max" or "min" of the neighbours.
+        aggr: of the neighbours: "add" (or "sum"), "mean", "max", "min", "var", "std", "softmax" or a
+            :class:`graphseq.Merge`.
         bias: whether to add b.
         flow: "source_to_target", or "target_to_source" to reverse the edges.
 

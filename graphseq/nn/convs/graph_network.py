@@ -46,6 +46,8 @@ class GraphNetwork(nn.Module):
     [6, 5, 7]
     """
 
+    names: tuple[str, ...] = ("edge_model", "node_model", "global_model")
+
     def __init__(
         self, edge_model: Model = None, node_model: Model = None, global_model: Model = None, *,
         aggregate: str | Merge = "sum",
@@ -54,10 +56,15 @@ class GraphNetwork(nn.Module):
         for name, model in (("edge_model", edge_model), ("node_model", node_model), ("global_model", global_model)):
             if model is not None and not isinstance(model, nn.Module):
                 raise expected(name, "a torch.nn.Module or None", model)
-        if find_merge(aggregate).score is not None or aggregate == "slots":
+        if find_merge(aggregate, argument="aggregate").score is not None or aggregate == "slots":
             raise expected("aggregate", '"sum", "mean", "max", "min" or a Merge without a score', aggregate)
         self.edge_model, self.node_model, self.global_model = edge_model, node_model, global_model
         self.aggregate = aggregate
+
+    def named(self, edge_model: str = "", node_model: str = "", global_model: str = "") -> GraphNetwork:
+        """Return this block, whose errors name its models as the arguments of a network that it is part of."""
+        self.names = tuple(a or b for a, b in zip((edge_model, node_model, global_model), self.names, strict=True))
+        return self
 
     def reset_parameters(self) -> None:
         """Reset the parameters of the models."""
@@ -88,7 +95,7 @@ class GraphNetwork(nn.Module):
             edge_attr = self._edges(topology, x, edge_attr, u, nodes)
         into_nodes = None if edge_attr is None else self._sum(_incidence(topology), edge_attr)
         if self.node_model is not None:
-            x = _joined("node_model", self.node_model, (into_nodes, x, u), (None, None, nodes))
+            x = _joined(self.names[1], self.node_model, (into_nodes, x, u), (None, None, nodes))
         if self.global_model is not None:
 
             def of_edges() -> Links:
@@ -99,7 +106,7 @@ class GraphNetwork(nn.Module):
             if edge_attr is not None:
                 parts = self._sum(topology.memo("graphs of edges", of_edges) if own else of_edges(), edge_attr)
             whole = self._sum(topology.members if own else _belonging(nodes, graphs), x)
-            u = _joined("global_model", self.global_model, (parts, whole, u), (None, None, None))
+            u = _joined(self.names[2], self.global_model, (parts, whole, u), (None, None, None))
         return x, edge_attr, u
 
     def _sum(self, links: Links, rows: Tensor) -> Tensor:
@@ -113,7 +120,7 @@ class GraphNetwork(nn.Module):
         widths = [0 if t is None else t.size(1) for t in (edge_attr, x, x, u)]
         names = "edges", "receivers", "senders", "globals"
         told = ", ".join(f"{name} {width}" for name, width in zip(names, widths, strict=True))
-        first = _first("edge_model", model, sum(widths), f" ({told})")
+        first = _first(self.names[0], model, sum(widths), f" ({told})")
         if first is None:
             senders, receivers = topology.edge_index
             given = [edge_attr, x.index_select(0, receivers), x.index_select(0, senders)]

@@ -45,7 +45,8 @@ class NNConv(torch_nn.Module):
         in_channels: F; -1 to infer it from the first call; or a pair, of senders and receivers.
         out_channels: F'.
         nn: maps the features of edges, `[E, D]` → `[E, F · F']`, such as a multilayer perceptron.
-        aggr: "add" (or "sum"), "mean", "max", "min", "std", "softmax" or a :class:`graphseq.Merge`.
+        aggr: "add" (or "sum"), "mean", "max", "min", "var", "std", "softmax" or a
+            :class:`graphseq.Merge`.
         root_weight: whether the node's own features are added.
         bias: whether to add b.
         flow: "source_to_target", or "target_to_source" to reverse the edges.

@@ -23,10 +23,10 @@ class SAGEConv(nn.Module):
     Args:
         in_channels: F; -1 to infer it from the first call; or a pair, of senders and receivers.
         out_channels: F'.
-        aggr: "mean", "max", "min", "add" (or "sum"), "std", "softmax" or a :class:`graphseq.Merge`; or "lstm", the
-            last state of an LSTM over the neighbours in the order of the edges (parameters `aggr_module.lstm.*`),
-            0 without any. (PyG's pads neighbours and runs over the padding, so that its results equal these only at
-            the nodes with the most of them.)
+        aggr: "mean", "max", "min", "add" (or "sum"), "var", "std", "softmax" or a :class:`graphseq.Merge`; or
+            "lstm", the last state of an LSTM over the neighbours in the order of the edges (parameters
+            `aggr_module.lstm.*`), 0 without any. (PyG's pads neighbours and runs over the padding, so that its results
+            equal these only at nodes of maximal degree.)
         normalize: whether each x_v' is divided by its Euclidean norm.
         root_weight: whether the node's own features are added.
         project: whether neighbours' features go through a layer of their own first.

@@ -21,7 +21,10 @@ class SparseFeatures:
 
     Args:
         values: `[E]`, the entries.
-        pattern: where they are, by rows and by columns.
+        pattern: where they are, by rows and by columns; :meth:`of` finds them in a matrix.
+
+    Raises:
+        GraphError: no pattern.
 
     >>> x = torch.tensor([[0.0, 2.0], [0.0, 0.0], [3.0, 0.0]])
     >>> SparseFeatures.of(x)
@@ -30,7 +33,9 @@ class SparseFeatures:
     [20.0, 0.0, 3.0]
     """
 
-    def __init__(self, values: Tensor, pattern: Sparse) -> None:
+    def __init__(self, values: Tensor, pattern: Sparse | None = None) -> None:
+        if pattern is None:
+            raise expected("pattern", "where the entries are; SparseFeatures.of(x) takes a matrix", None)
         self.values, self.pattern = values, pattern
 
     @classmethod

@@ -12,8 +12,9 @@ from ...errors import expected
 from ...spectral import Basis, inverse, transform
 from ...spectral.fourier import kept_basis
 from ...topology import Topology
+from ...topology.remembered import remembered
 from ..cells.base import check_sizes
-from ._common import check_channels, check_features, check_weight, glorot, remembered, structure_of
+from ._common import check_channels, check_features, check_weight, glorot, structure_of
 
 _NAMES = ("edge_index", "K")
 

@@ -92,6 +92,8 @@ class TransformerConv(nn.Module):
         if not self.concat:
             out = out.view(-1, self.heads, self.out_channels).mean(1)
         if not self.root_weight:
+            if isinstance(self.lin_skip, nn.LazyLinear):
+                project(self.lin_skip, own[:0])  # so that its weights can be stored, and loaded into PyG's layer
             return out
         skip = project(self.lin_skip, own)
         if self.lin_beta is None:

@@ -1,4 +1,4 @@
-"""Layers on top of each other, and the connections past them."""
+"""Layers on top of each other, and the skip connections around them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from .jumping import JumpingKnowledge
 from .pair_norm import PairNorm
 
 CONNECTIONS = ("none", "residual", "dense", "initial")
+_HINTS = {"edge_weight": "weights", "edge_attr": "features", "edge_type": "types"}  # of edges
 
 Norms = nn.Module | Sequence[nn.Module] | None
 
@@ -76,11 +77,15 @@ class Stack(nn.Module):
         if isinstance(jump, str) and jump not in ("cat", "max"):
             raise expected("jump", '"cat", "max" or a module, such as JumpingKnowledge("lstm", channels, layers)', jump)
         self.jump = JumpingKnowledge(jump) if isinstance(jump, str) else jump
+        for i, layer in enumerate(layers):
+            if not _takes_edges(layer):
+                got = Words(f"{type(layer).__name__}, whose call takes one argument")
+                raise expected(f"layers[{i}]", "a module with a call (x, edge_index, …)", got)
         self._takes, self._batched = [arguments(layer) for layer in layers], takes_batch(self.norms)
 
     def forward(
         self, x: Tensor, edge_index: Tensor | Topology, edge_weight: Tensor | None = None,
-        edge_attr: Tensor | None = None, *, batch: Tensor | None = None,
+        edge_attr: Tensor | None = None, *, edge_type: Tensor | None = None, batch: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """Return the states of the nodes, `[N, F']`.
 
@@ -88,14 +93,11 @@ class Stack(nn.Module):
             x: `[N, F]`.
             edge_index: int64 `[2, E]`, or a topology of N nodes, which knows its graphs.
             edge_weight: `[E]`, for layers that take it.
-            edge_attr: for layers that take it.
+            edge_attr: `[E, D]`, for layers that take it.
+            edge_type: int64 `[E]`, for layers that take it.
             batch: int64 `[N]`, the graph of each node, for norms; one graph by default.
         """
-        given = {"edge_weight": edge_weight, "edge_attr": edge_attr}
-        given = {name: value for name, value in given.items() if value is not None}
-        for name in given:
-            if not any(name in takes for takes in self._takes):
-                raise expected(name, "None for layers that don't take it", given[name])
+        given = edge_inputs(self._takes, edge_weight, edge_attr, edge_type)
 
         def call(i: int, h: Tensor, first: Tensor) -> Tensor:
             takes = self._takes[i]
@@ -119,6 +121,30 @@ class Stack(nn.Module):
     def extra_repr(self) -> str:
         """Return the options."""
         return f"connection={self.connection!r}, dropout={self.dropout}"
+
+
+def edge_inputs(
+    takes: Sequence[frozenset[str]], edge_weight: Tensor | None, edge_attr: Tensor | None, edge_type: Tensor | None
+) -> dict[str, Tensor]:
+    """Return those inputs of edges that are given, by name.
+
+    Args:
+        takes: the names of what each layer's call takes.
+        edge_weight: `[E]`, or None.
+        edge_attr: `[E, D]`, or None.
+        edge_type: int64 `[E]`, or None.
+
+    Raises:
+        GraphError: no layer takes one of them.
+    """
+    given = {"edge_weight": edge_weight, "edge_attr": edge_attr, "edge_type": edge_type}
+    known = {name: value for name, value in given.items() if value is not None}
+    taken = frozenset[str]().union(*takes) if known else frozenset()
+    for name, value in known.items():
+        if name not in taken:
+            hint = "".join(f"; pass {what} as {other}=" for other, what in _HINTS.items() if other in taken)
+            raise expected(name, f"None, since no layer takes {name}{hint}", value)
+    return known
 
 
 def run(
@@ -158,7 +184,7 @@ def run(
 
 
 def check_connection(connection: Any, alpha: Any = 0.0) -> None:
-    """Check a connection past layers, and the share of the initial one.
+    """Check a connection around layers, and the share of the initial one.
 
     Raises:
         GraphError: there is no such connection, the share is not from 0 to 1.
@@ -188,6 +214,8 @@ def norms_of(norm: Any, count: int) -> nn.ModuleList:
     """
     if norm is None:
         return nn.ModuleList()
+    if isinstance(norm, str):
+        raise expected("norm", "a module, such as nn.PairNorm() or nn.GraphNorm(channels)", norm)
     if isinstance(norm, nn.Module) and not isinstance(norm, nn.ModuleList):
         return nn.ModuleList(deepcopy(norm) for _ in range(count))
     listed = list(norm) if isinstance(norm, list | tuple | nn.ModuleList) else []
@@ -226,6 +254,14 @@ def normaliser(
         return out
 
     return normalised
+
+
+def _takes_edges(layer: nn.Module) -> bool:
+    """Return whether a module's call takes features and edges."""
+    taken = inspect.signature(layer.forward).parameters.values()
+    kinds = [p.kind for p in taken]
+    places = kinds.count(inspect.Parameter.POSITIONAL_ONLY) + kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return places > 1 or inspect.Parameter.VAR_POSITIONAL in kinds
 
 
 def arguments(module: nn.Module) -> frozenset[str]:

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...errors import Words, expected
+from ...errors import expected
 from ...topology import Topology
 from ..cells.base import check_sizes
 from ..convs import GINConv
-from ..deep.stack import check_connection, normaliser, run, takes_batch
+from ..deep.stack import check_connection, check_dropout, edge_inputs, normaliser, run, takes_batch
 from ..pool import readout
-from .library import check_made, check_width, make_conv, takes_weights
+from .library import check_made, check_width, make_conv, taken_by
 from .norms import BatchNorm, make_norm
 
 
@@ -45,8 +45,8 @@ class GraphClassifier(nn.Module):
         alpha: α of the initial connection.
 
     Raises:
-        GraphError: no such convolution, norm or connection, heads of a convolution that has none; on a call, weights
-            of edges that the convolution doesn't take.
+        GraphError: no such convolution, norm or connection, heads of a convolution that has none; on a call, weights,
+            features or types of edges that the convolution doesn't take.
 
     >>> model = GraphClassifier(3, 4, 2)
     >>> model(torch.zeros(5, 3), Topology.chain([2, 3])).shape
@@ -73,14 +73,16 @@ class GraphClassifier(nn.Module):
         self.convs, bare = nn.ModuleList(made), conv == "gin" and norm is None
         norms = [nn.Identity() if bare else make_norm(norm or "batch", h) for _ in made]
         self.ends = nn.ModuleList(each if bare else _End(each, nn.ReLU()) for each in norms)
+        self._takes = taken_by(self.convs[0]) if len(self.convs) else frozenset()
         self._batched = takes_batch(norms)
         self.classifiers = nn.ModuleList(nn.Linear(size, num_classes) for size in sizes)
         self.widths, self.connection, self.alpha = [h] * num_layers, connection, alpha
-        self.in_channels, self.dropout, self.reduce = in_channels, nn.Dropout(dropout), reduce
+        self.in_channels, self.dropout, self.reduce = in_channels, nn.Dropout(check_dropout(dropout)), reduce
 
     def forward(
-        self, x: Tensor, edge_index: Tensor | Topology, batch: Tensor | None = None, edge_weight: Tensor | None = None
-    ) -> Tensor:
+        self, x: Tensor, edge_index: Tensor | Topology, batch: Tensor | None = None, edge_weight: Tensor | None = None,
+        edge_attr: Tensor | None = None, edge_type: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
         """Return scores `[B, C]`.
 
         Args:
@@ -88,6 +90,8 @@ class GraphClassifier(nn.Module):
             edge_index: int64 `[2, E]`, or a topology, which knows its graphs.
             batch: int64 `[N]`, the graph of each node; one graph by default.
             edge_weight: `[E]`, where the convolution takes weights.
+            edge_attr: `[E, D]`, where it takes features, such as ``functools.partial(nn.GATConv, edge_dim=D)``.
+            edge_type: int64 `[E]`, where it takes types, such as ``functools.partial(nn.RGCNConv, num_relations=3)``.
         """
         check_width(x, self.in_channels)
         graphs: Tensor | Topology
@@ -95,13 +99,10 @@ class GraphClassifier(nn.Module):
             graphs = edge_index
         else:
             graphs = torch.zeros(x.size(0), dtype=torch.int64, device=x.device) if batch is None else batch
-        weights = () if edge_weight is None else (edge_weight,)
-        if weights and not takes_weights(self.convs[0]):
-            got = Words(f"weights for {type(self.convs[0]).__name__}")
-            raise expected("edge_weight", "None for a convolution without weights", got)
+        given = edge_inputs([self._takes], edge_weight, edge_attr, edge_type)
 
         def call(i: int, h: Tensor, first: Tensor) -> Tensor:
-            out: Tensor = self.convs[i](h, edge_index, *weights)
+            out: Tensor = self.convs[i](h, edge_index, **given)
             check_made("conv", out, self.widths[i])
             return out
 

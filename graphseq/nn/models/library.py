@@ -15,8 +15,9 @@ from ...errors import Words, expected
 from .. import cells as _cells
 from .. import convs as _convs
 from ..cells.base import check_sizes
+from ..deep.stack import arguments
 
-__all__ = ["cells", "check_made", "check_width", "convolutions", "make_cell", "make_conv", "takes_weights"]
+__all__ = ["cells", "check_made", "check_width", "convolutions", "make_cell", "make_conv", "taken_by", "takes_weights"]
 
 _ROUNDS, _ORDER = 2, 3  # for layers with a number of rounds, and filters with a polynomial's order
 
@@ -139,7 +140,12 @@ def check_made(conv: str, out: Any, width: int) -> None:
 
 def takes_weights(conv: nn.Module) -> bool:
     """Return whether a layer can be called with ``edge_weight``."""
-    return "edge_weight" in inspect.signature(getattr(conv, "conv", conv).forward).parameters
+    return "edge_weight" in taken_by(conv)
+
+
+def taken_by(conv: nn.Module) -> frozenset[str]:
+    """Return the names of what a convolution's call takes."""
+    return arguments(conv.conv if isinstance(conv, _Projected) else conv)
 
 
 class _Projected(nn.Module):
@@ -149,8 +155,8 @@ class _Projected(nn.Module):
         super().__init__()
         self.lin, self.conv = nn.Linear(in_channels, out_channels), conv
 
-    def forward(self, x: Tensor, edge_index: Any, *rest: Any) -> Tensor:
-        out: Tensor = self.conv(self.lin(x), edge_index, *rest)
+    def forward(self, x: Tensor, edge_index: Any, **of_edges: Tensor) -> Tensor:
+        out: Tensor = self.conv(self.lin(x), edge_index, **of_edges)
         return out
 
 
@@ -209,7 +215,11 @@ def _find(given: Any, known: Mapping[str, Any], argument: str) -> Any:
     for name, kind in (_classes(_convs, "Conv") if argument == "conv" else {}).items():
         if re.sub("-", "", name) == wanted.removesuffix("conv"):
             more = ", ".join(_missing(kind))
-            what = f"a convolution that two widths suffice for ({kind.__name__} needs {more}: write a model around it)"
+            what = f"a convolution constructed from two widths alone; {kind.__name__} also needs {more}. Pass a"
+            raise expected(argument, f"{what} function of two widths that makes it, or build it with nn.Stack", given)
+    for name, kind in vars(_convs).items() if argument == "conv" else ():
+        if isinstance(kind, type) and issubclass(kind, nn.Module) and name.lower() == wanted:
+            what = f"a convolution constructed from two widths; {name} is none. Call it in a module of your own"
             raise expected(argument, what, given)
     close = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.7)
     hint = f"; did you mean {next(n for n in known if re.sub('-', '', n) == close[0])!r}?" if close else ""

@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...errors import Words, expected
 from ...topology import Topology
 from ..cells.base import check_sizes
 from ..convs import SparseFeatures
-from ..deep.stack import check_connection, normaliser, run, takes_batch
-from .library import check_made, check_width, make_conv, takes_weights
+from ..deep.stack import check_connection, check_dropout, edge_inputs, normaliser, run, takes_batch
+from .library import check_made, check_width, make_conv, taken_by
 from .norms import make_norm
 
 
@@ -38,8 +37,8 @@ class NodeClassifier(nn.Module):
         alpha: α of the initial connection.
 
     Raises:
-        GraphError: no such convolution, norm or connection, heads of a convolution that has none; on a call, weights
-            of edges that the convolution doesn't take.
+        GraphError: no such convolution, norm or connection, heads of a convolution that has none; on a call, weights,
+            features or types of edges that the convolution doesn't take.
 
     >>> NodeClassifier(3, 4, 2)(torch.zeros(2, 3), torch.tensor([[0, 1], [1, 0]])).shape
     torch.Size([2, 2])
@@ -63,27 +62,28 @@ class NodeClassifier(nn.Module):
         )
         made = [] if norm is None else [make_norm(norm, b) for b in self.widths[:-1]]
         self.norms, self.connection, self.alpha = nn.ModuleList(made), connection, alpha
+        self._takes = taken_by(self.convs[0])
         self._batched = takes_batch(self.norms)
-        self.in_channels, self.dropout = in_channels, nn.Dropout(dropout)
+        self.in_channels, self.dropout = in_channels, nn.Dropout(check_dropout(dropout))
 
     def forward(
-        self, x: Tensor | SparseFeatures, edge_index: Tensor | Topology, edge_weight: Tensor | None = None
-    ) -> Tensor:
+        self, x: Tensor | SparseFeatures, edge_index: Tensor | Topology, edge_weight: Tensor | None = None,
+        edge_attr: Tensor | None = None, edge_type: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
         """Return scores `[N, C]`.
 
         Args:
             x: `[N, F]`; :class:`SparseFeatures` where most of them are zeros.
             edge_index: int64 `[2, E]`, or a topology.
-            edge_weight: `[E]`.
+            edge_weight: `[E]`, where the convolution takes weights.
+            edge_attr: `[E, D]`, where it takes features, such as ``functools.partial(nn.GATConv, edge_dim=D)``.
+            edge_type: int64 `[E]`, where it takes types, such as ``functools.partial(nn.RGCNConv, num_relations=3)``.
         """
         check_width(x, self.in_channels)
-        weights = () if edge_weight is None else (edge_weight,)
-        if weights and not takes_weights(self.convs[0]):
-            got = Words(f"weights for {type(self.convs[0]).__name__}")
-            raise expected("edge_weight", "None for a convolution without weights", got)
+        given = edge_inputs([self._takes], edge_weight, edge_attr, edge_type)
 
         def call(i: int, h: Tensor, first: Tensor) -> Tensor:
-            out: Tensor = self.convs[i](h, edge_index, *weights)
+            out: Tensor = self.convs[i](h, edge_index, **given)
             check_made("conv", out, self.widths[i])
             return out
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ...errors import expected
 from ...topology import Topology
 from ...topology.inputs import check_range, same_length
+from ..deep.stack import check_dropout
 from ..recurrent import LSTM
 from .sequence import forget
 
@@ -108,7 +109,7 @@ class SpanParser(nn.Module):
         self.members = nn.ModuleList(
             _Member(width, hidden_size, num_layers, span_size, num_labels, dropout) for _ in range(members)
         )
-        self.dropout, self.unknown = nn.Dropout(dropout), unknown
+        self.dropout, self.unknown = nn.Dropout(check_dropout(dropout)), unknown
 
     def forward(self, words: Tensor, affixes: Tensor, topology: Topology) -> SpanScores:
         """Return the scores of all spans of at least one word.
@@ -170,7 +171,7 @@ class _Member(nn.Module):
         self.ends = nn.Parameter(torch.zeros(2, hidden_size))  # the states outside of a sentence: before, after
         self.left, self.right = nn.Linear(2 * hidden_size, span_size), nn.Linear(2 * hidden_size, span_size)
         self.pair = nn.Parameter(torch.randn(span_size + 1, span_size + 1) * span_size**-0.75)
-        self.dropout, self.num_labels = nn.Dropout(dropout), num_labels
+        self.dropout, self.num_labels = nn.Dropout(check_dropout(dropout)), num_labels
         self.label_left, self.label_right = (nn.Linear(2 * hidden_size, span_size) for _ in range(2))
         self.label = nn.Linear(span_size, max(num_labels - 1, 1))
 

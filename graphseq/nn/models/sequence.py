@@ -15,6 +15,7 @@ from ...schedule import Sweep
 from ...topology import Topology
 from ...topology.inputs import check_range
 from .. import recurrent
+from ..deep.stack import check_dropout
 from ..recurrent import Recurrent
 from .library import cells, make_cell
 
@@ -66,7 +67,7 @@ class SequenceClassifier(nn.Module):
         else:
             self.rnn = _Cells(layer, input_size, hidden_size, num_layers, between, bidirectional)
         self.bidirectional = bidirectional
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(check_dropout(dropout))
         self.classifier = nn.Linear(hidden_size * (2 if bidirectional else 1), num_classes)
 
     def forward(self, x: Tensor | PackedSequence, topology: Topology | None = None) -> Tensor:
@@ -113,7 +114,7 @@ class TextClassifier(nn.Module):
             embedding_size, hidden_size, num_classes, layer=layer, num_layers=num_layers, bidirectional=bidirectional,
             dropout=dropout,
         )  # fmt: skip
-        self.dropout, self.unknown = nn.Dropout(dropout), unknown
+        self.dropout, self.unknown = nn.Dropout(check_dropout(dropout)), unknown
 
     def forward(self, words: Tensor, topology: Topology) -> Tensor:
         """Return scores `[B, C]`.
@@ -149,7 +150,7 @@ class _Cells(nn.Module):
             nn.ModuleList(Recurrent(make_cell(cell, width, hidden_size), Sweep(way)) for way in ways)
             for width in widths
         )  # fmt: skip
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(check_dropout(dropout))
 
     def forward(self, x: Any, topology: Topology | None = None) -> tuple[Tensor, Tensor]:
         """Return the states of the last layer `[N, D H]`, and the last states of all layers `[K D, B, H]`."""

@@ -11,6 +11,7 @@ from ...cell import Cell
 from ...topology import Topology
 from ...topology.inputs import check_range, same_length
 from ..cells import LSTMCell
+from ..deep.stack import check_dropout
 from ..recurrent import BidirectionalTree, Recurrent
 from .library import make_cell
 from .sequence import forget
@@ -54,7 +55,7 @@ class TreeClassifier(nn.Module):
         self.recurrent: nn.Module = Recurrent(up)
         if bidirectional:
             self.recurrent = BidirectionalTree(up, LSTMCell(hidden_size, hidden_size))
-        self.dropout, self.unknown = nn.Dropout(dropout), unknown
+        self.dropout, self.unknown = nn.Dropout(check_dropout(dropout)), unknown
         self.classifier = nn.Linear(hidden_size * (2 if bidirectional else 1), num_classes)
 
     def forward(self, symbols: Tensor, topology: Topology, *, roots: bool = False) -> Tensor:

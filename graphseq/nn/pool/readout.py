@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...core import aggregate
 from ...errors import expected
+from ...messages import meant
 from ...topology import Links, Members, Topology
 from ...topology.inputs import check_count, check_range, integers, same_length
 
@@ -42,7 +43,7 @@ def readout(
     else:
         members = _members(x, batch_or_topology, num_graphs)
     if reduce not in ("sum", "mean", "max", "min"):
-        raise expected("reduce", '"sum", "mean", "max" or "min"', reduce)
+        raise expected("reduce", '"sum", "mean", "max" or "min"', meant(reduce))
     (out,) = aggregate(members, (x,), merge=reduce)
     return out
 
