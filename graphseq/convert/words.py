@@ -20,8 +20,10 @@ def tokenize(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-# The treebank's conventions. A no-break space stays in "2 1/2"; all other spaces, and control characters, separate.
-_SPACES = re.compile(r"(?:(?!\xa0)[\s\x00-\x1f\x7f-\x9f\u200b\ufeff]|(?<!\d)\xa0|\xa0(?!\d))+")
+# The treebank's conventions. A no-break space stays in "2 1/2"; all other spaces, control characters and marks of the
+# direction of writing separate.
+_MARKS = r"\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
+_SPACES = re.compile(rf"(?:(?!\xa0)[\s{_MARKS}]|(?<!\d)\xa0|\xa0(?!\d))+")
 _EMOJI = (
     r"[\u203c\u2049\u2190-\u21ff\u2300-\u23ff\u2460-\u27bf\u2900-\u297f\u2b00-\u2bff\U0001f000-\U0001faff]"
     r"[\ufe0f\u20e3\U0001f3fb-\U0001f3ff]*"

@@ -121,6 +121,9 @@ class Grammar:
         right_branching(tokens)  # checks them
         return self._best(tokens)[1]
 
+    def __repr__(self) -> str:
+        return f"Grammar({len(self.symbols):,} symbols, {len(self._rules):,} binary rules, {len(self._words):,} words)"
+
     def _best(self, tokens: Sequence[str]) -> tuple[list[tuple[int, int, int]], float]:
         """Return the nodes of the most probable tree, in preorder, and its log-probability."""
         lexical = torch.full((len(tokens), len(self.symbols)), -math.inf, dtype=torch.float64)

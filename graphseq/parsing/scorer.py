@@ -154,6 +154,9 @@ class SentimentModel:
         parts = (slope.view_as(path) * own).sum((0, 2))
         return list(zip(found.tokens, parts.tolist(), strict=True))
 
+    def __repr__(self) -> str:
+        return f"SentimentModel({len(self.words.words):,} words, {self.model.classifier.out_features} classes)"
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, as float16, and words to a safetensors file."""
         meta = {"options": self.options, "words": list(self.words.words), "about": self.about}

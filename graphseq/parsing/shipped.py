@@ -113,6 +113,10 @@ class Parser:
             for tree, names, n in rows
         ]  # fmt: skip
 
+    def __repr__(self) -> str:
+        labels = f", {len(self.labels)} labels" if len(self.labels) > 1 else ""
+        return f"Parser({len(self.features.words):,} words{labels})"
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, as float16, and vocabularies to a safetensors file."""
         meta = {

@@ -296,7 +296,7 @@ def test_numbers_too_long_for_decimal():
         ({"edges": "next_token"}, "`edges`: expected a list of"),
         ({"edges": ["parent"]}, "`edges`: expected a list of .*, got 'parent'"),
         ({"edges": [1]}, "`edges`: expected a list of .*, got 1"),
-        ({"language": None}, "`language`: expected the name of a language, got None"),
+        ({"language": None}, "`language`: expected the name of a language, as \"python\", got None"),
         ({"language": "no/such"}, "`language`: expected the name of a language in letters and digits"),
         ({"language": "no-such"}, "pip install tree-sitter tree-sitter-no-such"),
         (

@@ -82,3 +82,7 @@ def test_the_newspaper():
         pairs = zip(leaves, tree.tokens, strict=True)
         sentences.append([word for node, word in pairs if tree.labels[node] != "-NONE-"])
     assert agreement(sentences) > 0.9
+
+
+def test_marks_of_direction_separate():
+    assert treebank_words("\u200fشكرا\u200e good\u202c") == ["شكرا", "good"]

@@ -132,8 +132,8 @@ def _python(
 
 def _check_edges(edges: Sequence[str], language: str) -> list[int]:
     """Return the kinds of edges that are wanted, the tree's first."""
-    if not isinstance(language, str):
-        raise expected("language", "the name of a language", language)
+    if not isinstance(language, str) or language != language.lower():
+        raise expected("language", 'the name of a language, as "python"', language)
     known = EDGES if language == "python" else tuple(name for name in EDGES if name not in _DATA_FLOW)
     named = ", ".join(f'"{name}"' for name in known)
     if isinstance(edges, str) or not isinstance(edges, Sequence):
