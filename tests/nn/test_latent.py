@@ -121,6 +121,13 @@ def test_training_draws_trees_and_learns_the_query():
     assert len({str(layer(x, chain).tree.edge_index.tolist()) for _ in range(3)}) == 1
 
 
+@pytest.mark.parametrize("temperature", [0.9, 0.1, 0.01, 3.0])
+def test_gradients_of_sequences_that_end_early_are_finite_at_any_temperature(temperature):
+    layer, x = nn.LatentTreeLSTM(3, 4, temperature=temperature), torch.randn(9, 3, requires_grad=True)
+    layer(x, gs.Topology.chain([5, 1, 3])).h.sum().backward()
+    assert all(bool(p.grad.isfinite().all()) for p in (x, *layer.parameters()))
+
+
 def test_a_task_whose_tree_matters_is_learnt():
     """Whether the first of two equal neighbours is early: a query must find them."""
     torch.manual_seed(0)
