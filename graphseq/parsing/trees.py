@@ -101,14 +101,15 @@ def decode(scores: SpanScores, *, by_marginals: bool = True, threshold: float = 
         chances = marginals(*_charts(scores, _total(rooted)))
         of_spans = chances.view(members, -1).index_select(1, scores.place)[..., None]
         gain = (of_spans if labels == 1 else of_spans * rooted.softmax(2)).mean(0)
+        null = torch.full_like(gain[:, 0], threshold)
     else:
-        gain, threshold = rooted.sum(0), 0.0
+        gain = rooted.sum(0)
+        null = gain[:, 0]
     if labels == 1:
         tree = best_trees(scores.chart(gain[:, 0]), scores.lengths)
         return tree, torch.zeros(tree.shape[:2], dtype=torch.int64)
     most, label = gain[:, 1:].max(1)
-    most = torch.where(scores.whole, most, most - threshold)
-    label = torch.where((most > 0) | scores.whole, label + 1, 0)
-    tree = best_trees(scores.chart(torch.where(scores.whole, most, most.clamp(min=0))), scores.lengths)
+    label = torch.where((most > null) | scores.whole, label + 1, 0)
+    tree = best_trees(scores.chart(torch.where(scores.whole, most, most.maximum(null))), scores.lengths)
     place = (tree[..., 0] * scores.size + tree[..., 1]).clamp(min=0)
     return tree, scores.chart(label).flatten(1).gather(1, place)
