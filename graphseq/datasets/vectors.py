@@ -24,8 +24,8 @@ def word_vectors(path: str | os.PathLike[str], words: Sequence[str], size: int) 
 
     Pennington, Socher & Manning (2014), GloVe: global vectors for word representation; Mikolov et al. (2013),
     Efficient estimation of word representations in vector space. A line is a word and its numbers, separated by spaces;
-    a first line of two numbers, as word2vec writes it, is skipped. Numbers are read only where they are wanted, so that
-    memory depends on `words`, not on the file.
+    a first line of two numbers, as word2vec writes it, is skipped, and so are words with spaces in them. Numbers are
+    read only where they are wanted, so that memory depends on `words`, not on the file.
 
     Args:
         path: a text file in UTF-8, which may be compressed by gzip (``.gz``).
@@ -53,6 +53,8 @@ def word_vectors(path: str | os.PathLike[str], words: Sequence[str], size: int) 
             wanted.setdefault(form, []).append((place, rank))
     vectors, best = np.zeros((len(words), size), np.float32), np.full(len(words), 99)
     for number, word, numbers in _lines(Path(path), wanted):
+        if _has_spaces(numbers, size):
+            continue  # another word than the one that it begins with, as in GloVe's vectors of the Common Crawl
         row = _numbers(numbers, size, f"{path}, line {number}")
         for place, rank in wanted[word]:
             if rank < best[place]:
@@ -74,6 +76,8 @@ def _lines(path: Path, wanted: dict[str, list[tuple[int, int]]]) -> list[tuple[i
             for number, line in enumerate(iter(lambda: file.readline(_LONGEST), b""), start=1):
                 if b"\0" in line or len(line) == _LONGEST:
                     raise expected("vectors", "a text file of word vectors", Words(f"{path}, line {number}: no text"))
+                if number == 1:
+                    line = line.removeprefix(b"\xef\xbb\xbf")
                 word, _, numbers = line.rstrip().partition(b" ")
                 if number == 1 and word.isdigit() and numbers.strip().isdigit():
                     continue
@@ -83,6 +87,18 @@ def _lines(path: Path, wanted: dict[str, list[tuple[int, int]]]) -> list[tuple[i
     except (OSError, EOFError) as error:
         raise GraphError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     return found
+
+
+def _has_spaces(text: str, size: int) -> bool:
+    """Return whether what follows the first part of a line is more of the word, and then its numbers."""
+    parts = text.split()
+    if len(parts) <= size:
+        return False
+    try:
+        float(parts[-size - 1])
+    except ValueError:
+        return True
+    return False
 
 
 def _numbers(text: str, size: int, where: str) -> list[float]:
@@ -95,6 +111,6 @@ def _numbers(text: str, size: int, where: str) -> list[float]:
         row = [float(part) for part in parts]
     except ValueError as error:
         raise expected("vectors", f"{size} numbers after each word", Words(f"{error} in {where}")) from None
-    if not np.isfinite(row).all():
-        raise expected("vectors", "finite numbers", Words(f"others in {where}"))
+    if not (np.abs(row) <= np.finfo(np.float32).max).all():
+        raise expected("vectors", "finite numbers of float32", Words(f"others in {where}"))
     return row

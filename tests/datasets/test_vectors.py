@@ -42,6 +42,16 @@ def test_a_word_twice_gets_both_rows(tmp_path):
     assert word_vectors(path, ["a", "a", "A"], 2)[0].tolist() == [[1, 2]] * 3
 
 
+def test_words_with_spaces_are_others_than_what_they_begin_with(tmp_path):
+    path = written(tmp_path, "at name@domain.com 1 2\n. . . 3 4\nat 5 6\n. 7 8\n")
+    vectors, found = word_vectors(path, ["at", ".", "name@domain.com"], 2)
+    assert vectors.tolist() == [[5, 6], [7, 8], [0, 0]] and found.tolist() == [True, True, False]
+
+
+def test_a_byte_order_mark_is_not_in_the_first_word(tmp_path):
+    assert word_vectors(written(tmp_path, "\ufeffa 1\n"), ["a"], 1)[0].tolist() == [[1]]
+
+
 def test_compressed(tmp_path):
     path = written(tmp_path, gzip.compress(b"a 1\n"), "v.txt.gz")
     assert word_vectors(path, ["a"], 1)[0].tolist() == [[1]]
@@ -57,6 +67,7 @@ def test_compressed(tmp_path):
         ("b 1 2\na 1 2 3\n", "expected 2 numbers after each word, the size of an embedding, got 3 in .*line 2"),
         ("a 1 x\n", "could not convert .* in .*line 1"),
         ("a 1 nan\n", "expected finite numbers"),
+        ("a 1 1e39\n", "expected finite numbers of float32"),
         (b"\x00\x01binary", "expected a text file of word vectors"),
         ("a" * 70_000, "expected a text file of word vectors"),
     ],
