@@ -50,7 +50,7 @@ def cache_key(*inputs: object) -> str:
 def _code() -> str:
     """Return a checksum of the loaders' code, which in a checkout changes while the version does not."""
     here, digest = Path(__file__).parent, hashlib.sha256()
-    for path in sorted([*here.glob("*.py"), *(here.parent / "convert").glob("*.py")]):
+    for path in sorted([*here.rglob("*.py"), *(here.parent / "convert").rglob("*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -119,7 +119,10 @@ def test_the_checksum_of_the_code_changes_with_it(monkeypatch, tmp_path):
     (tmp_path / "convert").mkdir()
     copy = module._code.__wrapped__()
     (tmp_path / "convert/brackets.py").write_text("changed = True\n")
-    assert len({before, copy, module._code.__wrapped__()}) == 3
+    changed = module._code.__wrapped__()
+    (tmp_path / "convert/code").mkdir()
+    (tmp_path / "convert/code/variables.py").write_text("changed = True\n")
+    assert len({before, copy, changed, module._code.__wrapped__()}) == 4
 
 
 def _cache_in_a_process(made, results):
