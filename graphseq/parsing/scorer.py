@@ -212,8 +212,18 @@ def _tree(sentence: Given, argument: str = "sentence") -> Parse | None:
             raise expected(argument, what, Words(f"{len(trees)} in {sentence[:80]!r}"))
     else:
         return None
-    tree = binarise(collapse_unary(remove_traces(trees[0])), side="right")
+    tree = binarise(collapse_unary(_unlabelled(trees[0])), side="right")
     return Parse(list(tree.tokens), leaf_spans(tree))
+
+
+def _unlabelled(tree: Data) -> Data:
+    """Return a tree's nodes and words without its traces, all labels alike, so that none stands for something."""
+    from torch_geometric.data import Data
+
+    if getattr(tree, "labels", None) is not None:
+        tree = remove_traces(tree)
+    labels = ["_"] * (tree.num_nodes or 0)
+    return Data(edge_index=tree.edge_index, num_nodes=tree.num_nodes, labels=labels, tokens=getattr(tree, "tokens", []))
 
 
 def read_sentence(text: str) -> Given:

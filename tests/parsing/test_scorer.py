@@ -7,7 +7,7 @@ import torch
 
 import graphseq as gs
 from graphseq import GraphError
-from graphseq.convert import read_trees, to_nltk, treebank_words
+from graphseq.convert import binarise, collapse_unary, read_trees, to_nltk, treebank_words
 from graphseq.datasets import SST
 from graphseq.errors import MissingData
 from graphseq.nn import TreeClassifier
@@ -63,6 +63,17 @@ def test_trees_of_other_forms():
         found = model.score(text)
         assert found.parse.spans.tolist() == wanted.parse.spans.tolist()
         torch.testing.assert_close(found.probabilities, wanted.probabilities)
+
+
+def test_labels_of_trees_are_ignored_whatever_they_are():
+    model = make()
+    [data] = read_trees("(S (NP (DT a) (JJ b) (NN c)) (VP (VB d)))")
+    wanted = model.score(data)
+    plain = collapse_unary(data)
+    del plain.labels
+    for given in (collapse_unary(data), binarise(data), "(S (NP (DT a) (@NP (J+J b) (NN c))) (VP+VB d))", plain):
+        found = model.score(given)
+        assert torch.equal(found.parse.spans, wanted.parse.spans) and torch.equal(found.scores, wanted.scores)
 
 
 def test_trees_of_other_kinds():
