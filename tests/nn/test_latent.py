@@ -124,8 +124,10 @@ def test_training_draws_trees_and_learns_the_query():
 @pytest.mark.parametrize("temperature", [0.9, 0.1, 0.01, 3.0])
 def test_gradients_of_sequences_that_end_early_are_finite_at_any_temperature(temperature):
     layer, x = nn.LatentTreeLSTM(3, 4, temperature=temperature), torch.randn(9, 3, requires_grad=True)
-    layer(x, gs.Topology.chain([5, 1, 3])).h.sum().backward()
+    found = layer(x, gs.Topology.chain([5, 1, 3]))
+    found.h.sum().backward()
     assert all(bool(p.grad.isfinite().all()) for p in (x, *layer.parameters()))
+    assert found.tree.num_nodes == 15 and len(found.tree.roots) == 3
 
 
 def test_a_task_whose_tree_matters_is_learnt():

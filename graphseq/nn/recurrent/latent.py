@@ -101,8 +101,8 @@ class LatentTreeLSTM(nn.Module):
 
     def _choose(self, scores: Tensor, open_: Tensor) -> Tensor:
         """Return one-hot choices `[B, T]` among the pairs that are inside; the first where none is."""
-        least = torch.finfo(scores.dtype).min / 2 * min(self.temperature, 1.0)  # finite when divided by the temperature
-        scores = scores.masked_fill(~open_, least)
+        first = torch.arange(scores.size(1), device=scores.device) == 0  # so that no row is without a choice
+        scores = scores.masked_fill(~(open_ | (first & ~open_[:, :1])), -torch.inf)
         if self.training:
             return gumbel_softmax(scores, self.temperature, hard=True)
         return one_hot(scores.argmax(1), scores.size(1)).to(scores.dtype)
