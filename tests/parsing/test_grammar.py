@@ -72,7 +72,7 @@ def test_an_induced_grammar_restores_its_own_trees():
 
 
 def test_errors():
-    with pytest.raises(GraphError, match="`productions`: expected two symbols or one word, with a probability"):
+    with pytest.raises(GraphError, match="`productions`: expected a tuple of two symbols or one word"):
         Grammar([("S", ("A", "B", "C"), 1.0)], {"S": 1.0})
     with pytest.raises(GraphError, match="`tokens`: expected a list of at least one word"):
         toy()[1].parse([])
