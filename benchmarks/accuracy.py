@@ -90,9 +90,9 @@ RECIPES = {
                              "dev and the result is of dev too**, as the test part is not at hand, and a handful of "
                              "settings were tried on dev with seed 0, so it is a little too good"),
     "sst-parser": Measured(
-        3, "published train and dev; F1 of brackets of two or more words, the whole sentence not counted; the last epoch. "
-        "Options were compared on training sentences (`tuning`). Right-branching has 7.8, with the final punctuation at "
-        "the root 33.8",
+        3, "published train and dev; F1 of brackets of two or more words, the whole sentence not counted; the last "
+        "epoch. Options were compared on training sentences (`tuning`). Right-branching has 7.8, with the final "
+        "punctuation at the root 33.8",
     ),
     "sst-lstm": Measured(3, "as sst-treelstm; no setting was tried out"),
     "stdlib-treelstm": Measured(3, "functions of the standard library, 10 verbs; a split of whole modules by the seed; "
