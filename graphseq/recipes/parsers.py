@@ -51,13 +51,13 @@ class ParserRecipe(Recipe):
     loss: ClassVar[Callable[[Tensor, Tensor], Tensor]] = staticmethod(lambda rows, target: rows[:, 0])
     input = "whose parser takes sentences by `graphseq parse --weights RUN`; export_parser writes it to a file"
 
-    epochs: int = 11
+    epochs: int = 16
     batch_size: int = 16
     optimizer: Optimizer = "adamw"
     lr: float = 2e-3
     weight_decay: float = 0.01
     schedule: LRSchedule = "constant"  # the average takes the place of smaller steps, in which parsers overfit
-    warmup: float = 0.05
+    warmup: float = 0.034375
     average: float = 0.999
     select: Literal["loss", "metric", "last"] = "last"
     clip_norm: float = 5.0
@@ -166,6 +166,7 @@ class TreebankParser(ParserRecipe):
 
     epochs: int = 10
     schedule: LRSchedule = "cosine"
+    warmup: float = 0.05
     dropout: float = 0.2
     average: float = 0.99
     select: Literal["loss", "metric", "last"] = "metric"
