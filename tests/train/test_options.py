@@ -105,7 +105,7 @@ def test_metrics_are_scikit_learn_s() -> None:
     found = measure(["rmse", "mae"], scores[:, :1], target)
     assert found["rmse"] == pytest.approx(math.sqrt(sk.mean_squared_error(target, scores[:, 0])))
     assert found["mae"] == pytest.approx(sk.mean_absolute_error(target, scores[:, 0]))
-    assert set(METRICS) == {"accuracy", "f1", "auroc", "bracket_f1", "rmse", "mae"}
+    assert set(METRICS) == {"accuracy", "f1", "auroc", "bracket_f1", "subtoken_f1", "rmse", "mae"}
     rows = torch.tensor([[0.5, 3, 4, 5], [2.0, 1, 1, 2]])  # loss, right, found, true
     assert measure(["bracket_f1"], rows, target[:2])["bracket_f1"] == pytest.approx(100 * 2 * 4 / 12)
     assert math.isnan(measure(["accuracy"], scores[:0], target[:0])["accuracy"])
