@@ -302,7 +302,7 @@ def test_hooks_on_the_network_of_an_edge_convolution():
 def test_an_edge_convolution_whose_network_sees_its_width_later():
     layer, x, edge_index = nn.EdgeConv(torch_nn.LazyLinear(3)), torch.randn(5, 4), edges_between(5, 5, 9)
     assert_close(layer(x, edge_index), layer(x, edge_index), 1e-5)
-    with pytest.raises(gs.GraphError, match="`nn`: expected a first layer of 6 inputs, twice as many as `x` has features, got 8"):
+    with pytest.raises(gs.GraphError, match=r"`nn`: expected a first layer of 6 inputs, .*, got 8"):
         layer(x[:, :3], edge_index)
 
 

@@ -114,5 +114,5 @@ def test_widths_and_features_of_nn():
             nn.NNConv(4, 2, torch_nn.Linear(3, 7), aggr)(x, edge_index, e)
     with pytest.raises(gs.GraphError, match="`x`: expected a dense tensor"):
         three(nn.SparseFeatures.of(x), edge_index, e)
-    with pytest.raises(gs.GraphError, match="`conv`: expected a convolution .*; NNConv also needs nn"):
+    with pytest.raises(gs.GraphError, match=r"`conv`: expected a convolution .*; NNConv also needs nn"):
         nn.NodeClassifier(3, 4, 2, conv="nn")

@@ -114,5 +114,5 @@ def test_slips_in_calls_of_pna():
     for wrong in (None, e[:, :2], e[:4], e.long()):
         with pytest.raises(gs.GraphError, match=r"`edge_attr`: expected"):
             reading(x, edge_index, wrong)
-    with pytest.raises(gs.GraphError, match="`conv`: expected a convolution .*; PNAConv also needs"):
+    with pytest.raises(gs.GraphError, match=r"`conv`: expected a convolution .*; PNAConv also needs"):
         nn.NodeClassifier(3, 4, 2, conv="pna")

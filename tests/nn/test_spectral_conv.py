@@ -222,9 +222,9 @@ def test_slips():
     conv, x, edges = nn.SpectralConv(3, 2), torch.randn(3, 3), torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
     free = nn.SpectralConv(3, 2, 4, smooth=False)
     for call, message in (
-        (lambda: conv(x, torch.tensor([[0], [1]])), "`edge_index`: expected an undirected graph, each edge in both directions"),
+        (lambda: conv(x, torch.tensor([[0], [1]])), "`edge_index`: expected an undirected graph"),
         (lambda: conv(x, edges, torch.rand(4)), "`edge_weight`: expected symmetric"),
-        (lambda: conv(x, edges, torch.ones(4, requires_grad=True)), "`edge_weight`: expected weights without a"),
+        (lambda: conv(x, edges, torch.ones(4, requires_grad=True)), "`edge_weight`: expected weights that"),
         (lambda: conv(x, edges, torch.ones(3)), r"`edge_weight`: expected shape \[4\]"),
         (lambda: conv(x.double(), edges), "`x`: expected float32 on cpu, as the layer's weight is"),
         (lambda: conv(torch.randn(3, 4), edges), r"`x`: expected shape \[N, 3\]"),
