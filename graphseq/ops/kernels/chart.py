@@ -9,6 +9,8 @@ from numba import prange
 
 from .jit import parallel
 
+_EXACT = {"nsz"}  # nothing is reordered or fused, in either of the two compiled forms
+
 # A chart is [T, T], a span's row its first word, its column the one past its last. The right parts of a split lie
 # in one column; a transposed copy has them in a row.
 
@@ -26,9 +28,11 @@ def _inside(scores: Any, lengths: Any, chart: Any) -> None:
                     for k in range(i + 1, j):
                         sums[k] = left[k] + right[k]
                         top = max(top, sums[k])
-                    total = sums.dtype.type(0)
                     for k in range(i + 1, j):
-                        total += np.exp(sums[k] - top)
+                        sums[k] = np.exp(sums[k] - top)
+                    total = sums.dtype.type(0)
+                    for k in range(i + 1, j):  # in order, so that the number of threads changes nothing
+                        total += sums[k]
                     value += top + np.log(total)
                 c[i, j] = value
                 across[j, i] = value
@@ -96,4 +100,5 @@ def _tree(split: Any, lengths: Any, spans: Any) -> None:
                     size += 2
 
 
-inside, outside, best, tree = parallel(_inside), parallel(_outside), parallel(_best), parallel(_tree)
+inside, outside = parallel(_inside, _EXACT), parallel(_outside, _EXACT)
+best, tree = parallel(_best, _EXACT), parallel(_tree, _EXACT)
