@@ -227,7 +227,7 @@ def _unlabelled(tree: Data) -> Data:
 
 
 def read_sentence(text: str) -> Given:
-    """Return a line of a file as a sentence: a bracketed tree as it is, else its words.
+    """Return a line of a file as a sentence: the parse that a bracketed tree is, else its words.
 
     Raises:
         GraphError: there is no word in it, or it is no tree.
