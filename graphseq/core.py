@@ -200,7 +200,7 @@ def sweep_packed(
     merge, packed = cell.merger, topology.packed
     slot = _packed_slot(merge, topology)
     lowered = find(cell, cell.message, merge, inputs.x.device, types=edge is not None)
-    done = None if lowered is None else lowered(cell, inputs, packed.structure(slot)._replace(types=edge), start)
+    done = None if lowered is None else lowered(cell, inputs, packed.structure(slot, edge), start)
     if done is not None:
         return done
 

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence
 from torch.utils._pytree import tree_leaves
 
 import graphseq as gs
-from graphseq import core, lowering, nn, spectral
+from graphseq import core, lowering, nn, parsing, spectral
 from graphseq.nn.recurrent import layers
 from graphseq.ops.csr import csr
 from graphseq.ops.levels import Packed
@@ -521,6 +521,53 @@ def test_models(model, fresh, dtype):
     waits = model == "trees"  # the nodes that carry symbols are counted
     given = {"given": given(dtype)}
     check(lambda m, given: m(*given), given, fresh=fresh, dtype=dtype, module=make(), waits=waits)
+
+
+@ways
+@pytest.mark.parametrize("labels", [1, 3])
+def test_a_parser(labels, fresh, dtype):
+    sentences = gs.Topology.chain([4, 1, 3])
+    words, affixes = torch.tensor([1, 2, 0, 3, 3, 2, 1, 4]), torch.tensor([[1, 0], [2, 3]]).repeat(4, 1)
+    gold = torch.tensor([[0, 0, 4, 1], [0, 0, 2, 2], [1, 0, 1, 1], [2, 0, 3, 2], [2, 1, 3, 0]])
+    singles = torch.tensor([[i, at, at + 1, 0] for i, n in enumerate([4, 1, 3]) for at in range(n) if i != 1])
+    other = torch.tensor([[0, 2, 4, 0]])
+    gold = torch.cat([gold, singles, other])
+    gold[:, 3].clamp_(max=labels - 1)
+    parser = nn.SpanParser(5, 4, labels, embedding_size=F, affix_size=2, hidden_size=H, span_size=5, dropout=0.0)
+    parser.unknown = 0.0
+
+    def call(m, words, affixes, topology, gold):
+        scores = m(words, affixes, topology)
+        found = [part for by in (True, False) for part in parsing.decode(scores, by_marginals=by)]
+        assert all(part.device == words.device for part in found)
+        decoded = torch.cat([part.flatten() for part in found]) + 0 * scores.scores.sum()
+        return scores.scores, parsing.tree_crf(scores, gold), parsing.max_margin(scores, gold), decoded
+
+    given = {"words": words, "affixes": affixes, "topology": sentences, "gold": gold}
+    check(call, given, fresh=fresh, dtype=dtype, module=parser, waits=True)  # for the number of spans
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_charts_of_cuda_as_the_others(dtype):
+    """What charts are on CUDA; here on tensors of the CPU, where there is none."""
+    place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    for lengths in ([9, 1, 0, 5], [0], [], [1, 2]):
+        size = max(lengths, default=3) + 2
+        scores, grad = (torch.randn(len(lengths), size, size, dtype=dtype) * 9 for _ in range(2))
+        scores[:, 1::2] = scores[:, 1::2].round()  # with ties
+        for i, n in enumerate(lengths):
+            scores[i, n + 1 :] = scores[i, :, n + 1 :] = 1e4  # what is no span is never read
+        n = torch.tensor(lengths, dtype=torch.int64)
+        chart = OPERATORS["chart_inside"].bodies["cpu"](scores, n)
+        for name, given in (("inside", (scores, n)), ("outside", (grad, scores, n, chart)), ("best", (scores, n))):
+            operator = OPERATORS[f"chart_{name}"]
+            kept = [t.to(place) for t in given]
+            found = operator.bodies["cuda"](*kept).cpu()
+            assert_close(found, operator.bodies["cpu"](*given), 2e-5 if dtype == torch.float32 else 1e-10)
+            assert all(torch.equal(a.cpu(), b) for a, b in zip(kept, given, strict=True))
+        split = OPERATORS["chart_best"].bodies["cpu"](scores, n)
+        tree = OPERATORS["chart_tree"]
+        assert torch.equal(tree.bodies["cuda"](split.to(place), n.to(place)).cpu(), tree.bodies["cpu"](split, n))
 
 
 # ------------------------------------------------------------------------------------------------------ one aggregation

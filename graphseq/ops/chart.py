@@ -79,6 +79,16 @@ def _inside_cpu(scores: Tensor, lengths: Tensor) -> Tensor:
     return out
 
 
+def _cuda(name: str) -> Callable[..., Tensor]:
+    def run(*given: Tensor) -> Tensor:
+        from . import chart_cuda
+
+        found: Tensor = getattr(chart_cuda, name)(*given)
+        return found
+
+    return run
+
+
 def _like_scores(scores: Tensor, *_: Any) -> Tensor:
     return torch.empty_like(scores, memory_format=torch.contiguous_format)
 
@@ -171,7 +181,7 @@ def _tree_body(split: Tensor, lengths: Tensor) -> Tensor:
             if j - i > 1:
                 waiting += [[at[i][j], j], [i, at[i][j]]]
         rows.append(found + [[-1, -1]] * (most - len(found)))
-    return torch.tensor(rows, dtype=torch.int64, device=split.device).view(len(rows), most, 2)
+    return torch.tensor(rows, dtype=torch.int64).view(len(rows), most, 2).to(split.device)
 
 
 def _tree_cpu(split: Tensor, lengths: Tensor) -> Tensor:
@@ -181,20 +191,29 @@ def _tree_cpu(split: Tensor, lengths: Tensor) -> Tensor:
     return spans
 
 
+def _tree_cuda(split: Tensor, lengths: Tensor) -> Tensor:
+    return _tree_cpu(split.cpu(), lengths.cpu()).to(split.device)
+
+
 def _tree_fake(split: Tensor, lengths: Tensor) -> Tensor:
     return split.new_empty(split.size(0), max(2 * split.size(-1) - 3, 0), 2)
 
 
 _inside = Operator(
     "chart_inside(Tensor scores, Tensor lengths) -> Tensor", _inside_body, _like_scores, cpu=_inside_cpu,
-    save=_inside_save, backward=_inside_backward, full_precision=True,
+    cuda=_cuda("inside"), save=_inside_save, backward=_inside_backward, full_precision=True,
 )  # fmt: skip
 _outside = Operator(
     "chart_outside(Tensor grad, Tensor scores, Tensor lengths, Tensor chart) -> Tensor", _outside_body,
-    lambda grad, scores, lengths, chart: _like_scores(scores), cpu=_outside_cpu, full_precision=True,
+    lambda grad, scores, lengths, chart: _like_scores(scores), cpu=_outside_cpu, cuda=_cuda("outside"),
+    full_precision=True,
 )  # fmt: skip
-_best = Operator("chart_best(Tensor scores, Tensor lengths) -> Tensor", _best_body, _best_fake, cpu=_best_cpu)
-_tree = Operator("chart_tree(Tensor split, Tensor lengths) -> Tensor", _tree_body, _tree_fake, cpu=_tree_cpu)
+_best = Operator(
+    "chart_best(Tensor scores, Tensor lengths) -> Tensor", _best_body, _best_fake, cpu=_best_cpu, cuda=_cuda("best"),
+)  # fmt: skip
+_tree = Operator(
+    "chart_tree(Tensor split, Tensor lengths) -> Tensor", _tree_body, _tree_fake, cpu=_tree_cpu, cuda=_tree_cuda,
+)  # fmt: skip
 
 
 def _check(scores: Tensor, lengths: Tensor) -> None:

@@ -90,10 +90,10 @@ class Packed(NamedTuple):
         moved = {n: t.to(device, non_blocking=non_blocking) for n, t in self._asdict().items() if n not in kept}
         return self._replace(**moved)
 
-    def structure(self, slot: Tensor | None = None) -> Structure:
-        """Return the parts that a sweep reads, with `slot`."""
+    def structure(self, slot: Tensor | None = None, types: Tensor | None = None) -> Structure:
+        """Return the parts that a sweep reads, with `slot` and `types`."""
         parts = self.level_ptr, self.level_edges, self.edge_ptr, self.senders, self.receivers
-        return Structure(*parts, slot, self.form if slot is None else self.form.clamp(max=FOREST))
+        return Structure(*parts, slot, self.form if slot is None else self.form.clamp(max=FOREST), types)
 
     def numbers(self) -> Numbers:
         """Return where levels and their edges begin, as numbers."""

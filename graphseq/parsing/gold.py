@@ -43,13 +43,20 @@ class GoldTree:
 
     def target(self, labels: Vocabulary | None) -> Tensor:
         """Return what the losses take, int64 `[M, 3]`; a chain that is not among the labels is its own last part, or
-        the first label.
+        the first label. Where there are labels, a node without one may have any: -1.
         """
         rows = [(i, j, self._index(labels, label)) for i, j, label in self.nodes]
         return torch.tensor(rows + [(i, j, 0) for i, j in self.null], dtype=torch.int64)
 
+    def unlabelled(self) -> GoldTree:
+        """Return the tree without its labels; nodes with more than two children may still be binarised in any way."""
+        nodes = [(i, j, "") for i, j, _ in self.nodes]
+        return GoldTree(self.tokens, nodes, self.null, [True] * len(self.tokens))
+
     def _index(self, labels: Vocabulary | None, label: str) -> int:
-        return 0 if labels is None else labels[label] or labels[label.rpartition("+")[2]] or 1
+        if labels is None or not label:
+            return 0 if labels is None else -1
+        return labels[label] or labels[label.rpartition("+")[2]] or 1
 
     def brackets(self, nodes: Sequence[Bracket] | None = None) -> Counter[Bracket]:
         """Return the brackets that are counted, of these nodes, by default its own.

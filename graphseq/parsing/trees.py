@@ -31,13 +31,17 @@ def _charts(scores: SpanScores, values: Tensor) -> tuple[Tensor, Tensor]:
     return scores.chart(values).flatten(0, 1), scores.lengths.repeat(len(values))
 
 
-def _allowed(scores: SpanScores, gold: Tensor) -> Tensor:
-    """Return charts `[K · B, T, T]` of the gold spans' scores, everything else forbidden."""
+def _allowed(scores: SpanScores, gold: Tensor, any_label: Tensor) -> Tensor:
+    """Return charts `[K · B, T, T]` of the gold spans' scores, everything else forbidden.
+
+    `any_label` are the scores `[K, S]` of spans whose label is not known.
+    """
     size, members, labels = scores.size, scores.scores.size(0), scores.scores.size(2)
     row = torch.zeros(len(scores.lengths) * size * size, dtype=torch.int64, device=gold.device)
     row[scores.place] = torch.arange(len(scores.spans), device=gold.device)
-    at = place_of(gold, size)
-    kept = scores.scores.flatten(1).index_select(1, row[at] * labels + gold[:, 3])
+    at, label = place_of(gold, size), gold[:, 3]
+    kept = scores.scores.flatten(1).index_select(1, row[at] * labels + label.clamp(min=0))
+    kept = torch.where(label < 0, any_label.index_select(1, row[at]), kept)
     flat = kept.new_full((members, len(row)), _NEVER).index_copy(1, at, kept)
     return flat.view(-1, size, size)
 
@@ -51,10 +55,11 @@ def tree_crf(scores: SpanScores, gold: Tensor) -> Tensor:
     Args:
         scores: of all spans.
         gold: int64 `[M, 4]`: sentence, first word, the one past the last, and label; with the null label the spans by
-            which a node may be binarised. No span is there twice.
+            which a node may be binarised, -1 where any label may be. No span is there twice.
     """
-    chart, lengths = _charts(scores, _total(_rooted(scores)))
-    loss = log_partition(chart, lengths) - log_partition(_allowed(scores, gold), lengths)
+    total = _total(_rooted(scores))
+    chart, lengths = _charts(scores, total)
+    loss = log_partition(chart, lengths) - log_partition(_allowed(scores, gold, total), lengths)
     return loss.view(-1, len(scores.lengths)).mean(0)
 
 
@@ -65,12 +70,14 @@ def max_margin(scores: SpanScores, gold: Tensor) -> Tensor:
     tree the best one counts (Gaddy, Stern & Klein 2018). Arguments are those of :func:`tree_crf`.
     """
     labels = scores.scores.size(2)
+    at, known = place_of(gold, scores.size), torch.arange(labels, device=gold.device) == gold[:, 3:]
     wrong = torch.ones(len(scores.lengths) * scores.size**2, labels, device=gold.device)
-    wrong[place_of(gold, scores.size), gold[:, 3]] = 0
+    wrong[at] = 1 - (known | (gold[:, 3:] < 0)).to(wrong.dtype)
     if labels > 1:
         wrong[:, 0] = 0  # the null label is no error
-    chart, lengths = _charts(scores, (_rooted(scores) + wrong[scores.place]).amax(2))
-    loss = _best(chart, lengths) - _best(_allowed(scores, gold), lengths)
+    rooted = _rooted(scores)
+    chart, lengths = _charts(scores, (rooted + wrong[scores.place]).amax(2))
+    loss = _best(chart, lengths) - _best(_allowed(scores, gold, rooted.amax(2)), lengths)
     return loss.clamp(min=0).view(-1, len(scores.lengths)).mean(0)
 
 
@@ -107,7 +114,7 @@ def decode(scores: SpanScores, *, by_marginals: bool = True, threshold: float = 
         null = gain[:, 0]
     if labels == 1:
         tree = best_trees(scores.chart(gain[:, 0]), scores.lengths)
-        return tree, torch.zeros(tree.shape[:2], dtype=torch.int64)
+        return tree, torch.zeros_like(tree[..., 0])
     most, label = gain[:, 1:].max(1)
     label = torch.where((most > null) | scores.whole, label + 1, 0)
     tree = best_trees(scores.chart(torch.where(scores.whole, most, most.maximum(null))), scores.lengths)

@@ -84,17 +84,19 @@ class ParserRecipe(Recipe):
         return 1
 
     def load_data(self, source: Source, seed: int) -> Parts:
-        """Read the trees of the parts."""
-        return self.some(*self.parts(source))
+        """Read the trees of the parts, within the limit."""
+        some = slice(self.limit or None)
+        train, val, test = (None if part is None else part[some] for part in self.parts(source))
+        more = _without(self.others(source), [*(val or []), *(test or [])])
+        return [*(train or []), *more[some]], val, test
 
     @abstractmethod
     def parts(self, source: Source) -> Parts:
         """Return the trees to train on, those of the validation part, and those of the test part, if there is one."""
 
-    def some(self, train: list[GoldTree], val: list[GoldTree] | None, test: list[GoldTree] | None) -> Parts:
-        """Return the parts within the limit."""
-        some = slice(self.limit or None)
-        return train[some], None if val is None else val[some], None if test is None else test[some]
+    def others(self, source: Source) -> list[GoldTree]:
+        """Return another treebank's trees, without labels, to train on as well."""
+        return []
 
     def metadata(self, data: Parts) -> Metadata:
         """Return the words, the affixes and the labels."""
@@ -137,6 +139,9 @@ class SentimentParser(ParserRecipe):
     summary = "binary trees of sentences, without labels"
     reports = "val"
 
+    treebank: bool = Field(
+        default=False, description="train on NLTK's sample of the Penn Treebank, too, binarised in every possible way"
+    )
     tuning: float = Field(
         default=0.0, ge=0, lt=1, description="share of the training part to evaluate on, in place of the published dev"
     )
@@ -152,6 +157,11 @@ class SentimentParser(ParserRecipe):
             count = max(1, round(self.tuning * len(train)))
             train, dev = train[count:], train[:count]
         return train, dev, None
+
+    def others(self, source: Source) -> list[GoldTree]:
+        """Return the trees of the Penn Treebank's sample, if asked for."""
+        found = treebank(source.root, check=self.check, offline=source.offline) if self.treebank else []
+        return [tree.unlabelled() for tree in map(labelled_tree, found) if tree is not None]
 
 
 class TreebankParser(ParserRecipe):
@@ -171,6 +181,9 @@ class TreebankParser(ParserRecipe):
     average: float = 0.99
     select: Literal["loss", "metric", "last"] = "metric"
     with_val: bool = Field(default=False, description="train on the validation part, too, and take the last epoch")
+    sst: bool = Field(
+        default=False, description="train on the Stanford Sentiment Treebank's trees, too, whose labels are not known"
+    )
 
     def parts(self, source: Source) -> Parts:
         """Return training, validation and test part."""
@@ -182,6 +195,11 @@ class TreebankParser(ParserRecipe):
             return _without(trees[:last], test), None, test
         val = _without(trees[before:last], test)
         return _without(trees[:before], [*val, *test]), val, test
+
+    def others(self, source: Source) -> list[GoldTree]:
+        """Return the trees of the Stanford Sentiment Treebank, if asked for."""
+        found = SST("train", source.root, check=self.check, offline=source.offline).trees if self.sst else []
+        return list(map(unlabelled_tree, found))
 
 
 def _without(trees: list[GoldTree], others: list[GoldTree]) -> list[GoldTree]:

@@ -90,6 +90,22 @@ def test_max_margin_with_labels(seed):
     torch.testing.assert_close(grad, plain)
 
 
+@given(seed=st.integers(0, 1000))
+@examples(15)
+def test_of_a_tree_whose_labels_are_not_known(seed):
+    scores, tree = draw([4], 3, seed=seed), [(0, 4), (0, 2), (0, 1), (1, 2), (2, 4), (2, 3), (3, 4)]
+    gold = torch.tensor([[0, i, j, -1] for i, j in tree])
+    every = list(labelled(4, 3))
+    right = [total(scores, 0, found) for found in every if {span for span, _ in found} == set(tree)]
+    assert len(right) == 2 * 3**6
+    z = torch.stack([total(scores, 0, found) for found in every]).logsumexp(0)
+    torch.testing.assert_close(tree_crf(scores, gold)[0], z - torch.stack(right).logsumexp(0))
+    known = dict.fromkeys(tree)
+    wrong = [total(scores, 0, found) + sum(k > 0 and span not in known for span, k in found) for found in every]
+    margin = torch.stack(wrong).max() - torch.stack(right).max()
+    torch.testing.assert_close(max_margin(scores, gold)[0], margin.clamp(min=0))
+
+
 @pytest.mark.parametrize("loss", [tree_crf, max_margin])
 def test_without_labels_and_of_several_members(loss):
     scores = draw([4, 1, 3], 1, members=2)

@@ -84,6 +84,22 @@ def test_the_validation_part_is_trained_on_as_well(tmp_path):
     assert summary["split"] == "test" and open_run(tmp_path / "run").evaluate()["bracket_f1"] >= 0
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_two_treebanks(name, tmp_path):
+    other = {"sst-parser": "treebank-parser", "treebank-parser": "sst-parser"}[name]
+    alone, both = short(name), short(name, **{"treebank" if name == "sst-parser" else "sst": True})
+    more = short(other).replace(limit=0).load_data(Source(), 0)[0]
+    train_part, *held = both.load_data(Source(), 0)
+    assert len(train_part) == 160 and [[t.tokens for t in part or []] for part in held] == [
+        [t.tokens for t in part or []] for part in alone.load_data(Source(), 0)[1:]
+    ]
+    assert [tree.tokens for tree in train_part[80:90]] == [tree.tokens for tree in more[:10]]
+    assert not any(label for tree in train_part[80:] for *_, label in tree.nodes)
+    assert train(both, tmp_path / "run")["mean"] >= 10 * (name == "sst-parser")
+    labels = open_run(tmp_path / "run").metadata["labels"]
+    assert labels == alone.metadata(alone.load_data(Source(), 0))["labels"]
+
+
 def test_another_run(tmp_path):
     train("karate-gcn", tmp_path / "run", epochs=1)
     with pytest.raises(GraphError, match="`run`: expected a run of a parser"):
