@@ -160,8 +160,10 @@ class SentimentParser(ParserRecipe):
 
     def others(self, source: Source) -> list[GoldTree]:
         """Return the trees of the Penn Treebank's sample, if asked for."""
-        found = treebank(source.root, check=self.check, offline=source.offline) if self.treebank else []
-        return [tree.unlabelled() for tree in map(labelled_tree, found) if tree is not None]
+        if not self.treebank:
+            return []
+        found = map(labelled_tree, treebank(source.root, check=self.check, offline=source.offline))
+        return [tree.unlabelled() for tree in found if tree is not None]
 
 
 class TreebankParser(ParserRecipe):
@@ -198,8 +200,9 @@ class TreebankParser(ParserRecipe):
 
     def others(self, source: Source) -> list[GoldTree]:
         """Return the trees of the Stanford Sentiment Treebank, if asked for."""
-        found = SST("train", source.root, check=self.check, offline=source.offline).trees if self.sst else []
-        return list(map(unlabelled_tree, found))
+        if not self.sst:
+            return []
+        return list(map(unlabelled_tree, SST("train", source.root, check=self.check, offline=source.offline).trees))
 
 
 def _without(trees: list[GoldTree], others: list[GoldTree]) -> list[GoldTree]:
