@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ..datasets import SENTIMENTS
 from ..errors import Words, expected
 from ..parsing import Sentiment, SentimentModel, read_sentence, sentiment_model
-from ..parsing.sentiments import signed
+from ..parsing.sentiments import page, signed
 from ..plot import check_path
 from .options import AsJson
 from .parse import read_lines, report_lines, source_of
@@ -30,7 +30,9 @@ def sentiment(
         ),
     ] = None,
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw one sentence: .svg, .png, .pdf.")] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one sentence's tree and phrases.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page with each sentence's tree and phrases.")
+    ] = None,
     words: Annotated[bool, typer.Option("--words", help="Show how much each word contributes.")] = False,
     as_json: AsJson = False,
     weights: Annotated[
@@ -48,31 +50,44 @@ def sentiment(
     if sentence is None or not sentence.strip():
         raise expected("sentence", "a sentence, a file, or - for standard input", Words("nothing"))
     source = source_of(sentence)
-    for name, given in (("--svg", svg), ("--html", html), ("--words", words or None)):
-        if source is not None and given is not None:
-            raise expected(name, "one sentence", Words("a file of them"))
+    if html is not None and html.is_dir():
+        raise expected("--html", "a file to write", Words(f"{html}, a folder"))
+    if source is not None and svg is not None:
+        raise expected("--svg", "one sentence to draw (--html takes a file of them)", Words("a file of them"))
     model = _model(weights)
     if source is None:
         found = model.score(sentence)
         _show(found, model, sentence, words, as_json)
         if svg is not None:
             found.figure(str(svg))
-        if html is not None:
-            from ..train.files import write_bytes
-
-            write_bytes(html, found.page().encode("utf-8"))
+        _write(html, [found.section()], " ".join(found.parse.tokens))
         return
     good: list[int] = []
     bad: list[int] = []
+    sections: list[str] = []
     with source:
         numbers = iter(good)
         for some in read_lines(source, good, bad, read_sentence):
             for made in model.score_many(some):
+                moved = model.attributions(made.parse) if words else None
                 if as_json:
-                    say(json.dumps({"line": next(numbers)} | made.to_dict(), ensure_ascii=False))
+                    say(json.dumps({"line": next(numbers)} | _object(made, moved), ensure_ascii=False))
                 else:
                     say(f"{signed(made.value, 2):>5}  {SENTIMENTS[made.label]:13}  {' '.join(made.parse.tokens)}")
+                    if moved is not None:
+                        say("       " + "  ".join(f"{word} {part:+.2f}" for word, part in moved))
+                if html is not None:
+                    sections.append(made.section())
+    if sections:
+        _write(html, sections, f"{len(sections):,} sentences")
     report_lines(good, bad)
+
+
+def _write(path: Path | None, sections: list[str], title: str) -> None:
+    if path is not None:
+        from ..train.files import write_bytes
+
+        write_bytes(path, page(sections, title).encode("utf-8"))
 
 
 def _model(weights: Path | None) -> SentimentModel:
@@ -88,11 +103,14 @@ def _model(weights: Path | None) -> SentimentModel:
 def _show(found: Sentiment, model: SentimentModel, sentence: str, words: bool, as_json: bool) -> None:
     moved = model.attributions(sentence) if words else None
     if as_json:
-        extra = {} if moved is None else {"words": [[word, round(part, 4)] for word, part in moved]}
-        say(json.dumps(found.to_dict() | extra, ensure_ascii=False))
+        say(json.dumps(_object(found, moved), ensure_ascii=False))
         return
     say(f"{SENTIMENTS[found.label]} ({100 * float(found.scores[found.label]):.0f} %)\n")
     say(found.drawn(colours=sys.stdout.isatty()))
     if moved is not None:
         say(f"\nWhat each word adds to the logit of {SENTIMENTS[found.label]}:")
         say(table([(word, f"{part:+.2f}") for word, part in moved]))
+
+
+def _object(found: Sentiment, moved: list[tuple[str, float]] | None) -> dict[str, Any]:
+    return found.to_dict() | ({} if moved is None else {"words": [[word, round(part, 4)] for word, part in moved]})

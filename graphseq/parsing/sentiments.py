@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -117,20 +117,29 @@ class Sentiment:
 
     def page(self) -> str:
         """Return a page of HTML: the drawn tree, and a table of phrases."""
+        return page([self.section()], " ".join(self.parse.tokens))
+
+    def section(self) -> str:
+        """Return what :meth:`page` shows, as a part of a page."""
         rows = "\n".join(
             f"<tr><td>{escape(p.text)}</td><td>{SENTIMENTS[p.label]}</td><td>{signed(p.value, 2)}</td></tr>"
             for p in self.phrases
         )
-        sentence = escape(" ".join(self.parse.tokens))
         return (
-            f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{sentence}</title></head>\n'
-            f"<body>\n<h1>{sentence}</h1>\n<p>{SENTIMENTS[self.label]}</p>\n{self._repr_html_()}\n"
-            f"<table>\n<tr><th>phrase</th><th>sentiment</th><th>expected, −2 to 2</th></tr>\n{rows}\n"
-            "</table>\n</body></html>\n"
+            f"<h1>{escape(' '.join(self.parse.tokens))}</h1>\n<p>{SENTIMENTS[self.label]}</p>\n{self._repr_html_()}\n"
+            f"<table>\n<tr><th>phrase</th><th>sentiment</th><th>expected, −2 to 2</th></tr>\n{rows}\n</table>\n"
         )
 
     def __repr__(self) -> str:
         return f"Sentiment({SENTIMENTS[self.label]}: {' '.join(self.parse.tokens)})"
+
+
+def page(sections: Iterable[str], title: str) -> str:
+    """Return a page of HTML with sections of sentences."""
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title></head>\n<body>\n'
+        f"{''.join(sections)}</body></html>\n"
+    )
 
 
 def signed(value: float, digits: int) -> str:

@@ -51,10 +51,26 @@ def test_lines_and_bad_ones(weights, tmp_path):
     assert run("-", "--weights", weights, input="(_\n").exit_code == 1
 
 
+def test_a_page_and_words_of_lines(weights, tmp_path):
+    given, model = ["The film.", "A <good> film."], SentimentModel.load(weights)
+    page = tmp_path / "a.html"
+    found = run("-", "--weights", weights, "--html", str(page), "--words", "--json", input="\n".join(given))
+    rows = [json.loads(line) for line in found.stdout.splitlines()]
+    for row, sentence in zip(rows, given, strict=True):
+        wanted = [[word, round(part, 4)] for word, part in model.attributions(sentence)]
+        assert row["words"] == wanted and len(wanted) == len(row["parse"]["tokens"])
+    text = page.read_text()
+    assert text.count("<svg") == text.count("<h1>") == 2 and "<title>2 sentences</title>" in text
+    assert "<h1>The film .</h1>" in text and "&lt;" in text and "<good>" not in text
+    plain = run("-", "--weights", weights, "--words", input="The film.\n").stdout
+    assert all(f"{word} {part:+.2f}" in plain for word, part in model.attributions("The film."))
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     ([""], "`sentence`: expected a sentence, a file"),
     (["a film", "--svg", "a.gif"], "`--svg`"),
-    (["-", "--words"], "`--words`: expected one sentence"),
+    (["-", "--svg", "a.svg"], "`--svg`: expected one sentence"),
+    (["-", "--html", "."], "`--html`: expected a file"),
 ])  # fmt: skip
 def test_what_is_refused(weights, arguments, message):
     found = run(*arguments, "--weights", weights, input="a\n")
