@@ -21,7 +21,7 @@ from ..nn import TreeClassifier
 from ..topology import batch
 from .result import Parse
 from .sentiments import Sentiment
-from .shipped import Parser, Sentence, checked, parser, tokens_of
+from .shipped import Parser, Sentence, checked, parser, tokens_of, valid
 from .weights import load_weights, save_weights
 
 if TYPE_CHECKING:
@@ -79,28 +79,30 @@ class SentimentModel:
         found = self._parse(sentence)
         return self._scored([found])[0]
 
-    def score_many(self, sentences: Iterable[Given], *, batch_size: int = 64) -> Iterator[Sentiment]:
+    def score_many(
+        self, sentences: Iterable[Given], *, batch_size: int = 64, errors: list[GraphError] | None = None
+    ) -> Iterator[Sentiment]:
         """Yield the sentiment of each sentence, in their order.
 
         Args:
             sentences: as :meth:`score` takes them.
             batch_size: the number of sentences that are scored at once.
+            errors: a list that gets the error of each invalid sentence, which is skipped. Without it, the first such
+                sentence is an error.
 
         Raises:
             GraphError: as :meth:`score`, with the number of the sentence, from 0; no batch.
         """
-        return self._stream(checked(sentences, batch_size), batch_size)
+        return self._stream(checked(sentences, batch_size), batch_size, errors)
 
-    def _stream(self, sentences: Iterator[Given], size: int) -> Iterator[Sentiment]:
+    def _stream(self, sentences: Iterator[Given], size: int, errors: list[GraphError] | None) -> Iterator[Sentiment]:
         at = 0
         while some := list(islice(sentences, size)):
-            trees = [_tree(sentence, f"sentences[{at + i}]") for i, sentence in enumerate(some)]
-            plain = [
-                tokens_of(cast(Sentence, s), f"sentences[{at + i}]")
-                for i, (s, tree) in enumerate(zip(some, trees, strict=True)) if tree is None
-            ]  # fmt: skip
-            parsed = iter(self.parser.parse_many(plain, batch_size=size))
-            yield from self._scored([next(parsed) if tree is None else tree for tree in trees])
+            found = valid(some, at, _read, errors)
+            plain = [sentence for sentence in found if not isinstance(sentence, Parse)]
+            parsed = self.parser.parse_many(plain, batch_size=size)
+            if found:
+                yield from self._scored([s if isinstance(s, Parse) else next(parsed) for s in found])
             at += len(some)
 
     def _parse(self, sentence: Given) -> Parse:
@@ -232,8 +234,12 @@ def read_sentence(text: str) -> Given:
     Raises:
         GraphError: there is no word in it, or it is no tree.
     """
-    made = _tree(text)
-    return tokens_of(text) if made is None else made
+    return _read(text)
+
+
+def _read(sentence: Given, argument: str = "sentence") -> Parse | list[str]:
+    made = _tree(sentence, argument)
+    return tokens_of(cast(Sentence, sentence), argument) if made is None else made
 
 
 @cache
@@ -262,9 +268,11 @@ def sentiment(sentence: Given) -> Sentiment:
     return sentiment_model().score(sentence)
 
 
-def sentiment_many(sentences: Iterable[Given], *, batch_size: int = 64) -> Iterator[Sentiment]:
+def sentiment_many(
+    sentences: Iterable[Given], *, batch_size: int = 64, errors: list[GraphError] | None = None
+) -> Iterator[Sentiment]:
     """Yield the sentiment of each sentence, in their order, by the models that come with graphseq.
 
     Arguments and errors are those of :meth:`SentimentModel.score_many`.
     """
-    return sentiment_model().score_many(sentences, batch_size=batch_size)
+    return sentiment_model().score_many(sentences, batch_size=batch_size, errors=errors)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -30,6 +30,8 @@ _READ_AHEAD = 8  # batches, whose sentences are sorted by length
 WEIGHTS = Path(__file__).with_name("weights") / "parser.safetensors"
 
 Sentence = str | Sequence[str]
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Parser:
@@ -69,22 +71,28 @@ class Parser:
         """
         return self._parse([tokens_of(sentence)])[0]
 
-    def parse_many(self, sentences: Iterable[Sentence], *, batch_size: int = 64) -> Iterator[Parse]:
+    def parse_many(
+        self, sentences: Iterable[Sentence], *, batch_size: int = 64, errors: list[GraphError] | None = None
+    ) -> Iterator[Parse]:
         """Yield the tree of each sentence, in their order, reading some batches ahead.
 
         Args:
             sentences: as :meth:`parse` takes them.
             batch_size: the number of sentences that are parsed at once.
+            errors: a list that gets the error of each invalid sentence, which is skipped. Without it, the first such
+                sentence is an error.
 
         Raises:
             GraphError: as :meth:`parse`, with the number of the sentence, from 0; no batch.
         """
-        return self._stream(checked(sentences, batch_size), batch_size)
+        return self._stream(checked(sentences, batch_size), batch_size, errors)
 
-    def _stream(self, sentences: Iterator[Sentence], batch_size: int) -> Iterator[Parse]:
+    def _stream(
+        self, sentences: Iterator[Sentence], batch_size: int, errors: list[GraphError] | None
+    ) -> Iterator[Parse]:
         at = 0
         while some := list(islice(sentences, batch_size * _READ_AHEAD)):
-            tokens = [tokens_of(sentence, f"sentences[{at + i}]") for i, sentence in enumerate(some)]
+            tokens = valid(some, at, tokens_of, errors)
             at += len(some)
             order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
             found: dict[int, Parse] = {}
@@ -185,6 +193,21 @@ def tokens_of(sentence: Sentence, argument: str = "sentence") -> list[str]:
     return list(sentence)
 
 
+def valid(
+    sentences: Sequence[T], first: int, read: Callable[[T, str], R], errors: list[GraphError] | None
+) -> list[R]:
+    """Return what `read` makes of sentences, of which the first has this number; collect errors, if there is a list."""
+    found = []
+    for i, sentence in enumerate(sentences):
+        try:
+            found.append(read(sentence, f"sentences[{first + i}]"))
+        except GraphError as error:
+            if errors is None:
+                raise
+            errors.append(error)
+    return found
+
+
 def _groups(sentences: list[list[str]]) -> Iterator[list[list[str]]]:
     """Yield some sentences at a time, so that their spans fit into memory."""
     group: list[list[str]] = []
@@ -249,7 +272,9 @@ def parse(sentence: Sentence) -> Parse:
     return parser().parse(sentence)
 
 
-def parse_many(sentences: Iterable[Sentence], *, batch_size: int = 64) -> Iterator[Parse]:
+def parse_many(
+    sentences: Iterable[Sentence], *, batch_size: int = 64, errors: list[GraphError] | None = None
+) -> Iterator[Parse]:
     """Yield the tree of each sentence, in their order, by the parser that comes with graphseq.
 
     Arguments and errors are those of :meth:`Parser.parse_many`.
@@ -257,4 +282,4 @@ def parse_many(sentences: Iterable[Sentence], *, batch_size: int = 64) -> Iterat
     >>> [len(parse.spans) for parse in parse_many(["It works.", ["Fine"]])]
     [5, 1]
     """
-    return parser().parse_many(sentences, batch_size=batch_size)
+    return parser().parse_many(sentences, batch_size=batch_size, errors=errors)

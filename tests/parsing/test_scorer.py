@@ -146,6 +146,17 @@ def test_what_is_no_sentence(sentence, message):
         list(make().score_many(["a film", sentence]))
 
 
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_errors_of_many_are_collected(batch_size):
+    model, errors = make(), []
+    given = ["", "(_ (_ a", "a film", "", "(_ (_ good) (_ film))", 7, ["good", "film"]]
+    found = list(model.score_many(given, batch_size=batch_size, errors=errors))
+    assert [each.parse.tokens for each in found] == [["a", "film"], ["good", "film"], ["good", "film"]]
+    assert [str(error).split("`")[1] for error in errors] == [f"sentences[{i}]" for i in (0, 1, 3, 5)]
+    for each, sentence in zip(found, [given[2], given[4], given[6]], strict=True):
+        torch.testing.assert_close(each.scores, model.score(sentence).scores)
+
+
 def test_shown():
     found = make().score(TREE)
     assert repr(found) == f"Sentiment({gs.datasets.SENTIMENTS[found.label]}: It is not a bad film)"

@@ -102,6 +102,18 @@ def test_errors_of_many():
         parser.parse_many("a text")
 
 
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_errors_of_many_are_collected(batch_size):
+    parser, errors = make(), []
+    given = ["", "It works.", ["a", ""], 7, *["Fine"] * 20, b"x"]
+    found = list(parser.parse_many(given, batch_size=batch_size, errors=errors))
+    assert [parse.tokens for parse in found] == [["It", "works", "."], *[["Fine"]] * 20]
+    places = ["sentences[0]", "sentences[2][1]", "sentences[3]", "sentences[24]"]
+    for error, place in zip(errors, places, strict=True):
+        assert str(error).startswith(f"`{place}`: expected")
+    assert list(parser.parse_many([""], errors=errors)) == [] and len(errors) == 5
+
+
 def test_files(tmp_path):
     parser, path = make(("", "NP", "S")), tmp_path / "p.safetensors"
     parser.about = "a test"
