@@ -34,12 +34,14 @@ class GoldTree:
             unary chain are joined from above by "+"; without labels all nodes, with "".
         null: the spans by which nodes with more than two children may be binarised.
         counted: whether each word counts in the evaluation.
+        tags: the words' tags, if they are known.
     """
 
     tokens: list[str]
     nodes: list[Bracket]
     null: list[tuple[int, int]]
     counted: list[bool]
+    tags: Sequence[str] = ()
 
     def target(self, labels: Vocabulary | None) -> Tensor:
         """Return what the losses take, int64 `[M, 3]`; a chain that is not among the labels is its own last part, or
@@ -47,6 +49,14 @@ class GoldTree:
         """
         rows = [(i, j, self._index(labels, label)) for i, j, label in self.nodes]
         return torch.tensor(rows + [(i, j, 0) for i, j in self.null], dtype=torch.int64)
+
+    def tagged(self) -> GoldTree:
+        """Return the tree with each word's tag as a label of the word, below those of nodes with this word alone."""
+        chains = {i: label for i, j, label in self.nodes if j - i == 1}
+        words = [(i, i + 1, f"{chains[i]}+{tag}" if i in chains else tag) for i, tag in enumerate(self.tags)]
+        nodes = [node for node in self.nodes if node[1] - node[0] > 1]
+        null = [(i, j) for i, j in self.null if j - i > 1]
+        return GoldTree(self.tokens, nodes + words, null, self.counted, self.tags)
 
     def unlabelled(self) -> GoldTree:
         """Return the tree without its labels; nodes with more than two children may still be binarised in any way."""
@@ -122,7 +132,7 @@ def labelled_tree(tree: Data) -> GoldTree | None:
         children[parent].append(child)
     words = iter(tree.tokens)
     tokens: list[str] = []
-    counted: list[bool] = []
+    tags: list[str] = []
     start, end = [0] * size, [0] * size
     for v, label in enumerate(tree.labels):  # in preorder
         start[v] = len(tokens)
@@ -130,7 +140,7 @@ def labelled_tree(tree: Data) -> GoldTree | None:
             word = next(words)
             if label != "-NONE-":
                 tokens.append(word)
-                counted.append(label not in PUNCTUATION)
+                tags.append(label)
                 end[v] = len(tokens)
     if not tokens:
         return None
@@ -154,7 +164,8 @@ def labelled_tree(tree: Data) -> GoldTree | None:
         null.update((a, b) for k, a in enumerate(edges) for b in edges[k + 1 :])
     null.update((i, i + 1) for i in range(len(tokens)))
     nodes = [(i, j, label) for (i, j), label in chains.items()]
-    return GoldTree(tokens, nodes, sorted(null - set(chains)), counted)
+    counted = [tag not in PUNCTUATION for tag in tags]
+    return GoldTree(tokens, nodes, sorted(null - set(chains)), counted, tags)
 
 
 def _plain(label: str) -> str:

@@ -29,6 +29,7 @@ class Parse:
         tokens: the n words.
         spans: the first word and the one past the last of each node, int64 `[2n - 1, 2]`.
         labels: of each node, joined by "+" if there are several; "" for one that only binarises, and without labels.
+        tags: of each word, such as parts of speech; none by default.
 
     >>> parse = Parse(["It", "works", "."], torch.tensor([[0, 3], [0, 1], [1, 3], [1, 2], [2, 3]]))
     >>> parse
@@ -40,6 +41,7 @@ class Parse:
     tokens: list[str]
     spans: Tensor
     labels: Sequence[str] = ()
+    tags: Sequence[str] = ()
 
     @property
     def parents(self) -> list[int]:
@@ -63,25 +65,26 @@ class Parse:
         return Topology.tree(torch.tensor(parents), torch.tensor(slots))
 
     def bracketed(self, label: str = "_") -> str:
-        """Return the tree as a bracketed text, in which nodes that only binarise are left out if there are labels.
+        """Return the tree as a bracketed text, in which nodes that only binarise, but not the root, are left out if
+        there are labels.
 
         Args:
-            label: of nodes without a label, and of words.
+            label: of nodes without a label, and of words without a tag.
 
         Brackets in words are written -LRB- and so on; other spaces than a no-break space become that.
         """
-        labelled = any(self.labels)
+        labelled, tags = any(self.labels), self.tags or [""] * len(self.tokens)
         rows = self.spans.tolist()
         out: list[str] = []
         open_nodes: list[tuple[int, int]] = []  # end, brackets to close
         for v, (start, end) in enumerate(rows):
             names = [name for name in (self.labels[v].split("+") if labelled else []) if name]
             if end - start == 1:
-                names.append(label)
+                names.append(tags[start] or label)
                 word = "".join(_ESCAPED.get(c, c) for c in self.tokens[start])
                 out.append(" " + " (".join(["", *names])[1:] + " " + "\xa0".join(word.split(" ")))
                 out.append(")" * len(names))
-            elif names or not labelled:
+            elif names or not labelled or not v:
                 names = names or [label]
                 out.append(" " + " (".join(["", *names])[1:])
             open_nodes.append((end, len(names) if end - start > 1 else 0))
@@ -94,7 +97,7 @@ class Parse:
         """Return the tree as lines of text, a node or a word on each.
 
         Args:
-            names: what is written before each node's word; by default its label.
+            names: what is written before each node's word; by default its label and the word's tag.
 
         >>> print(Parse(["It", "works"], torch.tensor([[0, 2], [0, 1], [1, 2]])).drawn())
         ┐
@@ -110,12 +113,17 @@ class Parse:
             is_last = last[above] == v
             lead = "" if above < 0 else before[above] + ("└─" if is_last else "├─")
             before.append("" if above < 0 else before[above] + ("  " if is_last else "│ "))
-            name = names[v] if names else (self.labels[v] if self.labels else "").replace("+", " ")
+            name = names[v] if names else self._name(v, start, end)
             if end - start == 1:
                 lines.append(" ".join(filter(None, [lead, name, self.tokens[start]])))
             else:
                 lines.append(f"{lead}┐ {name}".rstrip())
         return "\n".join(lines)
+
+    def _name(self, node: int, start: int, end: int) -> str:
+        """Return a node's labels, and below them the tag of its only word."""
+        label = self.labels[node].replace("+", " ") if self.labels else ""
+        return f"{label} {self.tags[start]}".strip() if self.tags and end - start == 1 else label
 
     def to_data(self) -> Data:
         """Return the tree as PyG ``Data``, as :func:`graphseq.convert.read_trees` makes it of :meth:`bracketed`."""
@@ -127,14 +135,16 @@ class Parse:
     def to_dict(self) -> dict[str, Any]:
         """Return what `graphseq parse --json` prints: tokens, spans, and the bracketed tree."""
         found = {"tokens": list(self.tokens), "spans": self.spans.tolist(), "bracketed": self.bracketed()}
-        return found | ({"labels": list(self.labels)} if any(self.labels) else {})
+        found |= {"labels": list(self.labels)} if any(self.labels) else {}
+        return found | ({"tags": list(self.tags)} if self.tags else {})
 
     def figure(self, path: str | None = None) -> Any:
         """Draw the tree, see :func:`graphseq.plot.tree`."""
         from ..plot import tree
 
-        labels = list(self.labels) if any(self.labels) else None
-        leaves = [i for i, (start, end) in enumerate(self.spans.tolist()) if end - start == 1]
+        rows = self.spans.tolist()
+        labels = [self._name(v, *row) for v, row in enumerate(rows)] if any(self.labels) or self.tags else None
+        leaves = [i for i, (start, end) in enumerate(rows) if end - start == 1]
         if len(leaves) != len(self.tokens):
             raise expected("spans", "a leaf for each word", Words(f"{len(leaves)} leaves, {len(self.tokens)} words"))
         return tree(self.topology, path, labels=labels, tokens=self.tokens)

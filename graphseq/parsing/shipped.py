@@ -44,6 +44,7 @@ class Parser:
         model: a trained parser.
         features: its words and affixes.
         labels: its labels, the null label first; or one, "", for trees without labels.
+        tagged: whether the last part of a word's label is its tag.
         about: what is known of it, such as its data and its figures.
 
     Raises:
@@ -51,13 +52,15 @@ class Parser:
     """
 
     def __init__(
-        self, model: SpanParser, features: WordFeatures, labels: Sequence[str] = ("",), *, about: str = ""
-    ) -> None:
+        self, model: SpanParser, features: WordFeatures, labels: Sequence[str] = ("",), *, tagged: bool = False,
+        about: str = "",
+    ) -> None:  # fmt: skip
         sizes = model.words.num_embeddings, model.affixes.num_embeddings, model.options["num_labels"]
         wanted = len(features.words) + 1, len(features.affixes) + 1, len(labels)
         if sizes != wanted:
             raise expected("model", f"one of {wanted} words, affixes and labels", Words(str(sizes)))
         self.model, self.features, self.labels, self.about = model.eval(), features, list(labels), about
+        self.tagged = tagged
 
     def parse(self, sentence: Sentence) -> Parse:
         """Return the tree of one sentence.
@@ -105,21 +108,30 @@ class Parser:
         parts = [_parts(tokens) for tokens in sentences]
         flat = [part for some in parts for part in some]
         trees = (tree for group in _groups(flat) for tree in self._trees(group))
-        return [_joined(tokens, [next(trees) for _ in some]) for tokens, some in zip(sentences, parts, strict=True)]
+        return [_joined([next(trees) for _ in some]) for some in parts]
 
     @torch.no_grad()
-    def _trees(self, sentences: list[list[str]]) -> list[tuple[Tensor, list[str]]]:
-        """Return the spans of each sentence's nodes, int64 `[2n - 1, 2]`, and their labels."""
+    def _trees(self, sentences: list[list[str]]) -> list[Parse]:
         words, affixes = self.features.encode([token for tokens in sentences for token in tokens])
         lengths = [len(tokens) for tokens in sentences]
         device = self.model.words.weight.device
         scores = self.model(words.to(device), affixes.to(device), Topology.chain(lengths).to(device))
-        spans, labels = (found.cpu() for found in decode(scores))
-        rows = zip(spans.unbind(), labels.unbind(), lengths, strict=True)
-        return [
-            (tree[: 2 * n - 1].clone(), [self.labels[k] for k in names[: 2 * n - 1].tolist()])
-            for tree, names, n in rows
-        ]  # fmt: skip
+        spans, labels = (found.cpu() for found in decode(scores, tagged=self.tagged))
+        parses = []
+        for tokens, tree, names in zip(sentences, spans.unbind(), labels.unbind(), strict=True):
+            size = 2 * len(tokens) - 1
+            parses.append(self._named(tokens, tree[:size].clone(), [self.labels[k] for k in names[:size].tolist()]))
+        return parses
+
+    def _named(self, tokens: list[str], spans: Tensor, labels: list[str]) -> Parse:
+        """Return a parse whose words' tags are apart from the labels."""
+        if not self.tagged:
+            return Parse(tokens, spans, labels)
+        tags = [""] * len(tokens)
+        for v, (start, end) in enumerate(spans.tolist()):
+            if end - start == 1:
+                labels[v], _, tags[start] = labels[v].rpartition("+")
+        return Parse(tokens, spans, labels, tags)
 
     def __repr__(self) -> str:
         labels = f", {len(self.labels)} labels" if len(self.labels) > 1 else ""
@@ -129,7 +141,7 @@ class Parser:
         """Write weights, as float16, and vocabularies to a safetensors file."""
         meta = {
             "options": self.model.options, "words": self.features.words, "affixes": self.features.affixes,
-            "labels": self.labels, "about": self.about,
+            "labels": self.labels, "tagged": self.tagged, "about": self.about,
         }  # fmt: skip
         save_weights(path, "parser", self.model, meta)
 
@@ -149,7 +161,8 @@ class Parser:
             model = SpanParser(**meta["options"])
             model.load_state_dict(weights)
             features = WordFeatures(tuple(meta["words"]), tuple(meta["affixes"]))
-            return cls(model.to(device), features, meta["labels"], about=meta["about"])
+            tagged = meta.get("tagged", False)
+            return cls(model.to(device), features, meta["labels"], tagged=tagged, about=meta["about"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, GraphError):
                 raise
@@ -231,21 +244,22 @@ def _parts(tokens: list[str]) -> list[list[str]]:
     return [*parts, tokens] if tokens else parts
 
 
-def _joined(tokens: list[str], trees: list[tuple[Tensor, list[str]]]) -> Parse:
+def _joined(parts: list[Parse]) -> Parse:
     """Return the parse of a sentence from those of its parts: each is the left child of a node up to the end."""
-    if len(trees) == 1:
-        return Parse(tokens, *trees[0])
+    if len(parts) == 1:
+        return parts[0]
+    tokens = [token for part in parts for token in part.tokens]
     spans: list[Tensor] = []
     labels: list[str] = []
     first, n = 0, len(tokens)
-    for at, (rows, names) in enumerate(trees):
-        if at + 1 < len(trees):
+    for at, part in enumerate(parts):
+        if at + 1 < len(parts):
             spans.append(torch.tensor([[first, n]]))
             labels.append("")
-        spans.append(rows + first)
-        labels += names
-        first += int(rows[0, 1])
-    return Parse(tokens, torch.cat(spans), labels)
+        spans.append(part.spans + first)
+        labels += part.labels
+        first += len(part.tokens)
+    return Parse(tokens, torch.cat(spans), labels, [tag for part in parts for tag in part.tags])
 
 
 @cache

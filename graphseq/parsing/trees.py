@@ -89,7 +89,9 @@ def _best(chart: Tensor, lengths: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def decode(scores: SpanScores, *, by_marginals: bool = True, threshold: float = 0.4) -> tuple[Tensor, Tensor]:
+def decode(
+    scores: SpanScores, *, by_marginals: bool = True, threshold: float = 0.4, tagged: bool = False
+) -> tuple[Tensor, Tensor]:
     """Return the best tree of each sentence: its spans, int64 `[B, 2T - 3, 2]`, and their labels, `[B, 2T - 3]`.
 
     Args:
@@ -98,6 +100,7 @@ def decode(scores: SpanScores, *, by_marginals: bool = True, threshold: float = 
             and metrics), of the members' mean; else the one with the largest score, summed over members.
         threshold: what the probability of a label must exceed to be counted, by marginals: half of the F1 that is
             expected makes that largest.
+        tagged: whether words always get a label.
 
     Returns:
         Spans in preorder, -1 in what a shorter sentence lacks, and labels, 0 for the null label and without labels.
@@ -116,7 +119,8 @@ def decode(scores: SpanScores, *, by_marginals: bool = True, threshold: float = 
         tree = best_trees(scores.chart(gain[:, 0]), scores.lengths)
         return tree, torch.zeros_like(tree[..., 0])
     most, label = gain[:, 1:].max(1)
-    label = torch.where((most > null) | scores.whole, label + 1, 0)
-    tree = best_trees(scores.chart(torch.where(scores.whole, most, most.maximum(null))), scores.lengths)
+    always = scores.whole | (scores.spans[:, 2] - scores.spans[:, 1] == 1) if tagged else scores.whole
+    label = torch.where((most > null) | always, label + 1, 0)
+    tree = best_trees(scores.chart(torch.where(always, most, most.maximum(null))), scores.lengths)
     place = (tree[..., 0] * scores.size + tree[..., 1]).clamp(min=0)
     return tree, scores.chart(label).flatten(1).gather(1, place)

@@ -79,6 +79,11 @@ class ParserRecipe(Recipe):
     limit: int = Field(default=0, ge=0, description="only the first sentences of each part, for a quick try; 0 for all")
 
     @property
+    def tagged(self) -> bool:
+        """Whether the words' tags are labels as well."""
+        return False
+
+    @property
     def threads(self) -> int:
         """One, since the products are small."""
         return 1
@@ -87,8 +92,9 @@ class ParserRecipe(Recipe):
         """Read the trees of the parts, within the limit."""
         some = slice(self.limit or None)
         train, val, test = (None if part is None else part[some] for part in self.parts(source))
+        own = [tree.tagged() for tree in train or []] if self.tagged else train or []
         more = _without(self.others(source), [*(val or []), *(test or [])])
-        return [*(train or []), *more[some]], val, test
+        return [*own, *more[some]], val, test
 
     @abstractmethod
     def parts(self, source: Source) -> Parts:
@@ -112,7 +118,7 @@ class ParserRecipe(Recipe):
             affix_size=self.affix, hidden_size=self.hidden, num_layers=self.layers, span_size=self.span,
             members=self.members, dropout=self.dropout, unknown=self.unknown,
         )  # fmt: skip
-        return _Measured(parser, ["", *labels], self.objective, self.by_marginals)
+        return _Measured(parser, ["", *labels], self.objective, self.by_marginals, self.tagged)
 
     def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
         """Return all but the word vectors, and these with a weight decay of their own."""
@@ -183,9 +189,15 @@ class TreebankParser(ParserRecipe):
     average: float = 0.99
     select: Literal["loss", "metric", "last"] = "metric"
     with_val: bool = Field(default=False, description="train on the validation part, too, and take the last epoch")
+    tags: bool = Field(default=False, description="learn the words' tags as well")
     sst: bool = Field(
         default=False, description="train on the Stanford Sentiment Treebank's trees, too, whose labels are not known"
     )
+
+    @property
+    def tagged(self) -> bool:
+        """Whether the words' tags are labels as well."""
+        return self.tags
 
     def parts(self, source: Source) -> Parts:
         """Return training, validation and test part."""
@@ -237,15 +249,17 @@ def parser_of(run: str | os.PathLike[str], *, about: str = "") -> Parser:
     if not isinstance(opened.model, _Measured):
         raise expected("run", "a run of a parser", Words(f"one of {opened.name}"))
     features = WordFeatures(tuple(opened.metadata["words"]), tuple(opened.metadata["affixes"]))
-    return Parser(opened.model.parser, features, opened.model.labels, about=about)
+    return Parser(opened.model.parser, features, opened.model.labels, tagged=opened.model.tagged, about=about)
 
 
 class _Measured(nn.Module):
     """A parser whose output is a row for each sentence: loss, and in evaluation right, found and true brackets."""
 
-    def __init__(self, parser: SpanParser, labels: Sequence[str], objective: str, by_marginals: bool) -> None:
+    def __init__(
+        self, parser: SpanParser, labels: Sequence[str], objective: str, by_marginals: bool, tagged: bool
+    ) -> None:
         super().__init__()
-        self.parser, self.labels, self.by_marginals = parser, labels, by_marginals
+        self.parser, self.labels, self.by_marginals, self.tagged = parser, labels, by_marginals, tagged
         self.objective = tree_crf if objective == "crf" else max_margin
 
     def forward(self, words: Tensor, affixes: Tensor, topology: Topology, gold: Tensor, trees: Any) -> Tensor:
@@ -253,12 +267,18 @@ class _Measured(nn.Module):
         loss: Tensor = self.objective(scores, gold)
         if self.training:
             return torch.cat([loss[:, None], loss.new_zeros(len(loss), 3)], 1)
-        spans, labels = decode(scores, by_marginals=self.by_marginals)
+        spans, labels = decode(scores, by_marginals=self.by_marginals, tagged=self.tagged)
         rows = []
         for tree, pairs, names in zip(trees.trees, spans.tolist(), labels.tolist(), strict=True):
-            nodes = [(i, j, self.labels[k]) for (i, j), k in zip(pairs, names, strict=True) if i >= 0]
+            found = [(i, j, self.labels[k]) for (i, j), k in zip(pairs, names, strict=True) if i >= 0]
+            nodes = [(i, j, self._phrase(label, j - i)) for i, j, label in found]
             rows.append(matched(tree.brackets(), tree.brackets(nodes)))
         return torch.cat([loss[:, None], torch.tensor(rows, dtype=loss.dtype, device=loss.device).view(-1, 3)], 1)
+
+
+    def _phrase(self, label: str, width: int) -> str:
+        """Return the label without the tag of a word."""
+        return label.rpartition("+")[0] if self.tagged and width == 1 else label
 
 
 class _Trees:

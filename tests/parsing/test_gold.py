@@ -43,6 +43,27 @@ def test_targets_know_chains_that_are_not_among_the_labels():
     assert len(rows) == len(gold.target(labels))
 
 
+def test_tags_are_labels_of_words_below_the_others():
+    gold = labelled_tree(read_trees(TEXT)[0])
+    assert gold.tags == ["``", "DT", "NN", "VBD", "RP", "MD", "VB", ",", "PRP"]
+    tagged = gold.tagged()
+    named = {(i, j): label for i, j, label in tagged.nodes}
+    assert [named[i, i + 1] for i in range(9)] == [
+        "``", "DT", "NN", "VBD", "PRT+RP", "MD", "VP+VB", ",", "NP+NP+PRP"
+    ]  # fmt: skip
+    assert {span: label for span, label in named.items() if span[1] - span[0] > 1} == {
+        (i, j): label for i, j, label in gold.nodes if j - i > 1
+    }
+    assert tagged.null == [(i, j) for i, j in gold.null if j - i > 1] and len(named) == len(tagged.nodes)
+    assert len(tagged.target(Vocabulary(("S",)))) == len(gold.target(None))
+
+
+def test_labels_that_are_not_known():
+    gold = labelled_tree(read_trees(TEXT)[0]).unlabelled()
+    assert gold.target(Vocabulary(("S",)))[: len(gold.nodes), 2].unique().tolist() == [-1]
+    assert gold.target(None)[:, 2].unique().tolist() == [0] and not any(label for *_, label in gold.brackets())
+
+
 def test_without_labels():
     gold = unlabelled_tree(read_trees("(1 (2 (2 a) (2 b)) (3 (2 c) (2 d)))")[0])
     assert gold.brackets() == Counter({(0, 2, ""): 1, (2, 4, ""): 1})

@@ -36,6 +36,15 @@ def test_labels_restore_trees_of_more_children():
     assert repr(parse) == f"Parse({parse.bracketed()})"
 
 
+def test_tags_of_words():
+    spans = torch.tensor([[0, 3], [0, 1], [1, 3], [1, 2], [2, 3]])
+    parse = Parse(["It", "works", "."], spans, ["S", "NP", "", "VP", ""], ["PRP", "VBZ", "."])
+    assert parse.bracketed() == "(S (NP (PRP It)) (VP (VBZ works)) (. .))"
+    assert parse.drawn().splitlines() == ["┐ S", "├─ NP PRP It", "└─┐", "  ├─ VP VBZ works", "  └─ . ."]
+    assert parse.to_dict()["tags"] == parse.tags and "tags" not in Parse(["a"], torch.tensor([[0, 1]])).to_dict()
+    assert "NP PRP" in Parse(["It"], torch.tensor([[0, 1]]), ["NP"], ["PRP"])._repr_svg_()
+
+
 def test_words_with_brackets_and_spaces_can_be_read_again():
     parse = Parse(["(a)", "b\xa0c"], torch.tensor([[0, 2], [0, 1], [1, 2]]))
     assert read_trees(parse.bracketed())[0].tokens == ["-LRB-a-RRB-", "b\xa0c"]

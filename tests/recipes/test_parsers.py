@@ -84,6 +84,22 @@ def test_the_validation_part_is_trained_on_as_well(tmp_path):
     assert summary["split"] == "test" and open_run(tmp_path / "run").evaluate()["bracket_f1"] >= 0
 
 
+def test_tags_are_learnt_and_given(tmp_path):
+    larger = {"limit": 200, "epochs": 8, "hidden": 32, "span": 48, "embedding": 24, "affix": 24}
+    recipe = short("treebank-parser", tags=True).replace(dropout=0.0, unknown=0.0, **larger)
+    value = train(recipe, tmp_path / "run")["mean"]
+    parser = export_parser(tmp_path / "run", tmp_path / "p.safetensors")
+    test = recipe.load_data(Source(), 0)[2]
+    counts, tags = [], []
+    for tree, parse in zip(test, parser.parse_many([tree.tokens for tree in test]), strict=True):
+        nodes = [(i, j, label) for (i, j), label in zip(parse.spans.tolist(), parse.labels, strict=True)]
+        counts.append(matched(tree.brackets(), tree.brackets(nodes)))
+        tags += [a == b for a, b in zip(tree.tags, parse.tags, strict=True)]
+    right, found, true = torch.tensor(counts).sum(0).tolist()
+    assert value == pytest.approx(200 * right / (found + true), abs=0.01)
+    assert value > 40 and sum(tags) > 0.4 * len(tags)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_two_treebanks(name, tmp_path):
     other = {"sst-parser": "treebank-parser", "treebank-parser": "sst-parser"}[name]
