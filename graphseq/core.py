@@ -211,7 +211,7 @@ def sweep_packed(
         return Plan(packed.structure(slot), topology.numbers)
 
     if getattr(cell, "training", False):
-        inputs = _filled(inputs)
+        inputs = inputs.filled()
     made = plan() if torch.compiler.is_compiling() else topology.memo(("plan", slot is None), plan, moves=False)
     return walk(cell, made, inputs.project(cell), edge, start)
 
@@ -380,13 +380,6 @@ def _start(state: Tensor, cell: Cell, topology: Topology) -> Tensor:
     if state.dim() == 3:
         return state[:, 0].index_select(0, first)
     return state.index_select(0, topology.batch.index_select(0, first))
-
-
-def _filled(inputs: Inputs) -> Inputs:
-    """Return a row for each node, zeros for the omitted ones: dropout draws a mask for each of them, too."""
-    x, at, n = inputs
-    rest = x.new_zeros(n if at is not None else n - x.size(0), x.size(1))
-    return Inputs(torch.cat([x, rest]) if at is None else rest.index_copy(0, at, x), None, n)
 
 
 def _inputs(x: Tensor, topology: Topology, nodes: Tensor | None) -> Inputs:

@@ -111,6 +111,12 @@ class Inputs(NamedTuple):
     at: Tensor | None
     num_nodes: int
 
+    def filled(self) -> Inputs:
+        """Return a row for each node, zeros for the omitted ones: dropout draws a mask for each of them, too."""
+        x, at, n = self
+        rest = x.new_zeros(n if at is not None else n - x.size(0), x.size(1))
+        return Inputs(torch.cat([x, rest]) if at is None else rest.index_copy(0, at, x), None, n)
+
     def rest(self, cell: Cell) -> Tensor:
         """Return the projected input of the other nodes, `[1, P]`."""
         return cell.project(self.x.new_zeros(1, self.x.size(1)))
