@@ -8,6 +8,7 @@ from .dot_product import dot_product
 from .elman import elman, recursive
 from .gru import gru
 from .lstm import lstm, nary
+from .matrix_vector import matrix_vector
 from .nary_gru import nary_gru
 from .neighbours import neighbour_maximum, neighbour_mean, neighbour_minimum, neighbour_sum
 from .per_feature import per_feature
@@ -16,7 +17,7 @@ from .tree_gru import tree_gru
 from .typed import typed
 
 __all__ = [
-    "additive", "attend", "childsum", "dependency", "dot_product", "elman", "gru", "lstm", "nary", "nary_gru",
-    "neighbour_maximum", "neighbour_mean", "neighbour_minimum", "neighbour_sum", "per_feature", "recursive", "rntn",
-    "tree_gru", "typed",
+    "additive", "attend", "childsum", "dependency", "dot_product", "elman", "gru", "lstm", "matrix_vector",
+    "nary", "nary_gru", "neighbour_maximum", "neighbour_mean", "neighbour_minimum", "neighbour_sum", "per_feature",
+    "recursive", "rntn", "tree_gru", "typed",
 ]  # fmt: skip
