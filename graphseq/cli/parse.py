@@ -90,6 +90,10 @@ def source_of(given: str) -> BinaryIO | None:
             raise expected("sentence", "sentences on standard input", Words("none: it is closed"))
         return sys.stdin.buffer
     try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise expected("sentence", "text in UTF-8", given) from None
+    try:
         path = Path(given)
         if path.is_dir():
             raise expected("sentence", "a sentence or a file", Words(f"{given}, a folder"))

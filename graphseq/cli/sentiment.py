@@ -50,8 +50,10 @@ def sentiment(
     if sentence is None or not sentence.strip():
         raise expected("sentence", "a sentence, a file, or - for standard input", Words("nothing"))
     source = source_of(sentence)
-    if html is not None and html.is_dir():
-        raise expected("--html", "a file to write", Words(f"{html}, a folder"))
+    if html is not None:
+        from ..train.files import check_writable
+
+        check_writable(html, "--html")
     if source is not None and svg is not None:
         raise expected("--svg", "one sentence to draw (--html takes a file of them)", Words("a file of them"))
     model = _model(weights)
@@ -75,7 +77,8 @@ def sentiment(
                 else:
                     say(f"{signed(made.value, 2):>5}  {SENTIMENTS[made.label]:13}  {' '.join(made.parse.tokens)}")
                     if moved is not None:
-                        say("       " + "  ".join(f"{word} {part:+.2f}" for word, part in moved))
+                        said = "  ".join(f"{word} {part:+.2f}" for word, part in moved)
+                        say(f"       to the logit of {SENTIMENTS[made.label]}: {said}")
                 if html is not None:
                     sections.append(made.section())
     if sections:

@@ -47,6 +47,8 @@ class Preorder:
         edges, count = getattr(tree, "edge_index", None), getattr(tree, "num_nodes", None)
         if not isinstance(edges, Tensor) or not count:
             raise expected(argument, "a tree as PyG Data", tree)
+        if edges.dtype != torch.int64 or edges.dim() != 2 or len(edges) != 2:
+            raise expected(argument, "edges as int64 of shape [2, E]", edges)
         parent = [-1, *edges[1].tolist()]
         if len(parent) != count or edges[0].tolist() != list(range(1, count)) or not _is_preorder(parent):
             raise expected(argument, "nodes in preorder, edge k from node k + 1 to its parent", edges)

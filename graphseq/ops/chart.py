@@ -117,7 +117,7 @@ def _outside_body(grad: Tensor, scores: Tensor, lengths: Tensor, chart: Tensor |
         own, rest = gained[width - 1], s.diagonal(width, 1, 2) - diagonals[width - 1]
         for u in range(width - 1):
             left, right = diagonals[u][:, :count], diagonals[width - 2 - u][:, u + 1 : u + 1 + count]
-            share = own * (left + right + rest).exp()
+            share = own * (left + right + rest).clamp(max=0).exp()  # at most 1, whatever large scores are rounded to
             gained[u] = gained[u] + _shift(share, 0, gained[u].size(1))
             other = gained[width - 2 - u]
             gained[width - 2 - u] = other + _shift(share, u + 1, other.size(1))

@@ -76,7 +76,7 @@ def outside(grad: Tensor, scores: Tensor, lengths: Tensor, chart: Tensor) -> Ten
         first += mass + end
         if width > 1:
             left, right = sums.splits(width)
-            share = (left + right + rest.diagonal(width, 1, 2)[..., None]).exp_() * first[..., None]
+            share = (left + right + rest.diagonal(width, 1, 2)[..., None]).clamp_(max=0).exp_() * first[..., None]
             to_left, to_right = gained.splits(width)
             to_left += share
             to_right += share

@@ -8,7 +8,7 @@ from .result import Parse
 from .scorer import SentimentModel, is_bracketed, read_sentence, sentiment, sentiment_many, sentiment_model
 from .sentiments import Phrase, Sentiment
 from .shipped import Parser, parse, parse_many, parser, tokens_of
-from .trees import decode, max_margin, tree_crf
+from .trees import decode, labels_of_words, max_margin, tree_crf
 
 __all__ = [
     "GoldTree",
@@ -22,6 +22,7 @@ __all__ = [
     "decode",
     "is_bracketed",
     "labelled_tree",
+    "labels_of_words",
     "left_branching",
     "matched",
     "max_margin",

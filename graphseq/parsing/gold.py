@@ -35,6 +35,8 @@ class GoldTree:
         null: the spans by which nodes with more than two children may be binarised.
         counted: whether each word counts in the evaluation.
         tags: the words' tags, if they are known.
+        tagged: whether the last part of a word's label is its tag, which is no bracket.
+        evaluated: whether its brackets count.
     """
 
     tokens: list[str]
@@ -42,6 +44,8 @@ class GoldTree:
     null: list[tuple[int, int]]
     counted: list[bool]
     tags: Sequence[str] = ()
+    tagged: bool = False
+    evaluated: bool = True
 
     def target(self, labels: Vocabulary | None) -> Tensor:
         """Return what the losses take, int64 `[M, 3]`; a chain that is not among the labels is its own last part, or
@@ -50,16 +54,16 @@ class GoldTree:
         rows = [(i, j, self._index(labels, label)) for i, j, label in self.nodes]
         return torch.tensor(rows + [(i, j, 0) for i, j in self.null], dtype=torch.int64)
 
-    def tagged(self) -> GoldTree:
+    def with_tags(self) -> GoldTree:
         """Return the tree with each word's tag as a label of the word, below those of nodes with this word alone."""
         chains = {i: label for i, j, label in self.nodes if j - i == 1}
         words = [(i, i + 1, f"{chains[i]}+{tag}" if i in chains else tag) for i, tag in enumerate(self.tags)]
         nodes = [node for node in self.nodes if node[1] - node[0] > 1]
         null = [(i, j) for i, j in self.null if j - i > 1]
-        return GoldTree(self.tokens, nodes + words, null, self.counted, self.tags)
+        return GoldTree(self.tokens, nodes + words, null, self.counted, self.tags, tagged=True)
 
     def unlabelled(self) -> GoldTree:
-        """Return the tree without its labels; nodes with more than two children may still be binarised in any way."""
+        """Return the tree without its labels; nodes with more than two children may be binarised in any way."""
         nodes = [(i, j, "") for i, j, _ in self.nodes]
         return GoldTree(self.tokens, nodes, self.null, [True] * len(self.tokens))
 
@@ -75,6 +79,8 @@ class GoldTree:
         ADVP and PRT are equal. Without labels: nodes of at least two words, but not the whole sentence.
         """
         nodes = self.nodes if nodes is None else nodes
+        if not self.evaluated:
+            return Counter()
         n = len(self.tokens)
         if not any(label for *_, label in self.nodes):
             return Counter((i, j, "") for i, j, _ in nodes if 1 < j - i < n)
@@ -83,7 +89,7 @@ class GoldTree:
             before.append(before[-1] + counts)
         found: Counter[Bracket] = Counter()
         for i, j, chain in nodes:
-            for label in filter(None, chain.split("+")):
+            for label in filter(None, chain.split("+")[: -1 if self.tagged and j - i == 1 else None]):
                 if label != _TOP and before[i] < before[j]:
                     found[before[i], before[j], _SAME.get(label, label)] += 1
         return found

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Parse"]
 
 _ESCAPED = {"(": "-LRB-", ")": "-RRB-", "[": "-LSB-", "]": "-RSB-", "{": "-LCB-", "}": "-RCB-"}
+_ESCAPED |= dict.fromkeys(" \t\n\r\f\v", "\xa0")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,6 +43,20 @@ class Parse:
     spans: Tensor
     labels: Sequence[str] = ()
     tags: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Check that there are spans, labels and tags of all nodes and words."""
+        n = len(self.tokens)
+        if not isinstance(self.spans, Tensor) or self.spans.dtype != torch.int64 or not n:
+            raise expected("spans", "int64 of shape [2n - 1, 2], and n words, at least one", self.spans)
+        if self.spans.shape != (2 * n - 1, 2):
+            raise expected("spans", f"int64 of shape [{2 * n - 1}, 2], for {n} words", self.spans)
+        rows = self.spans.tolist()
+        if rows[0] != [0, n] or sum(j - i == 1 for i, j in rows) != n:
+            raise expected("spans", f"the nodes of a binary tree over {n} words, in preorder", Words("others"))
+        for name, given, size in (("labels", self.labels, 2 * n - 1), ("tags", self.tags, n)):
+            if not isinstance(given, Sequence) or isinstance(given, str) or len(given) not in (0, size):
+                raise expected(name, f"{size} texts, or none", given)
 
     @property
     def parents(self) -> list[int]:
@@ -71,18 +86,17 @@ class Parse:
         Args:
             label: of nodes without a label, and of words without a tag.
 
-        Brackets in words are written -LRB- and so on; other spaces than a no-break space become that.
+        Brackets in words, labels and tags are written -LRB- and so on; ASCII spaces become no-break spaces.
         """
         labelled, tags = any(self.labels), self.tags or [""] * len(self.tokens)
         rows = self.spans.tolist()
         out: list[str] = []
         open_nodes: list[tuple[int, int]] = []  # end, brackets to close
         for v, (start, end) in enumerate(rows):
-            names = [name for name in (self.labels[v].split("+") if labelled else []) if name]
+            names = [_escaped(name) for name in (self.labels[v].split("+") if labelled else []) if name]
             if end - start == 1:
-                names.append(tags[start] or label)
-                word = "".join(_ESCAPED.get(c, c) for c in self.tokens[start])
-                out.append(" " + " (".join(["", *names])[1:] + " " + "\xa0".join(word.split(" ")))
+                names.append(_escaped(tags[start]) or label)
+                out.append(" " + " (".join(["", *names])[1:] + " " + _escaped(self.tokens[start]))
                 out.append(")" * len(names))
             elif names or not labelled or not v:
                 names = names or [label]
@@ -158,6 +172,10 @@ class Parse:
 
     def __repr__(self) -> str:
         return f"Parse({self.bracketed()})"
+
+
+def _escaped(text: str) -> str:
+    return "".join(_ESCAPED.get(c, c) for c in text)
 
 
 def svg_of(draw: Callable[[], Any]) -> str:

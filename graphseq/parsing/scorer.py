@@ -93,7 +93,7 @@ class SentimentModel:
         Raises:
             GraphError: as :meth:`score`, with the number of the sentence, from 0; no batch.
         """
-        return self._stream(checked(sentences, batch_size), batch_size, errors)
+        return self._stream(checked(sentences, batch_size, errors), batch_size, errors)
 
     def _stream(self, sentences: Iterator[Given], size: int, errors: list[GraphError] | None) -> Iterator[Sentiment]:
         at = 0
@@ -200,22 +200,23 @@ def _tree(sentence: Given, argument: str = "sentence") -> Parse | None:
     """Return the parse that is given, or that a tree is; None for other sentences."""
     if isinstance(sentence, Parse):
         return sentence
-    if hasattr(sentence, "edge_index"):
-        trees = [sentence]
-    elif hasattr(sentence, "productions"):
-        trees = [from_nltk(sentence)]
-    elif isinstance(sentence, str) and is_bracketed(sentence):
-        what = "one bracketed tree (the words of a text that begins like one can be given as a list)"
-        try:
+    what, trees = "a tree", [sentence]
+    try:
+        if isinstance(sentence, str):
+            if not is_bracketed(sentence):
+                return None
+            what = "one bracketed tree (the words of a text that begins like one can be given as a list)"
             trees = read_trees(sentence.strip())
-        except GraphError as error:
-            raise expected(argument, what, Words(str(error).removeprefix("text, "))) from None
-        if len(trees) != 1:
-            raise expected(argument, what, Words(f"{len(trees)} in {sentence[:80]!r}"))
-    else:
-        return None
-    tree = binarise(collapse_unary(_unlabelled(trees[0])), side="right")
-    return Parse(list(tree.tokens), leaf_spans(tree))
+        elif hasattr(sentence, "productions"):
+            trees = [from_nltk(sentence)]
+        elif not hasattr(sentence, "edge_index"):
+            return None
+        if len(trees) == 1:
+            tree = binarise(collapse_unary(_unlabelled(trees[0])), side="right")
+            return Parse(list(tree.tokens), leaf_spans(tree))
+    except GraphError as error:
+        raise expected(argument, what, Words(str(error).removeprefix("text, "))) from None
+    raise expected(argument, what, Words(f"{len(trees)} in {sentence[:80]!r}"))
 
 
 def _unlabelled(tree: Data) -> Data:

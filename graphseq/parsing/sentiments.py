@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,9 @@ __all__ = ["Phrase", "Sentiment"]
 
 # Of 256 terminal colours, red over grey to blue, which those who don't tell red from green can tell.
 _TERMINAL = (160, 209, 245, 75, 27)
+
+
+_ID = re.compile(r'(?<= id=")|(?<=url\(#)|(?<=href="#)')  # of a drawing's parts, which are unique in a page
 
 
 class Phrase(NamedTuple):
@@ -136,6 +140,7 @@ class Sentiment:
 
 def page(sections: Iterable[str], title: str) -> str:
     """Return a page of HTML with sections of sentences."""
+    sections = [_ID.sub(rf"\g<0>s{k}-", section) if k else section for k, section in enumerate(sections)]
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title></head>\n<body>\n'
         f"{''.join(sections)}</body></html>\n"

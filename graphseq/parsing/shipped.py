@@ -18,7 +18,7 @@ from ..nn import SpanParser
 from ..topology import Topology
 from .features import WordFeatures
 from .result import Parse
-from .trees import decode
+from .trees import decode, labels_of_words
 from .weights import load_weights, save_weights
 
 __all__ = ["Parser", "parse", "parse_many", "parser", "tokens_of"]
@@ -35,7 +35,7 @@ R = TypeVar("R")
 
 
 class Parser:
-    """A span parser with its vocabularies; decodes by marginals.
+    """A span parser with its vocabularies.
 
     A sentence of more than 256 words is parsed in parts of at most so many, which end with a punctuation mark where
     there is one in their second half, and are joined to the right. So time is linear in the number of words.
@@ -44,7 +44,8 @@ class Parser:
         model: a trained parser.
         features: its words and affixes.
         labels: its labels, the null label first; or one, "", for trees without labels.
-        tagged: whether the last part of a word's label is its tag.
+        tags: of words, if the last part of a word's label is its tag.
+        by_marginals: decode by marginals, else by scores.
         about: what is known of it, such as its data and its figures.
 
     Raises:
@@ -52,15 +53,15 @@ class Parser:
     """
 
     def __init__(
-        self, model: SpanParser, features: WordFeatures, labels: Sequence[str] = ("",), *, tagged: bool = False,
-        about: str = "",
+        self, model: SpanParser, features: WordFeatures, labels: Sequence[str] = ("",), *,
+        tags: Sequence[str] = (), by_marginals: bool = True, about: str = "",
     ) -> None:  # fmt: skip
         sizes = model.words.num_embeddings, model.affixes.num_embeddings, model.options["num_labels"]
         wanted = len(features.words) + 1, len(features.affixes) + 1, len(labels)
         if sizes != wanted:
             raise expected("model", f"one of {wanted} words, affixes and labels", Words(str(sizes)))
         self.model, self.features, self.labels, self.about = model.eval(), features, list(labels), about
-        self.tagged = tagged
+        self.tags, self.by_marginals, self._of_words = list(tags), by_marginals, labels_of_words(labels, tags)
 
     def parse(self, sentence: Sentence) -> Parse:
         """Return the tree of one sentence.
@@ -88,7 +89,7 @@ class Parser:
         Raises:
             GraphError: as :meth:`parse`, with the number of the sentence, from 0; no batch.
         """
-        return self._stream(checked(sentences, batch_size), batch_size, errors)
+        return self._stream(checked(sentences, batch_size, errors), batch_size, errors)
 
     def _stream(
         self, sentences: Iterator[Sentence], batch_size: int, errors: list[GraphError] | None
@@ -116,7 +117,9 @@ class Parser:
         lengths = [len(tokens) for tokens in sentences]
         device = self.model.words.weight.device
         scores = self.model(words.to(device), affixes.to(device), Topology.chain(lengths).to(device))
-        spans, labels = (found.cpu() for found in decode(scores, tagged=self.tagged))
+        spans, labels = (found.cpu() for found in decode(
+            scores, by_marginals=self.by_marginals, of_words=self._of_words
+        ))  # fmt: skip
         parses = []
         for tokens, tree, names in zip(sentences, spans.unbind(), labels.unbind(), strict=True):
             size = 2 * len(tokens) - 1
@@ -125,7 +128,7 @@ class Parser:
 
     def _named(self, tokens: list[str], spans: Tensor, labels: list[str]) -> Parse:
         """Return a parse whose words' tags are apart from the labels."""
-        if not self.tagged:
+        if not self.tags:
             return Parse(tokens, spans, labels)
         tags = [""] * len(tokens)
         for v, (start, end) in enumerate(spans.tolist()):
@@ -141,7 +144,7 @@ class Parser:
         """Write weights, as float16, and vocabularies to a safetensors file."""
         meta = {
             "options": self.model.options, "words": self.features.words, "affixes": self.features.affixes,
-            "labels": self.labels, "tagged": self.tagged, "about": self.about,
+            "labels": self.labels, "tags": self.tags, "by_marginals": self.by_marginals, "about": self.about,
         }  # fmt: skip
         save_weights(path, "parser", self.model, meta)
 
@@ -161,20 +164,22 @@ class Parser:
             model = SpanParser(**meta["options"])
             model.load_state_dict(weights)
             features = WordFeatures(tuple(meta["words"]), tuple(meta["affixes"]))
-            tagged = meta.get("tagged", False)
-            return cls(model.to(device), features, meta["labels"], tagged=tagged, about=meta["about"])
+            known = {name: meta[name] for name in ("tags", "by_marginals", "about")}
+            return cls(model.to(device), features, meta["labels"], **known)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, GraphError):
                 raise
             raise expected("path", "a file that Parser.save wrote", Words(f"{os.fspath(path)}: {error}")) from None
 
 
-def checked(sentences: Any, batch_size: Any) -> Iterator[Any]:
+def checked(sentences: Any, batch_size: Any, errors: Any) -> Iterator[Any]:
     """Return an iterator of sentences.
 
     Raises:
-        GraphError: they are not an iterable, or the batch size is no number of sentences.
+        GraphError: they are not an iterable, the batch size is no number of sentences, or errors are not for a list.
     """
+    if errors is not None and not isinstance(errors, list):
+        raise expected("errors", "a list, or None", errors)
     if not isinstance(batch_size, int) or batch_size < 1:
         raise expected("batch_size", "an integer of at least 1", batch_size)
     if isinstance(sentences, str) or not isinstance(sentences, Iterable):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from ..errors import Words, expected
 from ..nn.models.parser import SpanScores, place_of
 from ..ops.chart import best_trees, log_partition, marginals
 
-__all__ = ["decode", "max_margin", "tree_crf"]
+__all__ = ["decode", "labels_of_words", "max_margin", "tree_crf"]
 
 _NEVER = -1e4  # the score of a span or label that is forbidden
 
@@ -31,19 +34,44 @@ def _charts(scores: SpanScores, values: Tensor) -> tuple[Tensor, Tensor]:
     return scores.chart(values).flatten(0, 1), scores.lengths.repeat(len(values))
 
 
-def _allowed(scores: SpanScores, gold: Tensor, any_label: Tensor) -> Tensor:
+def _allowed(scores: SpanScores, rooted: Tensor, gold: Tensor, any_label: Tensor) -> Tensor:
     """Return charts `[K · B, T, T]` of the gold spans' scores, everything else forbidden.
 
     `any_label` are the scores `[K, S]` of spans whose label is not known.
     """
-    size, members, labels = scores.size, scores.scores.size(0), scores.scores.size(2)
+    members, _, labels = rooted.shape
+    size = scores.size
     row = torch.zeros(len(scores.lengths) * size * size, dtype=torch.int64, device=gold.device)
     row[scores.place] = torch.arange(len(scores.spans), device=gold.device)
     at, label = place_of(gold, size), gold[:, 3]
-    kept = scores.scores.flatten(1).index_select(1, row[at] * labels + label.clamp(min=0))
+    kept = rooted.flatten(1).index_select(1, row[at] * labels + label.clamp(min=0))
     kept = torch.where(label < 0, any_label.index_select(1, row[at]), kept)
     flat = kept.new_full((members, len(row)), _NEVER).index_copy(1, at, kept)
     return flat.view(-1, size, size)
+
+
+def labels_of_words(labels: Sequence[str], tags: Sequence[str]) -> Tensor | None:
+    """Return which labels end with a tag, bool `[L]`; None without tags.
+
+    >>> labels_of_words(["", "NP", "NP+NN", "NN"], ["NN"]).tolist()
+    [False, False, True, True]
+    """
+    known = set(tags)
+    return torch.tensor([label.rpartition("+")[2] in known for label in labels]) if known else None
+
+
+def _check(scores: SpanScores, gold: Tensor) -> None:
+    if not isinstance(gold, Tensor) or gold.dtype != torch.int64 or gold.dim() != 2 or gold.size(1) != 4:
+        raise expected("gold", "int64 of shape [M, 4]: sentence, first word, the one past the last, label", gold)
+    if torch.compiler.is_compiling():
+        return
+    count, labels = len(scores.lengths), scores.scores.size(2)
+    sentence, first, end, label = gold.unbind(1)
+    known = (sentence >= 0) & (sentence < count) & (first >= 0) & (first < end) & (label >= -1) & (label < labels)
+    if not bool(known.all()) or not bool((end <= scores.lengths[sentence]).all()):
+        raise expected("gold", f"spans of {count} sentences, labels from -1 to {labels - 1}", Words("others"))
+    if not bool((torch.bincount(sentence, minlength=count)[scores.lengths > 0] > 0).all()):
+        raise expected("gold", "spans of each sentence", Words("a sentence without any"))
 
 
 def tree_crf(scores: SpanScores, gold: Tensor) -> Tensor:
@@ -56,10 +84,15 @@ def tree_crf(scores: SpanScores, gold: Tensor) -> Tensor:
         scores: of all spans.
         gold: int64 `[M, 4]`: sentence, first word, the one past the last, and label; with the null label the spans by
             which a node may be binarised, -1 where any label may be. No span is there twice.
+
+    Raises:
+        GraphError: no such spans or labels, a sentence without any.
     """
-    total = _total(_rooted(scores))
+    _check(scores, gold)
+    rooted = _rooted(scores)
+    total = _total(rooted)
     chart, lengths = _charts(scores, total)
-    loss = log_partition(chart, lengths) - log_partition(_allowed(scores, gold, total), lengths)
+    loss = log_partition(chart, lengths) - log_partition(_allowed(scores, rooted, gold, total), lengths)
     return loss.view(-1, len(scores.lengths)).mean(0)
 
 
@@ -69,6 +102,7 @@ def max_margin(scores: SpanScores, gold: Tensor) -> Tensor:
     Taskar et al. (2004), Max-margin parsing; Stern, Andreas & Klein (2017), section 4. Of the binarisations of the gold
     tree the best one counts (Gaddy, Stern & Klein 2018). Arguments are those of :func:`tree_crf`.
     """
+    _check(scores, gold)
     labels = scores.scores.size(2)
     at, known = place_of(gold, scores.size), torch.arange(labels, device=gold.device) == gold[:, 3:]
     wrong = torch.ones(len(scores.lengths) * scores.size**2, labels, device=gold.device)
@@ -77,7 +111,7 @@ def max_margin(scores: SpanScores, gold: Tensor) -> Tensor:
         wrong[:, 0] = 0  # the null label is no error
     rooted = _rooted(scores)
     chart, lengths = _charts(scores, (rooted + wrong[scores.place]).amax(2))
-    loss = _best(chart, lengths) - _best(_allowed(scores, gold, rooted.amax(2)), lengths)
+    loss = _best(chart, lengths) - _best(_allowed(scores, rooted, gold, rooted.amax(2)), lengths)
     return loss.clamp(min=0).view(-1, len(scores.lengths)).mean(0)
 
 
@@ -90,7 +124,7 @@ def _best(chart: Tensor, lengths: Tensor) -> Tensor:
 
 @torch.no_grad()
 def decode(
-    scores: SpanScores, *, by_marginals: bool = True, threshold: float = 0.4, tagged: bool = False
+    scores: SpanScores, *, by_marginals: bool = True, threshold: float = 0.4, of_words: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return the best tree of each sentence: its spans, int64 `[B, 2T - 3, 2]`, and their labels, `[B, 2T - 3]`.
 
@@ -100,7 +134,8 @@ def decode(
             and metrics), of the members' mean; else the one with the largest score, summed over members.
         threshold: what the probability of a label must exceed to be counted, by marginals: half of the F1 that is
             expected makes that largest.
-        tagged: whether words always get a label.
+        of_words: bool `[L]`, see :func:`labels_of_words`: which labels are those of a word, which always has one;
+            others are of more words.
 
     Returns:
         Spans in preorder, -1 in what a shorter sentence lacks, and labels, 0 for the null label and without labels.
@@ -118,8 +153,12 @@ def decode(
     if labels == 1:
         tree = best_trees(scores.chart(gain[:, 0]), scores.lengths)
         return tree, torch.zeros_like(tree[..., 0])
+    always = scores.whole
+    if of_words is not None:
+        word = scores.spans[:, 2] - scores.spans[:, 1] == 1
+        gain = gain.masked_fill(of_words.to(gain.device) != word[:, None], -torch.inf)
+        always = always | word
     most, label = gain[:, 1:].max(1)
-    always = scores.whole | (scores.spans[:, 2] - scores.spans[:, 1] == 1) if tagged else scores.whole
     label = torch.where((most > null) | always, label + 1, 0)
     tree = best_trees(scores.chart(torch.where(always, most, most.maximum(null))), scores.lengths)
     place = (tree[..., 0] * scores.size + tree[..., 1]).clamp(min=0)

@@ -9,6 +9,7 @@ import os
 import random
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -25,6 +26,7 @@ from ..parsing import (
     WordFeatures,
     decode,
     labelled_tree,
+    labels_of_words,
     matched,
     max_margin,
     tree_crf,
@@ -79,11 +81,6 @@ class ParserRecipe(Recipe):
     limit: int = Field(default=0, ge=0, description="only the first sentences of each part, for a quick try; 0 for all")
 
     @property
-    def tagged(self) -> bool:
-        """Whether the words' tags are labels as well."""
-        return False
-
-    @property
     def threads(self) -> int:
         """One, since the products are small."""
         return 1
@@ -92,9 +89,8 @@ class ParserRecipe(Recipe):
         """Read the trees of the parts, within the limit."""
         some = slice(self.limit or None)
         train, val, test = (None if part is None else part[some] for part in self.parts(source))
-        own = [tree.tagged() for tree in train or []] if self.tagged else train or []
-        more = _without(self.others(source), [*(val or []), *(test or [])])
-        return [*own, *more[some]], val, test
+        more = _without(self.others(source), [*(val or []), *(test or [])])[some]
+        return [*(train or []), *(replace(tree, evaluated=False) for tree in more)], val, test
 
     @abstractmethod
     def parts(self, source: Source) -> Parts:
@@ -108,7 +104,8 @@ class ParserRecipe(Recipe):
         """Return the words, the affixes and the labels."""
         features = WordFeatures.build((tree.tokens for tree in data[0]), min_words=self.min_count)
         labels = sorted({label for tree in data[0] for *_, label in tree.nodes if label})
-        return {"words": list(features.words), "affixes": list(features.affixes), "labels": labels}
+        tags = sorted({tag for tree in data[0] if tree.tagged for tag in tree.tags})
+        return {"words": list(features.words), "affixes": list(features.affixes), "labels": labels, "tags": tags}
 
     def model(self, metadata: Metadata) -> nn.Module:
         """Make the parser, with its loss and its evaluation."""
@@ -118,7 +115,7 @@ class ParserRecipe(Recipe):
             affix_size=self.affix, hidden_size=self.hidden, num_layers=self.layers, span_size=self.span,
             members=self.members, dropout=self.dropout, unknown=self.unknown,
         )  # fmt: skip
-        return _Measured(parser, ["", *labels], self.objective, self.by_marginals, self.tagged)
+        return _Measured(parser, ["", *labels], metadata["tags"], self.objective, self.by_marginals)
 
     def groups(self, model: Any) -> Sequence[Mapping[str, Any]]:
         """Return all but the word vectors, and these with a weight decay of their own."""
@@ -173,36 +170,28 @@ class SentimentParser(ParserRecipe):
 
 
 class TreebankParser(ParserRecipe):
-    """Labelled trees of NLTK's sample of the Penn Treebank, without the words' tags.
+    """Labelled trees of NLTK's sample of the Penn Treebank; the words' tags are learnt, not given.
 
-    The last tenth of the sentences is the test part, the tenth before it selects the epoch, or is trained on as well,
-    once options and the number of epochs are chosen; sentences of a later part are left out of the earlier ones. F1 by
+    The last tenth of the sentences is the test part. On the tenth before it options and the number of epochs were
+    chosen; it may be trained on as well. Sentences of a later part are left out of the earlier ones. F1 by
     evalb's rules with COLLINS.prm: punctuation, traces, functional tags and TOP don't count, ADVP and PRT are equal.
     """
 
     summary = "labelled trees of a newspaper's sentences"
 
-    epochs: int = 10
-    schedule: LRSchedule = "cosine"
-    warmup: float = 0.05
-    dropout: float = 0.2
-    average: float = 0.99
-    select: Literal["loss", "metric", "last"] = "metric"
-    with_val: bool = Field(default=False, description="train on the validation part, too, and take the last epoch")
-    tags: bool = Field(default=False, description="learn the words' tags as well")
+    epochs: int = 30
+    average: float = 0.998
+    tags: bool = Field(default=True, description="learn the words' tags as well")
+    with_val: bool = Field(default=False, description="train on the validation part, too")
     sst: bool = Field(
         default=False, description="train on the Stanford Sentiment Treebank's trees, too, whose labels are not known"
     )
-
-    @property
-    def tagged(self) -> bool:
-        """Whether the words' tags are labels as well."""
-        return self.tags
 
     def parts(self, source: Source) -> Parts:
         """Return training, validation and test part."""
         published = treebank(source.root, check=self.check, offline=source.offline)
         trees = [tree for tree in map(labelled_tree, published) if tree is not None]
+        trees = [tree.with_tags() for tree in trees] if self.tags else trees
         last, before = len(trees) - len(trees) // 10, len(trees) - 2 * (len(trees) // 10)
         test = trees[last:]
         if self.with_val:
@@ -238,9 +227,8 @@ def export_parser(run: str | os.PathLike[str], path: str | os.PathLike[str], *, 
 
         export_parser("runs/parser", "parser.safetensors")
     """
-    parser = parser_of(run, about=about)
-    parser.save(path)
-    return parser
+    parser_of(run, about=about).save(path)
+    return Parser.load(path)
 
 
 def parser_of(run: str | os.PathLike[str], *, about: str = "") -> Parser:
@@ -249,17 +237,21 @@ def parser_of(run: str | os.PathLike[str], *, about: str = "") -> Parser:
     if not isinstance(opened.model, _Measured):
         raise expected("run", "a run of a parser", Words(f"one of {opened.name}"))
     features = WordFeatures(tuple(opened.metadata["words"]), tuple(opened.metadata["affixes"]))
-    return Parser(opened.model.parser, features, opened.model.labels, tagged=opened.model.tagged, about=about)
+    made = opened.model
+    return Parser(
+        made.parser, features, made.labels, tags=made.tags, by_marginals=made.by_marginals, about=about
+    )  # fmt: skip
 
 
 class _Measured(nn.Module):
     """A parser whose output is a row for each sentence: loss, and in evaluation right, found and true brackets."""
 
     def __init__(
-        self, parser: SpanParser, labels: Sequence[str], objective: str, by_marginals: bool, tagged: bool
+        self, parser: SpanParser, labels: Sequence[str], tags: Sequence[str], objective: str, by_marginals: bool
     ) -> None:
         super().__init__()
-        self.parser, self.labels, self.by_marginals, self.tagged = parser, labels, by_marginals, tagged
+        self.parser, self.labels, self.tags, self.by_marginals = parser, labels, tags, by_marginals
+        self.of_words = labels_of_words(labels, tags)
         self.objective = tree_crf if objective == "crf" else max_margin
 
     def forward(self, words: Tensor, affixes: Tensor, topology: Topology, gold: Tensor, trees: Any) -> Tensor:
@@ -267,18 +259,13 @@ class _Measured(nn.Module):
         loss: Tensor = self.objective(scores, gold)
         if self.training:
             return torch.cat([loss[:, None], loss.new_zeros(len(loss), 3)], 1)
-        spans, labels = decode(scores, by_marginals=self.by_marginals, tagged=self.tagged)
+        spans, labels = decode(scores, by_marginals=self.by_marginals, of_words=self.of_words)
         rows = []
         for tree, pairs, names in zip(trees.trees, spans.tolist(), labels.tolist(), strict=True):
-            found = [(i, j, self.labels[k]) for (i, j), k in zip(pairs, names, strict=True) if i >= 0]
-            nodes = [(i, j, self._phrase(label, j - i)) for i, j, label in found]
+            nodes = [(i, j, self.labels[k]) for (i, j), k in zip(pairs, names, strict=True) if i >= 0]
             rows.append(matched(tree.brackets(), tree.brackets(nodes)))
         return torch.cat([loss[:, None], torch.tensor(rows, dtype=loss.dtype, device=loss.device).view(-1, 3)], 1)
 
-
-    def _phrase(self, label: str, width: int) -> str:
-        """Return the label without the tag of a word."""
-        return label.rpartition("+")[0] if self.tagged and width == 1 else label
 
 
 class _Trees:

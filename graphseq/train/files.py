@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..errors import GraphError, Words, expected
 
-__all__ = ["read_json", "read_tensors", "write_bytes", "write_json", "write_tensors"]
+__all__ = ["check_writable", "read_json", "read_tensors", "write_bytes", "write_json", "write_tensors"]
 
 _META, _SUM = "graphseq", "crc32"
 
@@ -23,11 +23,18 @@ _META, _SUM = "graphseq", "crc32"
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file under a temporary name, sync it to disk and rename it.
 
+    What a link points to is replaced, not the link; a device or a pipe is written to.
+
     Raises:
         GraphError: it cannot be written, for example on a full disk; an existing file is left unchanged.
     """
     temporary = None
+    path = Path(os.path.realpath(path))
     try:
+        if path.exists() and not path.is_file():
+            with path.open("wb") as stream:
+                stream.write(content)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(prefix=f".{path.name}-", dir=path.parent, delete=False) as file:
             temporary = file.name
@@ -40,6 +47,23 @@ def write_bytes(path: Path, content: bytes) -> None:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
         raise GraphError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def check_writable(path: Path, argument: str) -> None:
+    """Check where a file is to be written, before any work is done; its folder is made.
+
+    Raises:
+        GraphError: it is a folder, or its folder can't be made or written to.
+    """
+    if path.is_dir():
+        raise expected(argument, "a file to write", Words(f"{path}, a folder"))
+    folder = Path(os.path.realpath(path)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise expected(argument, "a file that can be written", Words(f"{path}: {error.strerror or error}")) from None
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise expected(argument, "a file that can be written", Words(f"{path}, in a folder that can't be written to"))
 
 
 def write_json(path: Path, content: Any) -> None:

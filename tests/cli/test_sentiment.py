@@ -1,6 +1,7 @@
 """`graphseq sentiment`, with a small model of its own."""
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -61,6 +62,8 @@ def test_a_page_and_words_of_lines(weights, tmp_path):
         assert row["words"] == wanted and len(wanted) == len(row["parse"]["tokens"])
     text = page.read_text()
     assert text.count("<svg") == text.count("<h1>") == 2 and "<title>2 sentences</title>" in text
+    ids = re.findall(r' id="([^"]*)"', text)
+    assert len(ids) == len(set(ids)) > 10 and set(re.findall(r'(?:url\(|href=")#([^")]*)', text)) <= set(ids)
     assert "<h1>The film .</h1>" in text and "&lt;" in text and "<good>" not in text
     plain = run("-", "--weights", weights, "--words", input="The film.\n").stdout
     assert all(f"{word} {part:+.2f}" in plain for word, part in model.attributions("The film."))
@@ -70,7 +73,7 @@ def test_a_page_and_words_of_lines(weights, tmp_path):
     ([""], "`sentence`: expected a sentence, a file"),
     (["a film", "--svg", "a.gif"], "`--svg`"),
     (["-", "--svg", "a.svg"], "`--svg`: expected one sentence"),
-    (["-", "--html", "."], "`--html`: expected a file"),
+    (["-", "--html", "."], "`--html`: expected a file to write"),
 ])  # fmt: skip
 def test_what_is_refused(weights, arguments, message):
     found = run(*arguments, "--weights", weights, input="a\n")

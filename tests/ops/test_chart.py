@@ -130,6 +130,25 @@ def test_large_scores_and_forbidden_spans():
     assert [row for row in best_trees(scores, n)[0].tolist() if row[1] - row[0] > 1][1] == [1, 5]
 
 
+@pytest.mark.parametrize("dtype", NEAR)
+@pytest.mark.parametrize("never", [-1e9, -1e12, -1e30])
+def test_scores_that_forbid_spans_by_far(never, dtype):
+    """One tree is left, however large numbers are rounded: by kernels, the bodies, and the bodies for CUDA."""
+    scores = torch.full((1, 6, 6), never, dtype=dtype)
+    for i in range(5):
+        scores[0, i, i + 1] = scores[0, i, 5] = 0
+    n, wanted = torch.tensor([5]), (scores == 0).to(dtype)
+    assert torch.equal(marginals(scores, n), wanted)
+    scores.requires_grad_()
+    for create_graph in (False, True):
+        (found,) = torch.autograd.grad(log_partition(scores, n).sum(), scores, create_graph=create_graph)
+        assert torch.equal(found.detach(), wanted)
+    given, grad = (scores.detach(), n), torch.zeros_like(scores)
+    grad[0, 0, 5] = 1
+    found = chart._outside.bodies["cuda"](grad, *given, chart._inside.bodies["cuda"](*given))
+    assert torch.equal(found, wanted)
+
+
 def test_sixteen_bits():
     scores, n = draw([5, 3], torch.float32)
     for dtype in (torch.float16, torch.bfloat16):

@@ -1,6 +1,7 @@
 """What is taken of a treebank's trees, and evalb's rules, by hand."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_targets_know_chains_that_are_not_among_the_labels():
 def test_tags_are_labels_of_words_below_the_others():
     gold = labelled_tree(read_trees(TEXT)[0])
     assert gold.tags == ["``", "DT", "NN", "VBD", "RP", "MD", "VB", ",", "PRP"]
-    tagged = gold.tagged()
+    tagged = gold.with_tags()
     named = {(i, j): label for i, j, label in tagged.nodes}
     assert [named[i, i + 1] for i in range(9)] == [
         "``", "DT", "NN", "VBD", "PRT+RP", "MD", "VP+VB", ",", "NP+NP+PRP"
@@ -56,6 +57,8 @@ def test_tags_are_labels_of_words_below_the_others():
     }
     assert tagged.null == [(i, j) for i, j in gold.null if j - i > 1] and len(named) == len(tagged.nodes)
     assert len(tagged.target(Vocabulary(("S",)))) == len(gold.target(None))
+    assert tagged.brackets() == gold.brackets() == tagged.brackets(tagged.nodes)
+    assert replace(gold, evaluated=False).brackets() == Counter()
 
 
 def test_labels_that_are_not_known():

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from graphseq import GraphError
 from graphseq.convert import leaf_spans, read_trees
 from graphseq.ops.chart import best_trees
 from graphseq.parsing import Parse
@@ -43,6 +44,31 @@ def test_tags_of_words():
     assert parse.drawn().splitlines() == ["┐ S", "├─ NP PRP It", "└─┐", "  ├─ VP VBZ works", "  └─ . ."]
     assert parse.to_dict()["tags"] == parse.tags and "tags" not in Parse(["a"], torch.tensor([[0, 1]])).to_dict()
     assert "NP PRP" in Parse(["It"], torch.tensor([[0, 1]]), ["NP"], ["PRP"])._repr_svg_()
+
+
+def test_labels_and_tags_with_brackets_can_be_read_again():
+    spans = torch.tensor([[0, 3], [0, 1], [1, 3], [1, 2], [2, 3]])
+    parse = Parse(["It", "(", "a\tb"], spans, ["S (", "", "N P", "", ""], ["PRP", "(", "."])
+    [tree] = read_trees(parse.bracketed())
+    assert tree.tokens == ["It", "-LRB-", "a\xa0b"] and tree.labels[:3] == ["S\xa0-LRB-", "PRP", "N\xa0P"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((["a"], torch.tensor([[0, 2], [0, 1], [1, 2]])), r"`spans`: expected int64 of shape \[1, 2\], for 1 words"),
+        ((["a", "b"], torch.tensor([[0, 2], [0, 1], [0, 2]])), "`spans`: expected the nodes of a binary tree over 2"),
+        ((["a"], [[0, 1]]), "`spans`: expected int64"),
+        ((["a"], torch.tensor([[0.0, 1.0]])), "`spans`: expected int64"),
+        (([], torch.zeros(0, 2, dtype=torch.int64)), "`spans`: expected int64 .* n words, at least one"),
+        ((["a"], torch.tensor([[0, 1]]), ["A", "B"]), "`labels`: expected 1 texts, or none"),
+        ((["a"], torch.tensor([[0, 1]]), [], ["A", "B"]), "`tags`: expected 1 texts, or none"),
+        ((["a"], torch.tensor([[0, 1]]), [], torch.tensor([1])), "`tags`: expected 1 texts, or none"),
+    ],
+)
+def test_what_is_no_parse(given, message):
+    with pytest.raises(GraphError, match=message):
+        Parse(*given)
 
 
 def test_words_with_brackets_and_spaces_can_be_read_again():

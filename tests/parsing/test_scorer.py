@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from torch_geometric.data import Data
 
 import graphseq as gs
 from graphseq import GraphError
@@ -153,6 +154,11 @@ def test_errors_of_many_are_collected(batch_size):
     found = list(model.score_many(given, batch_size=batch_size, errors=errors))
     assert [each.parse.tokens for each in found] == [["a", "film"], ["good", "film"], ["good", "film"]]
     assert [str(error).split("`")[1] for error in errors] == [f"sentences[{i}]" for i in (0, 1, 3, 5)]
+    trees = [Data(), Data(edge_index=torch.tensor([[1.0, 2.0], [0.0, 0.0]]), num_nodes=3, tokens=["a", "b"])]
+    assert [len(list(model.score_many([*trees, "a"], errors=errors))), len(errors)] == [1, 6]
+    assert [str(error).split("`")[1] for error in errors[4:]] == ["sentences[0]", "sentences[1]"]
+    with pytest.raises(GraphError, match="`errors`: expected a list, or None"):
+        model.score_many(given, errors=())
     for each, sentence in zip(found, [given[2], given[4], given[6]], strict=True):
         torch.testing.assert_close(each.scores, model.score(sentence).scores)
 

@@ -7,10 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graphseq import GraphError
 from graphseq.nn import SpanParser
 from graphseq.nn.models import SpanScores
 from graphseq.nn.models.parser import all_spans
-from graphseq.parsing import decode, max_margin, tree_crf
+from graphseq.parsing import decode, labels_of_words, max_margin, tree_crf
 from graphseq.topology import Topology
 from tests.strategies import examples
 
@@ -104,6 +105,28 @@ def test_of_a_tree_whose_labels_are_not_known(seed):
     wrong = [total(scores, 0, found) + sum(k > 0 and span not in known for span, k in found) for found in every]
     margin = torch.stack(wrong).max() - torch.stack(right).max()
     torch.testing.assert_close(max_margin(scores, gold)[0], margin.clamp(min=0))
+
+
+@pytest.mark.parametrize("loss", [tree_crf, max_margin])
+@pytest.mark.parametrize("row", [[0, 2, 3, 3], [0, 2, 3, -2], [1, 0, 1, 0], [0, 3, 5, 0], [0, 2, 2, 0], [-1, 0, 1, 0]])
+def test_gold_that_is_none(loss, row):
+    with pytest.raises(GraphError, match="`gold`: expected spans of 1 sentences, labels from -1 to 2"):
+        loss(draw([4], 3), torch.tensor([[0, 0, 4, 1], row]))
+    with pytest.raises(GraphError, match=r"`gold`: expected int64 of shape \[M, 4\]"):
+        loss(draw([4], 3), torch.tensor([[0, 0, 4]]))
+    with pytest.raises(GraphError, match="`gold`: expected spans of each sentence, got a sentence without any"):
+        loss(draw([4, 0, 2], 3), torch.tensor([[0, 0, 4, 1]]))
+
+
+def test_labels_of_words_are_of_words_alone():
+    labels, mask = ["", "NP", "NP+NN", "NN"], torch.tensor([False, False, True, True])
+    assert torch.equal(labels_of_words(labels, ["NN", "DT"]), mask) and labels_of_words(labels, []) is None
+    for seed in range(10):
+        scores = draw([4, 1, 0, 3], 4, seed=seed)
+        for by_marginals in (True, False):
+            spans, found = decode(scores, by_marginals=by_marginals, of_words=mask)
+            width, there = (spans[..., 1] - spans[..., 0])[spans[..., 0] >= 0], found[spans[..., 0] >= 0]
+            assert torch.equal(mask[there], width == 1) and int((width == 1).sum()) == 8
 
 
 @pytest.mark.parametrize("loss", [tree_crf, max_margin])

@@ -40,8 +40,9 @@ def test_trains_and_is_exported(name, options, tmp_path):
     assert parser_of(tmp_path / "run").parse("It works .").spans.tolist() == parser.parse("It works .").spans.tolist()
 
 
-def test_the_figure_is_that_of_the_parser(tmp_path):
-    recipe = short("sst-parser")
+@pytest.mark.parametrize("by_marginals", [True, False])
+def test_the_figure_is_that_of_the_parser(by_marginals, tmp_path):
+    recipe = short("sst-parser", by_marginals=by_marginals)
     value = train(recipe, tmp_path / "run")["mean"]
     parser = export_parser(tmp_path / "run", tmp_path / "p.safetensors")
     _, dev, _ = recipe.load_data(Source(), 0)
@@ -49,7 +50,7 @@ def test_the_figure_is_that_of_the_parser(tmp_path):
     for tree, parse in zip(dev, parser.parse_many([tree.tokens for tree in dev]), strict=True):
         counts.append(matched(tree.brackets(), tree.brackets([(i, j, "") for i, j in parse.spans.tolist()])))
     right, found, true = torch.tensor(counts).sum(0).tolist()
-    assert value == pytest.approx(200 * right / (found + true), abs=0.01) and len(dev) == 80
+    assert value == pytest.approx(200 * right / (found + true), abs=0.1) and len(dev) == 80  # weights are rounded
 
 
 def test_a_tuning_part_is_of_the_training_part():
@@ -86,7 +87,7 @@ def test_the_validation_part_is_trained_on_as_well(tmp_path):
 
 def test_tags_are_learnt_and_given(tmp_path):
     larger = {"limit": 200, "epochs": 8, "hidden": 32, "span": 48, "embedding": 24, "affix": 24}
-    recipe = short("treebank-parser", tags=True).replace(dropout=0.0, unknown=0.0, **larger)
+    recipe = short("treebank-parser").replace(dropout=0.0, unknown=0.0, **larger)
     value = train(recipe, tmp_path / "run")["mean"]
     parser = export_parser(tmp_path / "run", tmp_path / "p.safetensors")
     test = recipe.load_data(Source(), 0)[2]
@@ -96,7 +97,8 @@ def test_tags_are_learnt_and_given(tmp_path):
         counts.append(matched(tree.brackets(), tree.brackets(nodes)))
         tags += [a == b for a, b in zip(tree.tags, parse.tags, strict=True)]
     right, found, true = torch.tensor(counts).sum(0).tolist()
-    assert value == pytest.approx(200 * right / (found + true), abs=0.01)
+    assert value == pytest.approx(200 * right / (found + true), abs=0.1)
+    assert open_run(tmp_path / "run").evaluate(split="train")["bracket_f1"] > value > 40
     assert value > 40 and sum(tags) > 0.4 * len(tags)
 
 

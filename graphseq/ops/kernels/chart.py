@@ -54,7 +54,10 @@ def _outside(grad: Any, scores: Any, lengths: Any, chart: Any, out: Any) -> None
                 if mass != 0:
                     left, right, to_left, to_right, rest = c[i], across[j], o[i], gained[j], s[i, j] - c[i, j]
                     for k in range(i + 1, j):
-                        share = mass * np.exp(left[k] + right[k] + rest)
+                        log_share = left[k] + right[k] + rest
+                        if log_share > 0:  # what large scores are rounded to
+                            log_share = o.dtype.type(0)
+                        share = mass * np.exp(log_share)
                         to_left[k] += share
                         to_right[k] += share
 
