@@ -15,7 +15,7 @@ from ..nn import TreeClassifier
 from ..nn.models import cells
 from ..parsing import SentimentModel, is_bracketed, parse
 from ..topology import Topology
-from ..train import Batch, tree_split
+from ..train import Batch, LRSchedule, tree_split
 from .base import Metadata, Prediction, Recipe, Source, Splits
 from .load import open_run
 from .own import one_of
@@ -114,6 +114,10 @@ class SentimentBothWays(SentimentTrees):
 
     network = "binary Tree-LSTM both ways"
 
+    epochs: int = 7
+    schedule: LRSchedule = "constant"  # a longer average takes the place of smaller steps
+    average: float = 0.995
+    embedding_decay: float = 2.0
     both_ways: bool = True
 
 
