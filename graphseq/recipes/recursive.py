@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import torch
@@ -50,6 +51,9 @@ class SentimentTrees(SentimentRecipe):
     root_weight: float = Field(default=3.0, ge=0, description="weight of a whole sentence in the loss; a phrase has 1")
     cell: _Cell = "nary-tree-lstm"
     both_ways: bool = Field(default=False, description="sweep back from the root, too")
+    tuning: float = Field(
+        default=0.0, ge=0, lt=1, description="share of the training part to evaluate on, in place of the published dev"
+    )
 
     def model(self, metadata: Metadata) -> TreeClassifier:
         """Make the network."""
@@ -62,10 +66,14 @@ class SentimentTrees(SentimentRecipe):
 
     def splits(self, data: Any, metadata: Metadata, seed: int) -> Splits:
         """Return the published splits: all phrases to train on, the roots or all to evaluate on."""
-        train, dev, test = data
+        train, dev, test = ([] if part is None else list(part.trees) for part in data)
+        if self.tuning:
+            random.Random(17).shuffle(train)
+            count = max(1, round(self.tuning * len(train)))
+            train, dev, test = train[count:], train[:count], []
         some, on = slice(self.limit or None), "roots" if self.evaluated == "sentences" else "nodes"
-        evaluated = (None if part is None else tree_split(part.trees[some], on=on) for part in (dev, test))
-        return Splits(tree_split(train.trees[some], root_weight=self.root_weight), *evaluated)
+        evaluated = (tree_split(part[some], on=on) if part else None for part in (dev, test))
+        return Splits(tree_split(train[some], root_weight=self.root_weight), *evaluated)
 
     def read(self, text: str, metadata: Metadata, source: Source) -> Prediction:
         """Read a tree, or a sentence."""

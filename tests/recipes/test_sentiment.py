@@ -45,6 +45,18 @@ def test_phrases_are_evaluated(name, tmp_path):
     assert run.evaluate()["accuracy"] == pytest.approx(100 * float((scores.argmax(1) == y).float().mean()))
 
 
+def test_a_tuning_part_is_of_the_training_part(tmp_path):
+    recipe = find_recipe("sst-bitreelstm", tuning=0.1, **SMALL | {"limit": 0})
+    data = recipe.load_data(Source(), 0)
+    parts = recipe.splits(data, recipe.metadata(data), 0)
+    assert (parts.train.size, parts.val.size, parts.test) == (7690, 854, None)
+    roots = parts.val.batch(torch.arange(854)).target
+    published = find_recipe("sst-bitreelstm", **SMALL | {"limit": 0}).splits(data, recipe.metadata(data), 0).val
+    assert published.size == 1101 and not torch.equal(roots, published.batch(torch.arange(854)).target)
+    train(recipe.replace(limit=40), tmp_path / "run")
+    assert open_run(tmp_path / "run").evaluate()["accuracy"] >= 0
+
+
 def test_known_words_begin_with_their_vectors(tmp_path):
     file = tmp_path / "v.txt"
     file.write_text("film 1 2 3 4\nnever-seen-word 0 0 0 0\n")
