@@ -62,7 +62,7 @@ def sentiment(
         _show(found, model, sentence, words, as_json)
         if svg is not None:
             found.figure(str(svg))
-        _write(html, [found.section()], " ".join(found.parse.tokens))
+        _write(html, [found.section()], " ".join(found.parse.words))
         return
     good: list[int] = []
     bad: list[int] = []
@@ -75,7 +75,7 @@ def sentiment(
                 if as_json:
                     say(json.dumps({"line": next(numbers)} | _object(made, moved), ensure_ascii=False))
                 else:
-                    say(f"{signed(made.value, 2):>5}  {SENTIMENTS[made.label]:13}  {' '.join(made.parse.tokens)}")
+                    say(f"{signed(made.value, 2):>5}  {SENTIMENTS[made.label]:13}  {' '.join(made.parse.words)}")
                     if moved is not None:
                         said = "  ".join(f"{word} {part:+.2f}" for word, part in moved)
                         say(f"       to the logit of {SENTIMENTS[made.label]}: {said}")

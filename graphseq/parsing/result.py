@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Parse"]
 
 _ESCAPED = {"(": "-LRB-", ")": "-RRB-", "[": "-LSB-", "]": "-RSB-", "{": "-LCB-", "}": "-RCB-"}
+_WRITTEN = {escape: bracket for bracket, escape in _ESCAPED.items()}
 _ESCAPED |= dict.fromkeys(" \t\n\r\f\v", "\xa0")
 
 
@@ -57,6 +58,11 @@ class Parse:
         for name, given, size in (("labels", self.labels, 2 * n - 1), ("tags", self.tags, n)):
             if not isinstance(given, Sequence) or isinstance(given, str) or len(given) not in (0, size):
                 raise expected(name, f"{size} texts, or none", given)
+
+    @property
+    def words(self) -> list[str]:
+        """Return the tokens as they are read: brackets in place of -LRB- and so on."""
+        return [_WRITTEN.get(token, token) for token in self.tokens]
 
     @property
     def parents(self) -> list[int]:
@@ -118,7 +124,7 @@ class Parse:
         ├─ It
         └─ works
         """
-        parents = self.parents
+        parents, words = self.parents, self.words
         last = dict(zip(parents, range(len(parents)), strict=True))  # of each node's children
         before: list[str] = []  # what stands before a node's children
         lines = []
@@ -129,7 +135,7 @@ class Parse:
             before.append("" if above < 0 else before[above] + ("  " if is_last else "│ "))
             name = names[v] if names else self._name(v, start, end)
             if end - start == 1:
-                lines.append(" ".join(filter(None, [lead, name, self.tokens[start]])))
+                lines.append(" ".join(filter(None, [lead, name, words[start]])))
             else:
                 lines.append(f"{lead}┐ {name}".rstrip())
         return "\n".join(lines)
@@ -158,10 +164,7 @@ class Parse:
 
         rows = self.spans.tolist()
         labels = [self._name(v, *row) for v, row in enumerate(rows)] if any(self.labels) or self.tags else None
-        leaves = [i for i, (start, end) in enumerate(rows) if end - start == 1]
-        if len(leaves) != len(self.tokens):
-            raise expected("spans", "a leaf for each word", Words(f"{len(leaves)} leaves, {len(self.tokens)} words"))
-        return tree(self.topology, path, labels=labels, tokens=self.tokens)
+        return tree(self.topology, path, labels=labels, tokens=self.words)
 
     def _repr_svg_(self) -> str:
         return svg_of(self.figure)

@@ -28,7 +28,7 @@ class Phrase(NamedTuple):
 
     Attributes:
         span: the first word, and the one past the last.
-        text: its words.
+        text: its words, see :attr:`Parse.words`.
         label: 0, very negative, to 4, very positive.
         scores: the probability of each label, `[5]`.
     """
@@ -59,9 +59,9 @@ class Sentiment:
     @cached_property
     def phrases(self) -> list[Phrase]:
         """Return the phrase of each node of the tree, in the order of `parse.spans`."""
-        labels, tokens = self.probabilities.argmax(1).tolist(), self.parse.tokens
+        labels, words = self.probabilities.argmax(1).tolist(), self.parse.words
         rows = zip(self.parse.spans.tolist(), labels, self.probabilities.unbind(), strict=True)
-        return [Phrase((a, b), " ".join(tokens[a:b]), label, scores) for (a, b), label, scores in rows]
+        return [Phrase((a, b), " ".join(words[a:b]), label, scores) for (a, b), label, scores in rows]
 
     @property
     def label(self) -> int:
@@ -110,7 +110,7 @@ class Sentiment:
         from ..plot import tree
 
         labels = [phrase.label for phrase in self.phrases]
-        return tree(self.parse.topology, path, colours=labels, tokens=self.parse.tokens, names=SENTIMENTS)
+        return tree(self.parse.topology, path, colours=labels, tokens=self.parse.words, names=SENTIMENTS)
 
     def _repr_svg_(self) -> str:
         return svg_of(self.figure)
@@ -121,7 +121,7 @@ class Sentiment:
 
     def page(self) -> str:
         """Return a page of HTML: the drawn tree, and a table of phrases."""
-        return page([self.section()], " ".join(self.parse.tokens))
+        return page([self.section()], " ".join(self.parse.words))
 
     def section(self) -> str:
         """Return what :meth:`page` shows, as a part of a page."""
@@ -130,12 +130,12 @@ class Sentiment:
             for p in self.phrases
         )
         return (
-            f"<h1>{escape(' '.join(self.parse.tokens))}</h1>\n<p>{SENTIMENTS[self.label]}</p>\n{self._repr_html_()}\n"
+            f"<h1>{escape(' '.join(self.parse.words))}</h1>\n<p>{SENTIMENTS[self.label]}</p>\n{self._repr_html_()}\n"
             f"<table>\n<tr><th>phrase</th><th>sentiment</th><th>expected, −2 to 2</th></tr>\n{rows}\n</table>\n"
         )
 
     def __repr__(self) -> str:
-        return f"Sentiment({SENTIMENTS[self.label]}: {' '.join(self.parse.tokens)})"
+        return f"Sentiment({SENTIMENTS[self.label]}: {' '.join(self.parse.words)})"
 
 
 def page(sections: Iterable[str], title: str) -> str:

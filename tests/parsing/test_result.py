@@ -37,6 +37,13 @@ def test_labels_restore_trees_of_more_children():
     assert repr(parse) == f"Parse({parse.bracketed()})"
 
 
+def test_brackets_are_read_as_such():
+    spans = torch.tensor([[0, 3], [0, 1], [1, 3], [1, 2], [2, 3]])
+    parse = Parse(["-LRB-", "fine", "-RCB-"], spans)
+    assert parse.words == ["(", "fine", "}"] and parse.drawn().splitlines()[1] == "├─ (" and ">(<" in parse._repr_svg_()
+    assert parse.bracketed() == "(_ (_ -LRB-) (_ (_ fine) (_ -RCB-)))" and parse.to_dict()["tokens"] == parse.tokens
+
+
 def test_tags_of_words():
     spans = torch.tensor([[0, 3], [0, 1], [1, 3], [1, 2], [2, 3]])
     parse = Parse(["It", "works", "."], spans, ["S", "NP", "", "VP", ""], ["PRP", "VBZ", "."])
