@@ -42,6 +42,16 @@ class Measured(NamedTuple):
     phrases: list[float]
 
     @property
+    def polar(self) -> list[float]:
+        """Accuracy in two classes, for each seed, on the sentences that aren't neutral."""
+        classes = self.chances.size(2)
+        middle = classes // 2
+        kept = torch.ones_like(self.y, dtype=torch.bool) if classes == 2 else self.y != middle
+        positive = self.chances[..., (classes + 1) // 2 :].sum(2) > self.chances[..., :middle].sum(2)
+        right = positive == (self.y >= (classes + 1) // 2)
+        return (100 * right[:, kept].double().mean(1)).tolist()
+
+    @property
     def right(self) -> Tensor:
         """Whether each seed is right, float `[K, n]`."""
         return (self.chances.argmax(2) == self.y).double()
@@ -90,15 +100,17 @@ def report(all_measured: Sequence[Measured]) -> str:
         "# Sentiment", "",
         "Written by `python -m benchmarks.sentiment`. Stanford Sentiment Treebank, development part, per cent; mean ± "
         "sample standard deviation over seeds 0, 1, …. The epoch is chosen on the same sentences, except for *last "
-        f"epoch*. *Together*: the seeds' mean probabilities. *Beside {first.name}*: points by which more sentences are "
-        "right, in the mean over seeds, with a paired bootstrap interval of 95 % over sentences.", "",
-        f"| recipe | sentences | last epoch | phrases | seeds | together | beside {first.name} |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "epoch*. *Two classes*: positive or negative, for sentences that aren't neutral; of five classes by the sums "
+        f"of probabilities. *Together*: the seeds' mean probabilities. *Beside {first.name}*: points by which more "
+        "sentences are right, in the mean over seeds, with a paired bootstrap interval of 95 % over sentences.", "",
+        f"| recipe | sentences | last epoch | phrases | two classes | seeds | together | beside {first.name} |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
     for m in all_measured:
         accuracies = (100 * m.right.mean(1)).tolist()
         beside = interval(m.right, first.right) if len(m.y) == len(first.y) and m is not first else ""
-        columns = [m.name, *map(_spread, (accuracies, m.last, m.phrases)), ", ".join(f"{a:.1f}" for a in accuracies)]
+        spreads = map(_spread, (accuracies, m.last, m.phrases, m.polar))
+        columns = [m.name, *spreads, ", ".join(f"{a:.1f}" for a in accuracies)]
         lines.append(f"| {' | '.join([*columns, f'{_together(m.chances, m.y):.1f}', beside])} |")
     fine = [m for m in all_measured if m.chances.size(2) == first.chances.size(2)]
     mixed = _together(torch.stack([m.chances[0] for m in fine]), first.y)
