@@ -252,9 +252,9 @@ def sentiment_model() -> SentimentModel:
 def sentiment(sentence: Given) -> Sentiment:
     """Return the sentiment of a sentence and of each of its phrases, by the models that come with graphseq; offline.
 
-    They were trained on the Stanford Sentiment Treebank, film reviews in English: a binary Tree-LSTM over the trees of
-    :func:`graphseq.parsing.parse`. The card beside the weights, ``graphseq/parsing/weights/README.md``, has their data,
-    figures and limits.
+    They were trained on the Stanford Sentiment Treebank, film reviews in English: a binary Tree-LSTM up and down the
+    trees of :func:`graphseq.parsing.parse`. The card beside the weights, ``graphseq/parsing/weights/README.md``, has
+    their data, figures and limits.
 
     Args:
         sentence: a text, which is split into words by the treebank's conventions; a list of words; or a bracketed tree.
