@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from ..errors import Words, expected
+from . import chart_cuda
+from .chart_cuda import valid_spans
 from .library import HALF, Operator, is_batched
 
 __all__ = ["best_trees", "inside", "log_partition", "marginals"]
@@ -28,19 +30,13 @@ def _work(lengths: Tensor) -> int:
     return int((lengths.double() ** 3).sum())
 
 
-def _spans(lengths: Tensor, size: int) -> Tensor:
-    """Return which entries are spans of their sentence, bool `[B, T, T]`."""
-    place = torch.arange(size, device=lengths.device)
-    return (place[:, None] < place) & (place <= lengths[:, None, None])
-
-
 def _by_width(scores: Tensor, lengths: Tensor, merge: Callable[[Tensor], Tensor]) -> tuple[list[Tensor], Tensor]:
     """Return the chart's diagonals, of width 1, 2, …, and the chart: ``c(i, j) = s(i, j) + merge_k c(i, k) + c(k, j)``.
 
     The sums of each span's splits are in the first dimension of what `merge` gets.
     """
     size = scores.size(-1)
-    valid = _spans(lengths, size)
+    valid = valid_spans(lengths, size)
     s = torch.where(valid, scores, scores.new_zeros(()))
     diagonals: list[Tensor] = []  # [B, T - width]
     for width in range(1, size):
@@ -79,16 +75,6 @@ def _inside_cpu(scores: Tensor, lengths: Tensor) -> Tensor:
     return out
 
 
-def _cuda(name: str) -> Callable[..., Tensor]:
-    def run(*given: Tensor) -> Tensor:
-        from . import chart_cuda
-
-        found: Tensor = getattr(chart_cuda, name)(*given)
-        return found
-
-    return run
-
-
 def _like_scores(scores: Tensor, *_: Any) -> Tensor:
     return torch.empty_like(scores, memory_format=torch.contiguous_format)
 
@@ -107,7 +93,7 @@ def _inside_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
 def _outside_body(grad: Tensor, scores: Tensor, lengths: Tensor, chart: Tensor | None = None) -> Tensor:
     """Distribute each span's gradient over its splits, from the widest down, in operations that differentiate again."""
     size = scores.size(-1)
-    valid = _spans(lengths, size)
+    valid = valid_spans(lengths, size)
     s = torch.where(valid, scores, scores.new_zeros(()))
     g = torch.where(valid, grad, grad.new_zeros(()))
     diagonals, _ = _by_width(scores, lengths, lambda sums: sums.logsumexp(0))
@@ -148,7 +134,7 @@ def _best_body(scores: Tensor, lengths: Tensor) -> Tensor:
 
     _by_width(scores, lengths, merge)
     size = scores.size(-1)
-    valid = _spans(lengths, size)
+    valid = valid_spans(lengths, size)
     none = [lengths.new_zeros(len(lengths), size - 1)] if size > 1 else []
     firsts = torch.arange(size, device=lengths.device)
     split = [firsts[: size - width] + 1 + at for width, at in enumerate(found, start=2)]
@@ -201,15 +187,15 @@ def _tree_fake(split: Tensor, lengths: Tensor) -> Tensor:
 
 _inside = Operator(
     "chart_inside(Tensor scores, Tensor lengths) -> Tensor", _inside_body, _like_scores, cpu=_inside_cpu,
-    cuda=_cuda("inside"), save=_inside_save, backward=_inside_backward, full_precision=True,
+    cuda=chart_cuda.inside, save=_inside_save, backward=_inside_backward, full_precision=True,
 )  # fmt: skip
 _outside = Operator(
     "chart_outside(Tensor grad, Tensor scores, Tensor lengths, Tensor chart) -> Tensor", _outside_body,
-    lambda grad, scores, lengths, chart: _like_scores(scores), cpu=_outside_cpu, cuda=_cuda("outside"),
+    lambda grad, scores, lengths, chart: _like_scores(scores), cpu=_outside_cpu, cuda=chart_cuda.outside,
     full_precision=True,
 )  # fmt: skip
 _best = Operator(
-    "chart_best(Tensor scores, Tensor lengths) -> Tensor", _best_body, _best_fake, cpu=_best_cpu, cuda=_cuda("best"),
+    "chart_best(Tensor scores, Tensor lengths) -> Tensor", _best_body, _best_fake, cpu=_best_cpu, cuda=chart_cuda.best,
 )  # fmt: skip
 _tree = Operator(
     "chart_tree(Tensor split, Tensor lengths) -> Tensor", _tree_body, _tree_fake, cpu=_tree_cpu, cuda=_tree_cuda,

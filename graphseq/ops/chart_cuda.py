@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["best", "inside", "outside"]
+__all__ = ["best", "inside", "outside", "valid_spans"]
 
 
 class _Parts:
@@ -37,14 +37,15 @@ class _Parts:
         return torch.where(valid, self.left.gather(2, width), 0)
 
 
-def _valid(lengths: Tensor, size: int) -> Tensor:
+def valid_spans(lengths: Tensor, size: int) -> Tensor:
+    """Return which entries are spans of their sentence, bool `[B, T, T]`."""
     place = torch.arange(size, device=lengths.device)
     return (place[:, None] < place) & (place <= lengths[:, None, None])
 
 
 def _filled(scores: Tensor, lengths: Tensor, merge: Callable[[Tensor], Tensor]) -> tuple[_Parts, Tensor]:
     """Fill a chart with ``s(i, j) + merge_k c(i, k) + c(k, j)``; scores that are no span's count as 0."""
-    valid = _valid(lengths, scores.size(1))
+    valid = valid_spans(lengths, scores.size(1))
     s, parts = torch.where(valid, scores, 0), _Parts(scores)
     for width in range(1, parts.size):
         own = s.diagonal(width, 1, 2)
@@ -63,7 +64,7 @@ def inside(scores: Tensor, lengths: Tensor) -> Tensor:
 
 def outside(grad: Tensor, scores: Tensor, lengths: Tensor, chart: Tensor) -> Tensor:
     """Distribute each span's gradient over its splits, from the widest down."""
-    valid = _valid(lengths, scores.size(1))
+    valid = valid_spans(lengths, scores.size(1))
     zero = scores.new_zeros(())
     c, g = torch.where(valid, chart, zero), torch.where(valid, grad.to(scores.dtype), zero)
     rest = torch.where(valid, scores - chart, -float("inf"))  # what is no span shares nothing

@@ -6,7 +6,6 @@ Stern, Andreas & Klein (2017), A minimal span-based neural constituency parser.
 from __future__ import annotations
 
 import os
-import random
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -36,6 +35,7 @@ from ..topology import Topology
 from ..train import Batch, LRSchedule, Optimizer, Split
 from .base import Metadata, Recipe, Source, Splits
 from .load import open_run
+from .sentiment import held_out
 
 __all__ = ["RECIPES", "ParserRecipe", "SentimentParser", "TreebankParser", "export_parser", "parser_of"]
 
@@ -156,9 +156,7 @@ class SentimentParser(ParserRecipe):
             for split in ("train", "dev")
         )
         if self.tuning:
-            random.Random(17).shuffle(train)
-            count = max(1, round(self.tuning * len(train)))
-            train, dev = train[count:], train[:count]
+            train, dev = held_out(train, self.tuning)
         return train, dev, None
 
     def others(self, source: Source) -> list[GoldTree]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -21,7 +20,7 @@ from ..train import Batch, LRSchedule, tree_split
 from .base import Metadata, Prediction, Recipe, Source, Splits
 from .load import open_run
 from .own import one_of
-from .sentiment import SentimentRecipe, words_of
+from .sentiment import SentimentRecipe, held_out, words_of
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -67,11 +66,10 @@ class SentimentTrees(SentimentRecipe):
 
     def splits(self, data: Any, metadata: Metadata, seed: int) -> Splits:
         """Return the published splits: all phrases to train on, the roots or all to evaluate on."""
-        train, dev, test = ([] if part is None else list(part.trees) for part in data)
+        train, dev, test = ([] if part is None else part.trees for part in data)
         if self.tuning:
-            random.Random(17).shuffle(train)
-            count = max(1, round(self.tuning * len(train)))
-            train, dev, test = train[count:], train[:count], []
+            train, dev = held_out(train, self.tuning)
+            test = []
         some, on = slice(self.limit or None), "roots" if self.evaluated == "sentences" else "nodes"
         evaluated = (tree_split(part[some], on=on) if part else None for part in (dev, test))
         return Splits(tree_split(train[some], root_weight=self.root_weight), *evaluated)

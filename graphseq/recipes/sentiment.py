@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from pydantic import Field
@@ -14,7 +15,9 @@ from ..errors import MissingData, Words, expected
 from ..train import LRSchedule, Optimizer, Task
 from .base import Metadata, Recipe, Source
 
-__all__ = ["SentimentRecipe", "words_of"]
+__all__ = ["SentimentRecipe", "held_out", "words_of"]
+
+T = TypeVar("T")
 
 
 class SentimentRecipe(Recipe):
@@ -96,6 +99,14 @@ class SentimentRecipe(Recipe):
         words = model.embedding.weight
         rest = [parameter for parameter in model.parameters() if parameter is not words]
         return [{"params": rest}, {"params": [words], "weight_decay": self.embedding_decay}]
+
+
+def held_out(trees: Sequence[T], share: float) -> tuple[list[T], list[T]]:
+    """Return training trees and a share of them that is held out to tune options on, the same for every seed."""
+    shuffled = list(trees)
+    random.Random(17).shuffle(shuffled)
+    count = max(1, round(share * len(shuffled)))
+    return shuffled[count:], shuffled[:count]
 
 
 def words_of(sentence: str) -> list[str]:
